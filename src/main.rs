@@ -1,0 +1,104 @@
+//! The composition root: settings, log, sockets, and a server that runs until a signal.
+
+mod log;
+mod process;
+mod settings;
+
+use std::io::{self, Write};
+use std::process::{ExitCode, exit};
+use std::sync::Arc;
+use std::{future, thread};
+
+use settings::Settings;
+use sse_clock::server::{Limits, Server};
+use sse_clock::service::{Shared, respond};
+use sse_clock::shutdown::Signals;
+use sse_clock::socket::{self, Host, Sockets};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::watch;
+
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> ExitCode {
+    let settings = match Settings::from_process() {
+        Ok(settings) => settings,
+        Err(status) => return status,
+    };
+    let _flushed_at_the_end = log::start();
+    match run(&settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            drop(writeln!(
+                io::stderr(),
+                "error: {}",
+                settings.explain(&error)
+            ));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves on every core until a signal asks to stop; a second one ends the process on the spot.
+fn run(settings: &Settings) -> io::Result<()> {
+    let room = process::room_for_connections();
+    let limits = Limits {
+        max_connections: settings.max_connections.unwrap_or(room),
+        drain: settings.drain(),
+        ..Limits::default()
+    };
+    let host = settings.host()?;
+    let sockets = socket::bind(host, settings.port)?;
+    let (stop, stopped) = watch::channel(());
+    serve_on_every_core(&sockets, limits, &stopped)?;
+    drop(stopped);
+    runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        announce(host, sockets);
+        let signal = signals.stop().await;
+        tracing::info!("{signal}: stopping");
+        stop.send_replace(());
+        tokio::select! {
+            () = stop.closed() => Ok(()),
+            _ = signals.stop() => exit(130),
+        }
+    })
+}
+
+/// One thread, runtime and accept loop a core, all on the same sockets: no task changes its core.
+fn serve_on_every_core(
+    sockets: &Sockets,
+    limits: Limits,
+    stopped: &watch::Receiver<()>,
+) -> io::Result<()> {
+    let (server, shared) = (Server::new(limits), Arc::<Shared>::default());
+    for _ in 0..thread::available_parallelism()?.get() {
+        let runtime = runtime()?;
+        let listener = {
+            let _context = runtime.enter();
+            sockets.listener()?
+        };
+        let (server, shared, mut stopped) = (server.clone(), shared.clone(), stopped.clone());
+        thread::spawn(move || {
+            let handler = move |request| future::ready(respond(&request, &shared));
+            let shutdown = async move { drop(stopped.changed().await) };
+            runtime.block_on(server.serve(listener, handler, shutdown));
+        });
+    }
+    Ok(())
+}
+
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+/// Says where the server listens, in a thread of its own: nothing waits for a full stdout.
+fn announce(host: Host, sockets: Sockets) {
+    let port = sockets.port().unwrap_or_default();
+    let lines = format!(
+        "Server listening on http://{host}:{port}\n\
+         Open it in a browser, or try: curl -N http://{host}:{port}/events\n"
+    );
+    thread::spawn(move || drop(io::stdout().write_all(lines.as_bytes())));
+}

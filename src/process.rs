@@ -1,0 +1,28 @@
+//! What the process asks of the operating system: open files.
+
+/// File descriptors that are not connections: standard streams, listeners, epoll and the like.
+const OWN_FILES: usize = 64;
+
+/// Raises the limit of open files to what the system allows, and says how many connections fit.
+#[cfg(unix)]
+#[must_use]
+pub fn room_for_connections() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where the system refuses, the present limit stands and the server lives with it.
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    let _ = setrlimit(Resource::Nofile, raised);
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let files = usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20);
+    files.saturating_sub(OWN_FILES).max(1)
+}
+
+/// Says how many connections fit where there is no limit of open files to ask for.
+#[cfg(not(unix))]
+#[must_use]
+pub fn room_for_connections() -> usize {
+    16_384 - OWN_FILES
+}

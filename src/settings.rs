@@ -1,0 +1,96 @@
+//! The command line, and `PORT` from the environment.
+
+use std::io::{self, ErrorKind, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use sse_clock::socket::Host;
+
+/// A clock over Server-Sent Events: the Node http example, written directly on hyper.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Settings {
+    /// Where to listen: localhost, an address of this machine, or 0.0.0.0 or :: to open the
+    /// server to the network
+    #[arg(long, default_value = "localhost")]
+    host: String,
+
+    /// The TCP port; 0 takes a free one
+    #[arg(long, env = "PORT", default_value_t = 3000)]
+    pub port: u16,
+
+    /// Connections at a time; later clients wait [default: what the limit of open files allows]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub max_connections: Option<usize>,
+
+    /// Seconds that streams which cannot be written to may hold up the end
+    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
+    #[arg(value_parser = clap::value_parser!(u64).range(..=3600))]
+    drain: u64,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 is needed".into()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}")),
+    }
+}
+
+impl Settings {
+    /// The settings that this process was started with.
+    ///
+    /// # Errors
+    ///
+    /// The exit status, once the help, the version or the error has been printed.
+    pub fn from_process() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|answer| {
+            if !answer.use_stderr() {
+                drop(answer.print());
+                return ExitCode::SUCCESS;
+            }
+            let text = answer.to_string();
+            let line = text.lines().next().unwrap_or_default();
+            drop(writeln!(io::stderr(), "{line} (see sse-clock --help)"));
+            ExitCode::from(2)
+        })
+    }
+
+    /// The host to listen on.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` when it is neither `localhost` nor an address.
+    pub fn host(&self) -> io::Result<Host> {
+        let parsed = self.host.parse();
+        parsed.map_err(|_| io::Error::from(ErrorKind::InvalidInput))
+    }
+
+    /// How long streams that cannot be written to may hold up the end.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain)
+    }
+
+    /// What to tell the user who asked for a host and port that cannot be had.
+    #[must_use]
+    pub fn explain(&self, error: &io::Error) -> String {
+        let Self { host, port, .. } = self;
+        match error.kind() {
+            ErrorKind::AddrInUse => {
+                format!("port {port} is in use: stop its owner, or choose another with --port")
+            }
+            ErrorKind::PermissionDenied => {
+                format!("port {port} needs privileges: choose one above 1023 with --port")
+            }
+            ErrorKind::InvalidInput => {
+                format!("host {host:?} is no address: try --host localhost, 127.0.0.1 or 0.0.0.0")
+            }
+            ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => {
+                format!("host {host} is no address of this machine: try --host localhost")
+            }
+            _ => format!("cannot listen on {host}, port {port}: {error}"),
+        }
+    }
+}

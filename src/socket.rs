@@ -1,0 +1,225 @@
+//! The listening sockets and their options, which the accepted connections inherit.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+/// How many clients may wait to be accepted: enough for all to come back at once after a restart.
+const BACKLOG: i32 = 4096;
+
+/// How long a peer may leave data unacknowledged, or its window shut, before it counts as gone.
+const PEER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Bytes of a kernel buffer, which Linux doubles for its own books: a stalled reader costs no more.
+const BUFFER: usize = 16 * 1024;
+
+/// What the server takes its connections from.
+pub trait Accept: Send {
+    /// A connection.
+    type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
+
+    /// Waits for the next connection; dropping the future loses none.
+    ///
+    /// # Errors
+    ///
+    /// Those of accept(2). The server waits a little and calls again, whatever the error.
+    fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
+}
+
+impl Accept for TcpListener {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, peer) = TcpListener::accept(self).await?;
+        // Linux inherits the options from the listener, at no system call a connection.
+        if cfg!(not(target_os = "linux")) {
+            tune(&SockRef::from(&stream))?;
+        }
+        Ok((stream, peer))
+    }
+}
+
+/// Where the server can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The loopback, over IPv4 and IPv6 where the machine has both.
+    Localhost,
+    /// One address of this machine, or the wildcard for all of them.
+    Address(IpAddr),
+}
+
+impl Host {
+    fn addresses(self) -> Vec<IpAddr> {
+        match self {
+            Self::Localhost => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            Self::Address(address) => vec![address],
+        }
+    }
+}
+
+impl FromStr for Host {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "localhost" => Ok(Self::Localhost),
+            _ => text
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .parse()
+                .map(Self::Address),
+        }
+    }
+}
+
+/// The host as it stands in a URL that reaches it from this machine.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(ip)
+                if !ip.is_unspecified() && !Self::Localhost.addresses().contains(ip) =>
+            {
+                write!(
+                    f,
+                    "{}",
+                    SocketAddr::new(*ip, 0).to_string().trim_end_matches(":0")
+                )
+            }
+            _ => f.write_str("localhost"),
+        }
+    }
+}
+
+/// The bound sockets of a host: two on one port for the loopback, else one.
+#[derive(Debug)]
+pub struct Sockets(Vec<Socket>);
+
+/// The sockets as one listener on one runtime.
+#[derive(Debug)]
+pub struct Listener(Vec<TcpListener>);
+
+/// Binds `host` on `port`, or on a free one for 0, and listens.
+///
+/// # Errors
+///
+/// Those of bind(2): the port is taken or needs privileges, or the address is not of this machine.
+pub fn bind(host: Host, port: u16) -> io::Result<Sockets> {
+    // A free port of one loopback may be taken on the other: another one will be free on both.
+    let mut tries = if port == 0 { 16 } else { 1 };
+    loop {
+        tries -= 1;
+        match bind_all(&host.addresses(), port) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && tries > 0 => {}
+            result => return result,
+        }
+    }
+}
+
+fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Sockets> {
+    let mut sockets = Sockets(Vec::new());
+    let mut missing = None;
+    for address in addresses {
+        let port = sockets.port().unwrap_or(port);
+        match listen(SocketAddr::new(*address, port)) {
+            Ok(socket) => sockets.0.push(socket),
+            Err(error) if addresses.len() > 1 && is_missing_family(&error) => missing = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some(error) if sockets.0.is_empty() => Err(error),
+        _ => Ok(sockets),
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    // On Windows the option of this name lets two servers share a port.
+    if cfg!(unix) {
+        socket.set_reuse_address(true)?;
+    }
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    tune(&SockRef::from(&socket))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// Small buffers, no delay, and an end to peers that vanished.
+fn tune(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(BUFFER)?;
+    socket.set_recv_buffer_size(BUFFER)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(PEER_TIMEOUT / 2)
+        .with_interval(PEER_TIMEOUT / 4);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(PEER_TIMEOUT))?;
+    Ok(())
+}
+
+/// Whether the machine lacks the address family, as one of the two loopbacks may.
+fn is_missing_family(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, Unsupported};
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error()) {
+        return true;
+    }
+    matches!(error.kind(), AddrNotAvailable | Unsupported)
+}
+
+impl Sockets {
+    /// The port that they are bound to; none when there is no socket.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        let address = self.0.first()?.local_addr().ok()?;
+        address.as_socket().map(|address| address.port())
+    }
+
+    /// A listener for the current runtime; all listeners share the queues of the same sockets.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no file descriptor left.
+    ///
+    /// # Panics
+    ///
+    /// Outside a tokio runtime.
+    pub fn listener(&self) -> io::Result<Listener> {
+        let listeners = self
+            .0
+            .iter()
+            .map(|socket| TcpListener::from_std(socket.try_clone()?.into()));
+        listeners.collect::<io::Result<_>>().map(Listener)
+    }
+}
+
+impl Accept for Listener {
+    type Io = TcpStream;
+
+    async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
+        match &mut self.0[..] {
+            [one, other] => tokio::select! {
+                accepted = Accept::accept(one) => accepted,
+                accepted = Accept::accept(other) => accepted,
+            },
+            [one] => Accept::accept(one).await,
+            _ => std::future::pending().await,
+        }
+    }
+}
