@@ -62,7 +62,7 @@ fn has(request: &HeaderMap, tag: &str) -> bool {
     values
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|known| known.trim())
+        .map(str::trim)
         .any(|known| known == "*" || known.trim_start_matches("W/") == tag)
 }
 
@@ -85,6 +85,7 @@ pub fn options<S>(request: &HeaderMap) -> Answer<S> {
 }
 
 /// 405 for a known path.
+#[must_use]
 pub fn method_not_allowed<S>() -> Answer<S> {
     let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
     add(response.headers_mut(), [(ALLOW, METHODS)]);
@@ -92,6 +93,7 @@ pub fn method_not_allowed<S>() -> Answer<S> {
 }
 
 /// Node: `res.writeHead(404); res.end("Not Found")`.
+#[must_use]
 pub fn not_found<S>() -> Answer<S> {
     text(StatusCode::NOT_FOUND, "Not Found")
 }

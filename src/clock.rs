@@ -49,14 +49,11 @@ impl Stream for Ticks {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
         let mut this = self.project();
-        let due = match *this.due {
-            Some(due) => due,
-            None => {
-                let due = Instant::now() + *this.first;
-                this.sleep.as_mut().reset(due);
-                *this.due.insert(due)
-            }
-        };
+        let due = *this.due.get_or_insert_with(|| {
+            let due = Instant::now() + *this.first;
+            this.sleep.as_mut().reset(due);
+            due
+        });
         ready!(this.sleep.as_mut().poll(cx));
         let next = due + *this.interval * (1 + missed(due.elapsed(), *this.interval));
         this.sleep.reset(next);

@@ -11,8 +11,7 @@ use tracing_subscriber::filter::LevelFilter;
 const WAITING: usize = 16 * 1024;
 
 /// Starts the log at the level that `RUST_LOG` names, else info; dropping the guard flushes it.
-#[must_use]
-pub fn start() -> WorkerGuard {
+pub(crate) fn start() -> WorkerGuard {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING)
         .finish(io::stderr());
@@ -29,7 +28,7 @@ pub fn start() -> WorkerGuard {
         .init();
     // The standard hook writes to stderr itself, and waits there when it is full.
     panic::set_hook(Box::new(|panic| {
-        tracing::error!("a task panicked: {panic}")
+        tracing::error!("a task panicked: {panic}");
     }));
     guard
 }

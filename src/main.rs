@@ -55,7 +55,8 @@ fn run(settings: &Settings) -> io::Result<()> {
     drop(stopped);
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        announce(host, sockets);
+        announce(host, &sockets);
+        drop(sockets);
         let signal = signals.stop().await;
         tracing::info!("{signal}: stopping");
         stop.send_replace(());
@@ -94,7 +95,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 /// Says where the server listens, in a thread of its own: nothing waits for a full stdout.
-fn announce(host: Host, sockets: Sockets) {
+fn announce(host: Host, sockets: &Sockets) {
     let port = sockets.port().unwrap_or_default();
     let lines = format!(
         "Server listening on http://{host}:{port}\n\

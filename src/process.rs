@@ -5,8 +5,7 @@ const OWN_FILES: usize = 64;
 
 /// Raises the limit of open files to what the system allows, and says how many connections fit.
 #[cfg(unix)]
-#[must_use]
-pub fn room_for_connections() -> usize {
+pub(crate) fn room_for_connections() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     // Where the system refuses, the present limit stands and the server lives with it.
@@ -22,7 +21,6 @@ pub fn room_for_connections() -> usize {
 
 /// Says how many connections fit where there is no limit of open files to ask for.
 #[cfg(not(unix))]
-#[must_use]
-pub fn room_for_connections() -> usize {
+pub(crate) fn room_for_connections() -> usize {
     16_384 - OWN_FILES
 }

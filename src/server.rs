@@ -227,35 +227,28 @@ async fn attend<I, H, F, B>(
 }
 
 /// Refuses what no route may see, and hands the rest to the handler.
-fn answer<H, F, B>(
+async fn answer<H, F, B>(
     mut request: Request<Incoming>,
     handler: &H,
     connection: Connection,
-) -> impl Future<Output = Result<Response<Ending<Either<Full<Bytes>, B>>>, Infallible>> + use<H, F, B>
+) -> Result<Response<Ending<Either<Full<Bytes>, B>>>, Infallible>
 where
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + 'static,
 {
+    let body = |body| Ending::new(body, connection.clone());
+    if let Some(refusal) = refuse(&request) {
+        return Ok(refusal.map(Either::Left).map(body));
+    }
     let stays = request.version() == Version::HTTP_11 && !asks_to_close(request.headers());
     request.extensions_mut().insert(connection.clone());
-    let answer = match refuse(&request) {
-        Some(refusal) => Err(refusal),
-        None => Ok(handler(request)),
-    };
-    async move {
-        let mut response = match answer {
-            Ok(handled) => handled.await.map(Either::Right),
-            Err(refusal) => {
-                return Ok(refusal.map(|body| Ending::new(Either::Left(body), connection)));
-            }
-        };
-        if !stays {
-            // hyper says `close` itself, and would say it beside the handler's `keep-alive`.
-            response.headers_mut().remove(CONNECTION);
-        }
-        Ok(response.map(|body| Ending::new(body, connection)))
+    let mut response = handler(request).await;
+    if !stays {
+        // hyper says `close` itself, and would say it beside the handler's `keep-alive`.
+        response.headers_mut().remove(CONNECTION);
     }
+    Ok(response.map(Either::Right).map(body))
 }
 
 fn asks_to_close(headers: &HeaderMap) -> bool {

@@ -10,7 +10,7 @@ use sse_clock::socket::Host;
 /// A clock over Server-Sent Events: the Node http example, written directly on hyper.
 #[derive(Debug, Parser)]
 #[command(version)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Where to listen: localhost, an address of this machine, or 0.0.0.0 or :: to open the
     /// server to the network
     #[arg(long, default_value = "localhost")]
@@ -18,11 +18,11 @@ pub struct Settings {
 
     /// The TCP port; 0 takes a free one
     #[arg(long, env = "PORT", default_value_t = 3000)]
-    pub port: u16,
+    pub(crate) port: u16,
 
     /// Connections at a time; later clients wait [default: what the limit of open files allows]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
-    pub max_connections: Option<usize>,
+    pub(crate) max_connections: Option<usize>,
 
     /// Seconds that streams which cannot be written to may hold up the end
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
@@ -44,7 +44,7 @@ impl Settings {
     /// # Errors
     ///
     /// The exit status, once the help, the version or the error has been printed.
-    pub fn from_process() -> Result<Self, ExitCode> {
+    pub(crate) fn from_process() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|answer| {
             if !answer.use_stderr() {
                 drop(answer.print());
@@ -62,20 +62,18 @@ impl Settings {
     /// # Errors
     ///
     /// `InvalidInput` when it is neither `localhost` nor an address.
-    pub fn host(&self) -> io::Result<Host> {
+    pub(crate) fn host(&self) -> io::Result<Host> {
         let parsed = self.host.parse();
         parsed.map_err(|_| io::Error::from(ErrorKind::InvalidInput))
     }
 
     /// How long streams that cannot be written to may hold up the end.
-    #[must_use]
-    pub fn drain(&self) -> Duration {
+    pub(crate) fn drain(&self) -> Duration {
         Duration::from_secs(self.drain)
     }
 
     /// What to tell the user who asked for a host and port that cannot be had.
-    #[must_use]
-    pub fn explain(&self, error: &io::Error) -> String {
+    pub(crate) fn explain(&self, error: &io::Error) -> String {
         let Self { host, port, .. } = self;
         match error.kind() {
             ErrorKind::AddrInUse => {

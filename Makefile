@@ -1,0 +1,22 @@
+# The two commands of the README: `cargo run` and `make test`.
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench bench-quick browser
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+run: ## serve on http://localhost:3000
+	cargo run
+
+test: browser ## run every test, those in a browser too
+	cargo test -- --include-ignored
+
+check: ## format, lints and documentation, with warnings as errors
+	cargo fmt --check
+	cargo clippy --all-targets --all-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+
+browser: # install Chromium and its driver where they are missing
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	{ [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y chromium chromium-driver; } || \
+	{ echo "make test needs a browser: apt-get install chromium chromium-driver" >&2; exit 1; }

@@ -1,0 +1,6 @@
+//! The specification: `cargo test -- --list` reads as the promises of the server.
+
+#![allow(unreachable_pub, reason = "a test crate has no outside")]
+
+mod routes;
+mod support;

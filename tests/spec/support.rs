@@ -1,0 +1,277 @@
+//! What the tests share: the server in this process, the server as a process, and a raw client.
+
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Deref;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use sse_clock::server::Limits;
+use sse_clock::testing::{self, TestServer};
+
+/// How long a fact may take to come true; far more than it needs.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until `fact` holds.
+#[track_caller]
+pub fn eventually(what: &str, mut fact: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !fact() {
+        assert!(start.elapsed() < DEADLINE, "never came true: {what}");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+static SERVER_PANICS: AtomicUsize = AtomicUsize::new(0);
+
+/// The server in this process; dropping it fails the test if the server panicked.
+#[derive(Debug)]
+pub struct Server(TestServer);
+
+impl Server {
+    pub fn start() -> Self {
+        Self::start_with(Limits::default())
+    }
+
+    pub fn start_with(limits: Limits) -> Self {
+        static HOOK: Once = Once::new();
+        HOOK.call_once(|| {
+            let print = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |panic| {
+                if thread::current().name() == Some("sse-clock") {
+                    SERVER_PANICS.fetch_add(1, SeqCst);
+                }
+                print(panic);
+            }));
+        });
+        Self(testing::start_with(limits).expect("the loopback has a free port"))
+    }
+
+    /// A raw connection on which `request` was sent.
+    pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
+        Client::send(self.address(), request)
+    }
+
+    /// All that the server answers to `request` before it closes the connection.
+    pub fn exchange(&self, request: impl AsRef<[u8]>) -> String {
+        self.send(request).rest()
+    }
+
+    /// The head of the answer to a GET of `path`, and the connection to read the body from.
+    pub fn get(&self, path: &str) -> (String, Client) {
+        let mut client = self.send(format!("GET {path} HTTP/1.1\r\nHost: clock\r\n\r\n"));
+        (client.head(), client)
+    }
+}
+
+impl Deref for Server {
+    type Target = TestServer;
+
+    fn deref(&self) -> &TestServer {
+        &self.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if !thread::panicking() {
+            assert_eq!(SERVER_PANICS.load(SeqCst), 0, "the server panicked");
+        }
+    }
+}
+
+/// A client that reads and writes bytes, and gives up at the deadline.
+#[derive(Debug)]
+pub struct Client(pub TcpStream);
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        Self(stream)
+    }
+
+    pub fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Self {
+        let mut client = Self::connect(address);
+        client.0.write_all(request.as_ref()).unwrap();
+        client
+    }
+
+    /// The next `length` bytes.
+    pub fn take(&mut self, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        self.0
+            .read_exact(&mut bytes)
+            .expect("the bytes come before the deadline");
+        bytes
+    }
+
+    /// The bytes up to and with `end`.
+    pub fn until(&mut self, end: &str) -> String {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(end.as_bytes()) {
+            bytes.extend(self.take(1));
+        }
+        String::from_utf8(bytes).unwrap()
+    }
+
+    pub fn head(&mut self) -> String {
+        self.until("\r\n\r\n")
+    }
+
+    /// The next chunk's content; empty for the terminating chunk.
+    pub fn chunk(&mut self) -> Vec<u8> {
+        let size = self.until("\r\n");
+        let size = usize::from_str_radix(size.trim_end(), 16).expect("a chunk size");
+        let content = self.take(size);
+        assert_eq!(self.take(2), b"\r\n");
+        content
+    }
+
+    /// All bytes up to the end of the connection, however it ends.
+    pub fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match self.0.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => bytes.extend_from_slice(&buffer[..length]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("the connection does not end: {error}"),
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// The server as a process, killed when dropped.
+#[derive(Debug)]
+pub struct Binary {
+    child: Child,
+    pub port: u16,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+}
+
+impl Binary {
+    /// Runs `sse-clock` on a free port and waits until it listens.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut command = Self::command();
+        command.args(["--port", "0"]).args(arguments);
+        Self::spawn(command)
+    }
+
+    pub fn command() -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sse-clock"));
+        command
+            .env_remove("PORT")
+            .env_remove("RUST_LOG")
+            .env("TZ", "UTC");
+        command
+    }
+
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary was built");
+        let stdout = lines(child.stdout.take().unwrap());
+        let stderr = lines(child.stderr.take().unwrap());
+        let first = stdout
+            .recv_timeout(DEADLINE)
+            .expect("the server says where it listens");
+        let port = first.rsplit(':').next().unwrap().parse().expect("a port");
+        Self {
+            child,
+            port,
+            stdout,
+            stderr,
+        }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// The open file descriptors of the process.
+    pub fn files(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.id()))
+            .unwrap()
+            .count()
+    }
+
+    /// Resident memory in KiB.
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        let id = rustix::process::Pid::from_raw(self.id().cast_signed()).unwrap();
+        rustix::process::kill_process(id, signal).unwrap();
+    }
+
+    /// The exit status, once the process has ended by itself.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the process ends", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.unwrap()
+    }
+
+    /// The first log line from now on that holds `text`.
+    #[track_caller]
+    pub fn log_line(&self, text: &str) -> String {
+        loop {
+            match self.stderr.recv_timeout(DEADLINE) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(RecvTimeoutError::Timeout) => panic!("no log line with {text:?}"),
+                Err(RecvTimeoutError::Disconnected) => panic!("the log ended without {text:?}"),
+            }
+        }
+    }
+
+    /// The next line on stdout.
+    pub fn line(&self) -> String {
+        self.stdout
+            .recv_timeout(DEADLINE)
+            .expect("a line on stdout")
+    }
+}
+
+impl Drop for Binary {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
