@@ -16,6 +16,9 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
+use crate::query::BadParameter;
+use crate::stats::Stats;
+
 /// An answer that is whole, where others of the same handler may be streams.
 pub type Answer<S> = Response<Either<Whole, S>>;
 
@@ -92,26 +95,44 @@ pub fn method_not_allowed<S>() -> Answer<S> {
     response
 }
 
+/// 400 for parameters that cannot be followed.
+#[must_use]
+pub fn bad_request<S>(bad: &BadParameter) -> Answer<S> {
+    text(StatusCode::BAD_REQUEST, bad.to_string())
+}
+
+/// What the server saw, for a page of any origin.
+#[must_use]
+pub fn stats<S>(stats: &Stats) -> Answer<S> {
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    ];
+    let json = serde_json::to_string(stats).unwrap_or_default();
+    answer(StatusCode::OK, headers, whole(json))
+}
+
 /// Node: `res.writeHead(404); res.end("Not Found")`.
 #[must_use]
 pub fn not_found<S>() -> Answer<S> {
     text(StatusCode::NOT_FOUND, "Not Found")
 }
 
-fn whole<S>(content: &'static [u8]) -> Either<Whole, S> {
-    Either::Left(Whole(Bytes::from_static(content)))
+fn whole<S>(content: impl Into<Bytes>) -> Either<Whole, S> {
+    Either::Left(Whole(content.into()))
 }
 
 fn empty<S>() -> Either<Whole, S> {
-    whole(b"")
+    whole("")
 }
 
-fn text<S>(status: StatusCode, line: &'static str) -> Answer<S> {
+fn text<S>(status: StatusCode, line: impl Into<Bytes>) -> Answer<S> {
     let headers = [
         (CONTENT_TYPE, "text/plain; charset=utf-8"),
         (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     ];
-    answer(status, headers, whole(line.as_bytes()))
+    answer(status, headers, whole(line))
 }
 
 fn answer<'a, B>(

@@ -1,35 +1,120 @@
 //! Which ticks are due, and the stream that wakes for them.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::Stream;
 
-pin_project! {
-    /// A stream of ticks, which begins when it is polled first and never ends.
-    #[derive(Debug)]
-    pub struct Ticks {
-        interval: Duration,
-        first: Duration,
-        due: Option<Instant>,
-        #[pin]
-        sleep: Sleep,
+/// The most ticks that are made up for after a gap.
+pub const CATCH_UP: u64 = 1000;
+
+/// How long a stream may say nothing before a proxy might take it for dead.
+pub const SILENCE: Duration = Duration::from_secs(15);
+
+/// What a stream wakes for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// A tick, with its time in milliseconds since the Unix epoch.
+    Tick(u64),
+    /// So many ticks are left out ahead of the next one.
+    Gap(u64),
+    /// Nothing is due, but a sign of life is.
+    Silence,
+}
+
+/// The ticks that fell due since the last one: `count` of them, the first at `first`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// The ticks that are too many to be made up for, before `first`.
+    pub left_out: u64,
+    /// The first of the ticks, or the next one when none is due.
+    pub first: u64,
+    /// How many ticks there are, at most [`CATCH_UP`].
+    pub count: u64,
+}
+
+/// The points of the grid of `interval` that lie after `last` and not after `now`, all in
+/// milliseconds; `interval` is not 0.
+#[must_use]
+pub fn due(last: u64, interval: u64, now: u64) -> Due {
+    let all = now.saturating_sub(last) / interval;
+    let count = all.min(CATCH_UP);
+    let left_out = all - count;
+    let first = last
+        .saturating_add(left_out * interval)
+        .saturating_add(interval);
+    Due {
+        left_out,
+        first,
+        count,
     }
 }
 
-/// A tick every `interval`, the first after one interval: Node's `setInterval`.
-///
-/// Ticks that a reader was too slow for are skipped; the others stay on their beat.
+/// The tick that an event id names: a number, and nothing else.
 #[must_use]
-pub fn every(interval: Duration) -> Ticks {
+pub fn tick(id: &str) -> Option<u64> {
+    let digits = id.bytes().all(|byte| byte.is_ascii_digit());
+    id.parse().ok().filter(|_| digits)
+}
+
+/// The point of the grid after which a stream goes on: the tick that its client saw `last`, or
+/// `now` when there was none or it is more than an `interval` ahead.
+#[must_use]
+pub fn start(last: Option<u64>, interval: u64, now: u64) -> u64 {
+    let possible = last.filter(|last| *last <= now.saturating_add(interval));
+    possible.unwrap_or(now)
+}
+
+pin_project! {
+    /// An endless stream of beats, which begins when it is polled first.
+    #[derive(Debug)]
+    pub struct Ticks {
+        interval: Duration,
+        now: fn() -> u64,
+        pace: Pace,
+        signs: bool,
+        said: Option<Instant>,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+#[derive(Debug)]
+enum Pace {
+    /// The next tick is due at an instant.
+    Interval {
+        due: Option<Instant>,
+        first: Duration,
+    },
+    /// The tick at `last` went out; both clocks were `looked` at together.
+    Grid {
+        last: Option<u64>,
+        looked: Option<(Instant, u64)>,
+    },
+}
+
+/// A tick every `interval` of at least a millisecond, the first after one interval: Node's
+/// `setInterval`.
+///
+/// Ticks that a reader was too slow for are skipped; the others stay on their beat. `now` is the
+/// wall clock, in milliseconds since the Unix epoch.
+#[must_use]
+pub fn every(interval: Duration, now: fn() -> u64) -> Ticks {
+    let interval = interval.max(Duration::from_millis(1));
     Ticks {
-        interval: interval.max(Duration::from_millis(1)),
-        first: interval,
-        due: None,
-        sleep: sleep(interval),
+        interval,
+        now,
+        pace: Pace::Interval {
+            due: None,
+            first: interval,
+        },
+        signs: false,
+        said: None,
+        sleep: None,
     }
 }
 
@@ -37,33 +122,115 @@ impl Ticks {
     /// The same with the first tick at once.
     #[must_use]
     pub fn at_once(self) -> Self {
-        Self {
+        let pace = Pace::Interval {
+            due: None,
             first: Duration::ZERO,
-            ..self
-        }
+        };
+        Self { pace, ..self }
+    }
+
+    /// The same with ticks that are points of a grid, which begins at [`start`]: late ones are sent
+    /// as [`due`] says.
+    #[must_use]
+    pub fn on_a_grid(self, last: Option<u64>) -> Self {
+        let pace = Pace::Grid { last, looked: None };
+        Self { pace, ..self }
+    }
+
+    /// The same with or without a [`Beat::Silence`] at the beginning and after each [`SILENCE`].
+    #[must_use]
+    pub fn signs_of_life(self, signs: bool) -> Self {
+        Self { signs, ..self }
     }
 }
 
 impl Stream for Ticks {
-    type Item = ();
+    type Item = Beat;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Beat>> {
         let mut this = self.project();
-        let due = *this.due.get_or_insert_with(|| {
-            let due = Instant::now() + *this.first;
-            this.sleep.as_mut().reset(due);
-            due
-        });
-        ready!(this.sleep.as_mut().poll(cx));
-        let next = due + *this.interval * (1 + missed(due.elapsed(), *this.interval));
-        this.sleep.reset(next);
-        *this.due = Some(next);
-        Poll::Ready(Some(()))
+        loop {
+            let at = Instant::now();
+            let silent = this.said.is_none_or(|said| at - said >= SILENCE);
+            let beat = match this.said {
+                None if *this.signs => Some(Beat::Silence),
+                _ => this.pace.beat(at, *this.interval, *this.now),
+            };
+            if let Some(beat) = beat.or((*this.signs && silent).then_some(Beat::Silence)) {
+                *this.said = Some(at);
+                return Poll::Ready(Some(beat));
+            }
+            let said = *this.said.get_or_insert(at);
+            let wake = this.pace.next(at, *this.interval).min(said + SILENCE);
+            match this.sleep.as_mut().as_pin_mut() {
+                Some(sleep) if sleep.deadline() == wake => {}
+                Some(sleep) => sleep.reset(wake),
+                None => this.sleep.set(Some(sleep_until(wake))),
+            }
+            ready!(
+                this.sleep
+                    .as_mut()
+                    .as_pin_mut()
+                    .expect("it was set")
+                    .poll(cx)
+            );
+        }
+    }
+}
+
+impl Pace {
+    /// What is due `at` this instant.
+    fn beat(&mut self, at: Instant, interval: Duration, now: fn() -> u64) -> Option<Beat> {
+        match self {
+            Self::Interval { due, first } => {
+                let due = due.get_or_insert_with(|| at + *first);
+                let late = at.checked_duration_since(*due)?;
+                *due += interval * (1 + missed(late, interval));
+                Some(Beat::Tick(now()))
+            }
+            Self::Grid { last, looked } => {
+                let (now, interval) = (now(), milliseconds(interval));
+                if looked.is_none() {
+                    *last = Some(start(*last, interval, now));
+                }
+                let (then, before) = looked.replace((at, now)).unwrap_or((at, now));
+                let last = last.get_or_insert(now);
+                let expected = before.saturating_add(milliseconds(at - then));
+                if now.saturating_add(interval) < expected.max(*last) {
+                    *last = now;
+                    return Some(Beat::Gap(0));
+                }
+                let due = due(*last, interval, now);
+                if due.left_out > 0 {
+                    *last = due.first - interval;
+                    return Some(Beat::Gap(due.left_out));
+                }
+                (due.count > 0).then(|| {
+                    *last = due.first;
+                    Beat::Tick(due.first)
+                })
+            }
+        }
+    }
+
+    /// When the next tick is due, seen from `at`, when none was.
+    fn next(&self, at: Instant, interval: Duration) -> Instant {
+        match self {
+            Self::Interval { due, .. } => due.unwrap_or(at),
+            Self::Grid { last, looked } => {
+                let (last, now) = (last.unwrap_or(0), looked.map_or(0, |(_, now)| now));
+                let wait = (last + milliseconds(interval)).saturating_sub(now);
+                at + Duration::from_millis(wait)
+            }
+        }
     }
 }
 
 /// How many whole intervals a tick that comes this late has missed.
 fn missed(late: Duration, interval: Duration) -> u32 {
-    let missed = late.as_nanos() / interval.as_nanos();
-    u32::try_from(missed).unwrap_or(u32::MAX - 1)
+    u32::try_from(late.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX - 1)
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -22,13 +22,25 @@
 
 pub mod service;
 
+pub mod query;
+
+pub mod options;
+
 pub mod clock;
+
+pub mod events;
 
 pub mod sse;
 
 pub mod wall;
 
+pub mod faults;
+
 pub mod streams;
+
+pub mod stats;
+
+mod keys;
 
 pub mod answers;
 

@@ -7,9 +7,10 @@ mod settings;
 use std::io::{self, Write};
 use std::process::{ExitCode, exit};
 use std::sync::Arc;
-use std::{future, thread};
+use std::thread;
 
 use settings::Settings;
+use sse_clock::faults;
 use sse_clock::server::{Limits, Server};
 use sse_clock::service::{Shared, respond};
 use sse_clock::shutdown::Signals;
@@ -82,7 +83,7 @@ fn serve_on_every_core(
         };
         let (server, shared, mut stopped) = (server.clone(), shared.clone(), stopped.clone());
         thread::spawn(move || {
-            let handler = move |request| future::ready(respond(&request, &shared));
+            let handler = move |request| faults::answer(respond(&request, &shared));
             let shutdown = async move { drop(stopped.changed().await) };
             runtime.block_on(server.serve(listener, handler, shutdown));
         });

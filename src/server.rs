@@ -209,7 +209,7 @@ async fn attend<I, H, F, B>(
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + 'static,
 {
-    let service = service_fn(|request| answer(request, &handler, connection.clone()));
+    let service = service_fn(|request| Box::pin(answer(request, &handler, connection.clone())));
     let mut serving = pin!(http.serve_connection(TokioIo::new(io), service));
     tokio::select! {
         biased;

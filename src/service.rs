@@ -1,61 +1,85 @@
 //! The screen: a request in, a response out. The twin of the Node callback.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::StreamBody;
-use hyper::body::Frame;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
 use hyper::{Method, Request};
-use jiff::Timestamp;
-use tokio_stream::{Stream, StreamExt};
+use tokio_stream::StreamExt;
 
 use crate::answers::{self, Answer};
 use crate::clock::{self, Ticks};
-use crate::{sse, streams, wall};
+use crate::events::{self, Datum};
+use crate::faults::Cut;
+use crate::options::Options;
+use crate::streams::Streams;
+use crate::{query, wall};
 
-const INTERVAL: Duration = Duration::from_secs(1);
-
-/// What all requests share: the number of the next greeting.
+/// What all requests share.
 #[derive(Debug, Default)]
-pub struct Shared(AtomicU64);
+pub struct Shared {
+    /// Who is listening.
+    pub streams: Arc<Streams>,
+    greetings: AtomicU64,
+}
 
-/// The frames of a stream; dropping them is Node's `clearInterval`.
-pub type Frames =
-    Pin<Box<dyn Stream<Item = Result<Frame<Bytes>, std::convert::Infallible>> + Send>>;
+/// The body of a stream; dropping it is Node's `clearInterval`.
+pub type Events = UnsyncBoxBody<Bytes, Cut>;
 
 /// Answers `request`, as the callback of Node's `http.createServer` does.
-pub fn respond<B>(request: &Request<B>, shared: &Arc<Shared>) -> Answer<StreamBody<Frames>> {
+pub fn respond<B>(request: &Request<B>, shared: &Arc<Shared>) -> Answer<Events> {
     match (request.uri().path(), request.method()) {
         ("/", &Method::GET | &Method::HEAD) => answers::page(request.headers()),
         ("/events", &Method::GET | &Method::HEAD) => {
-            stream(request, clock::every(INTERVAL), || {
-                wall::time_event(Timestamp::now())
-            })
+            let grid = |ticks: Ticks, options: &Options| {
+                let last = options.last_event_id.as_deref().and_then(clock::tick);
+                if options.look.ids {
+                    ticks.on_a_grid(last)
+                } else {
+                    ticks
+                }
+            };
+            stream(request, shared, grid, Datum::Time)
         }
         ("/stream", &Method::GET | &Method::HEAD) => {
-            let shared = Arc::clone(shared);
-            stream(request, clock::every(INTERVAL).at_once(), move || {
-                let number = shared.0.fetch_add(1, Relaxed);
-                sse::event(&format!("hello from server sent events ---- [{number}]"))
-            })
+            let counter = Arc::clone(shared);
+            let greeting = move |_| Datum::Greeting(counter.greetings.fetch_add(1, Relaxed));
+            stream(request, shared, |ticks, _| ticks.at_once(), greeting)
         }
-        ("/" | "/events" | "/stream", &Method::OPTIONS) => answers::options(request.headers()),
-        ("/" | "/events" | "/stream", _) => answers::method_not_allowed(),
+        ("/stats", &Method::GET | &Method::HEAD) => match query::key(request) {
+            Ok(key) => answers::stats(&shared.streams.stats(key.as_deref())),
+            Err(bad) => answers::bad_request(&bad),
+        },
+        ("/" | "/events" | "/stream" | "/stats", &Method::OPTIONS) => {
+            answers::options(request.headers())
+        }
+        ("/" | "/events" | "/stream" | "/stats", _) => answers::method_not_allowed(),
         _ => answers::not_found(),
     }
 }
 
-/// Node: `setInterval(() => res.write(...), 1000)`.
+/// Node: `res.writeHead(200, ...); setInterval(() => res.write(...), 1000)`.
 fn stream<B>(
     request: &Request<B>,
-    ticks: Ticks,
-    mut event: impl FnMut() -> Bytes + Send + 'static,
-) -> Answer<StreamBody<Frames>> {
-    let events = ticks.map(move |()| event());
-    let events = streams::listen(events, request.extensions().get().cloned());
-    let frames = events.map(|event| Ok(Frame::data(event)));
-    answers::event_stream(StreamBody::new(Box::pin(frames)))
+    shared: &Shared,
+    pace: fn(Ticks, &Options) -> Ticks,
+    datum: impl Fn(u64) -> Datum + Send + 'static,
+) -> Answer<Events> {
+    let options = match query::options(request) {
+        Ok(options) => options,
+        Err(bad) => return answers::bad_request(&bad),
+    };
+    let ticks = clock::every(options.interval, wall::now).signs_of_life(options.custom);
+    let ticks = pace(ticks, &options);
+    let mut look = options.custom.then(|| Box::new(options.look));
+    let blocks = ticks.map(move |beat| events::block(beat, look.as_deref_mut(), &datum));
+    let blocks = options.faults.end.after(options.count, blocks);
+    let connection = request.extensions().get().cloned();
+    let blocks = shared
+        .streams
+        .listen(blocks, connection, options.key, options.last_event_id);
+    let body = options.faults.shape.body(blocks).boxed_unsync();
+    options.faults.head.leave_on(answers::event_stream(body))
 }

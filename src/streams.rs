@@ -1,96 +1,151 @@
-//! Who is listening: one log line when a stream opens, one that says why when it ends.
+//! Who is listening: each stream is counted when it opens, and when it ends with the reason why.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use bytes::Bytes;
 use pin_project_lite::pin_project;
 use tokio_stream::Stream;
 
 use crate::connection::Connection;
+use crate::keys::{Key, Keys};
+use crate::sse::Block;
+use crate::stats::{Counts, Stats};
+
+/// The streams of one server.
+#[derive(Debug, Default)]
+pub struct Streams {
+    all: Counts,
+    keys: Keys,
+}
+
+impl Streams {
+    /// What the server saw of all its streams, or of those of `key`.
+    #[must_use]
+    pub fn stats(&self, key: Option<&str>) -> Stats {
+        key.map_or_else(|| self.all.stats(), |key| self.keys.stats(key))
+    }
+
+    /// Notes now the id that a client of `key` comes back with, and later when `blocks` is polled
+    /// first, the events that it yields, and why it is dropped.
+    pub fn listen<S>(
+        self: &Arc<Self>,
+        blocks: S,
+        connection: Option<Connection>,
+        key: Option<String>,
+        last_event_id: Option<String>,
+    ) -> Listened<S> {
+        if let (Some(key), Some(id)) = (&key, last_event_id) {
+            self.keys.note(key, &id);
+        }
+        let newcomer = Some((Arc::clone(self), connection, key));
+        Listened {
+            blocks,
+            newcomer,
+            seat: None,
+        }
+    }
+}
 
 pin_project! {
-    /// The events of one stream, noted as they go out.
+    /// A stream whose listener is counted.
     pub struct Listened<S> {
         #[pin]
-        events: S,
-        connection: Option<Connection>,
+        blocks: S,
+        newcomer: Option<(Arc<Streams>, Option<Connection>, Option<String>)>,
         seat: Option<Seat>,
     }
 }
 
-/// Notes when `events` is polled first, what it yields, and why it is dropped.
-pub fn listen<S>(events: S, connection: Option<Connection>) -> Listened<S> {
-    Listened {
-        events,
-        connection,
-        seat: None,
-    }
-}
+impl<S: Stream<Item = Result<Block, E>>, E> Stream for Listened<S> {
+    type Item = S::Item;
 
-impl<S: Stream<Item = Bytes>> Stream for Listened<S> {
-    type Item = Bytes;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.project();
+        if let Some((streams, connection, key)) = this.newcomer.take() {
+            *this.seat = Some(Seat::take(streams, connection, key.as_deref()));
+        }
+        let polled = this.blocks.poll_next(cx);
         let seat = this
             .seat
-            .get_or_insert_with(|| Seat::open(this.connection.take()));
-        let polled = this.events.poll_next(cx);
+            .as_mut()
+            .expect("it was taken with the first poll");
         match &polled {
-            Poll::Ready(Some(_)) => seat.events += 1,
-            Poll::Ready(None) => seat.finished = true,
-            Poll::Pending => {}
+            Poll::Ready(Some(Ok(Block::Event(_)))) => seat.count_event(),
+            Poll::Ready(None | Some(Err(_))) => seat.finished = true,
+            Poll::Ready(Some(Ok(Block::Aside(_)))) | Poll::Pending => {}
         }
         polled
     }
 }
 
-/// The place of one listener, from the first poll of its stream to the drop.
+/// The place of a listener, from the first poll of its stream to the drop.
 struct Seat {
+    streams: Arc<Streams>,
+    key: Option<Arc<Key>>,
     connection: Option<Connection>,
-    opened: Instant,
+    since: Instant,
     events: u64,
     finished: bool,
 }
 
 impl Seat {
-    fn open(connection: Option<Connection>) -> Self {
+    fn take(streams: Arc<Streams>, connection: Option<Connection>, key: Option<&str>) -> Self {
+        let key = key.and_then(|key| streams.keys.get_or_keep(key));
+        let since = Instant::now();
         let seat = Self {
+            streams,
+            key,
             connection,
-            opened: Instant::now(),
+            since,
             events: 0,
             finished: false,
         };
-        tracing::info!(peer = seat.peer(), "stream opened");
+        seat.count(|counts| &counts.opened);
+        tracing::info!(peer = seat.peer().map(display), "stream opened");
         seat
     }
 
-    fn peer(&self) -> Option<tracing::field::DisplayValue<std::net::SocketAddr>> {
-        self.connection
-            .as_ref()
-            .map(|connection| tracing::field::display(connection.peer()))
+    fn count_event(&mut self) {
+        self.events += 1;
+        self.count(|counts| &counts.events);
     }
 
-    fn why(&self) -> &'static str {
-        let stopping = self.connection.as_ref().is_some_and(Connection::is_ending);
-        match (self.finished, stopping) {
-            (true, _) => "finished",
-            (_, true) => "server stopping",
-            _ => "client left",
+    fn count(&self, which: impl Fn(&Counts) -> &AtomicU64) {
+        which(&self.streams.all).fetch_add(1, Relaxed);
+        if let Some(key) = &self.key {
+            which(&key.counts).fetch_add(1, Relaxed);
         }
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        self.connection.as_ref().map(Connection::peer)
     }
 }
 
-/// Node: `req.on("close", () => clearInterval(interval))`; here the timer is dropped beside it.
+/// Node: `req.on("close", () => clearInterval(interval))`; the timer is dropped along with this.
 impl Drop for Seat {
     fn drop(&mut self) {
+        let stopping = self.connection.as_ref().is_some_and(Connection::is_ending);
+        let why = if self.finished {
+            self.count(|counts| &counts.finished);
+            "finished"
+        } else if stopping {
+            self.count(|counts| &counts.shutdown);
+            "server stopping"
+        } else {
+            self.count(|counts| &counts.client);
+            "client left"
+        };
+        let (lived, events) = (self.since.elapsed(), self.events);
         tracing::info!(
-            peer = self.peer(),
-            lived = ?self.opened.elapsed(),
-            events = self.events,
-            why = self.why(),
+            peer = self.peer().map(display),
+            ?lived,
+            events,
+            why,
             "stream ended"
         );
     }

@@ -1,16 +1,19 @@
 //! The server on a free port of the loopback, for other people's tests.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::{future, io};
 
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
+use crate::faults;
 use crate::server::{Limits, serve};
 use crate::service::{Shared, respond};
 use crate::socket::{self, Host};
+use crate::stats::Stats;
+use crate::streams::Streams;
 
 /// A server that runs in a thread of its own until it is dropped.
 ///
@@ -18,13 +21,18 @@ use crate::socket::{self, Host};
 ///
 /// ```
 /// let server = sse_clock::testing::start()?;
-/// let page = reqwest::blocking::get(server.url("/")).unwrap();
-/// assert_eq!(page.status(), 200);
+///
+/// let url = server.url("/events?interval=10&count=3&key=mine");
+/// let events = reqwest::blocking::get(url).unwrap().text().unwrap();
+///
+/// assert_eq!(events.matches("data: ").count(), 3);
+/// assert_eq!(server.stats_of("mine").events, 3);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct TestServer {
     address: SocketAddr,
+    streams: Arc<Streams>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -52,17 +60,19 @@ pub fn start_with(limits: Limits) -> io::Result<TestServer> {
         sockets.listener()?
     };
     let (stop, stopped) = oneshot::channel::<()>();
+    let shared = Arc::<Shared>::default();
+    let streams = Arc::clone(&shared.streams);
     let thread = thread::Builder::new()
         .name("sse-clock".into())
         .spawn(move || {
             drop(sockets);
-            let shared = Arc::<Shared>::default();
-            let handler = move |request| future::ready(respond(&request, &shared));
+            let handler = move |request| faults::answer(respond(&request, &shared));
             let shutdown = async { drop(stopped.await) };
             runtime.block_on(serve(listener, handler, limits, shutdown));
         })?;
     Ok(TestServer {
         address,
+        streams,
         stop: Some(stop),
         thread: Some(thread),
     })
@@ -79,6 +89,18 @@ impl TestServer {
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// What the server saw of all its streams.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.streams.stats(None)
+    }
+
+    /// What the server saw of the streams that were opened with `key`.
+    #[must_use]
+    pub fn stats_of(&self, key: &str) -> Stats {
+        self.streams.stats(Some(key))
     }
 }
 

@@ -1,0 +1,110 @@
+//! Reads the options from a request, or says what is wrong with them.
+
+use std::fmt;
+
+use hyper::header::HeaderName;
+use hyper::{Request, StatusCode};
+
+use crate::options::{KEY, Options, PARAMETERS, is_key};
+
+/// The header by which a client goes on where it was cut off, HTML 9.2.4.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// The most characters of a bad value that an error repeats.
+const REPEATED: usize = 64;
+
+/// A parameter that cannot be followed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadParameter {
+    name: String,
+    given: String,
+    allowed: String,
+}
+
+impl fmt::Display for BadParameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            given,
+            allowed,
+        } = self;
+        writeln!(f, "{name}: given {given}, allowed {allowed}")
+    }
+}
+
+impl std::error::Error for BadParameter {}
+
+impl BadParameter {
+    fn new(name: &str, given: &str, allowed: impl Into<String>) -> Self {
+        let cut = |text: &str| text.escape_debug().take(REPEATED).collect();
+        Self {
+            name: cut(name),
+            given: format!("\"{}\"", cut(given)),
+            allowed: allowed.into(),
+        }
+    }
+}
+
+/// The options of a stream; those of the Node example when there is no query string.
+///
+/// # Errors
+///
+/// When a name is unknown or given twice, or a value is not allowed.
+pub fn options<B>(request: &Request<B>) -> Result<Options, BadParameter> {
+    let mut options = Options::default();
+    let mut seen = Vec::new();
+    for (name, value) in parameters(request) {
+        let Some(parameter) = PARAMETERS.iter().find(|known| known.name == name) else {
+            let names: Vec<_> = PARAMETERS.iter().map(|known| known.name).collect();
+            return Err(BadParameter::new(&name, &value, names.join(", ")));
+        };
+        if seen.contains(&parameter.name) {
+            return Err(BadParameter::new(&name, &value, "once"));
+        }
+        seen.push(parameter.name);
+        (parameter.set)(&mut options, &value)
+            .ok_or_else(|| BadParameter::new(&name, &value, parameter.allowed))?;
+    }
+    if let Some(end) = seen
+        .iter()
+        .find(|name| **name == "end")
+        .filter(|_| options.count.is_none())
+    {
+        return Err(BadParameter::new(end, "without count", "beside count"));
+    }
+    options.custom = !seen.is_empty();
+
+    let ids: Vec<_> = request.headers().get_all(LAST_EVENT_ID).iter().collect();
+    let comes_back = ids.iter().any(|id| !id.is_empty());
+    options.last_event_id = match ids[..] {
+        [] => options.last_event_id,
+        [id] if id.is_empty() => options.last_event_id,
+        [id] => Some(String::from_utf8_lossy(id.as_bytes()).into_owned()),
+        // Two say nothing.
+        _ => None,
+    };
+    let then = options.then.filter(|_| comes_back);
+    let status = then.or(options.faults.head.status);
+    options.faults.head.status = status.filter(|status| *status != StatusCode::OK);
+    Ok(options)
+}
+
+/// The key of the streams that `/stats` is asked for.
+///
+/// # Errors
+///
+/// When there is more than one key, a bad one, or any other parameter.
+pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
+    let mut key = None;
+    for (name, value) in parameters(request) {
+        if name != "key" || key.is_some() || !is_key(&value) {
+            return Err(BadParameter::new(&name, &value, format!("one key: {KEY}")));
+        }
+        key = Some(value.into_owned());
+    }
+    Ok(key)
+}
+
+fn parameters<B>(request: &Request<B>) -> form_urlencoded::Parse<'_> {
+    form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+}

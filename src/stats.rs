@@ -1,0 +1,61 @@
+//! What the server saw of its streams: the answer to `/stats`.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use serde::Serialize;
+
+/// How many streams there are and were.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) opened: AtomicU64,
+    pub(crate) events: AtomicU64,
+    pub(crate) client: AtomicU64,
+    pub(crate) finished: AtomicU64,
+    pub(crate) shutdown: AtomicU64,
+}
+
+/// What the server saw of its streams, or of those of one key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stats {
+    /// Streams that are open.
+    pub open: u64,
+    /// Streams that were opened.
+    pub opened: u64,
+    /// Events that were sent; comments, gaps and halves of events are none.
+    pub events: u64,
+    /// Streams that have ended.
+    pub closed: Closed,
+    /// For a key: what clients sent back as `Last-Event-ID`, the newest 100, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_event_ids: Option<Vec<String>>,
+}
+
+/// The streams that have ended, by the reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Closed {
+    /// The client left, or could not be reached any more.
+    pub client: u64,
+    /// The stream ended by itself.
+    pub finished: u64,
+    /// The server stopped.
+    pub shutdown: u64,
+}
+
+impl Counts {
+    pub(crate) fn stats(&self) -> Stats {
+        let closed = Closed {
+            client: self.client.load(Relaxed),
+            finished: self.finished.load(Relaxed),
+            shutdown: self.shutdown.load(Relaxed),
+        };
+        let opened = self.opened.load(Relaxed);
+        let ended = closed.client + closed.finished + closed.shutdown;
+        Stats {
+            open: opened.saturating_sub(ended),
+            opened,
+            events: self.events.load(Relaxed),
+            closed,
+            last_event_ids: None,
+        }
+    }
+}
