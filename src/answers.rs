@@ -28,17 +28,25 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 
 /// Node: `res.writeHead(200, { "Content-Type": "text/event-stream", ... })`.
 pub fn event_stream<S>(events: S) -> Answer<S> {
-    let headers = [
-        (CONTENT_TYPE, "text/event-stream"),
-        (CACHE_CONTROL, "no-cache"),
-        (CONNECTION, "keep-alive"),
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (ACCESS_CONTROL_ALLOW_METHODS, "GET"),
-        (ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type"),
-        // Beyond Node's: nginx passes each event on at once.
-        (X_ACCEL_BUFFERING, "no"),
-    ];
-    answer(StatusCode::OK, headers, Either::Right(events))
+    static HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
+        let mut head = HeaderMap::new();
+        let headers = [
+            (CONTENT_TYPE, "text/event-stream"),
+            (CACHE_CONTROL, "no-cache"),
+            (CONNECTION, "keep-alive"),
+            (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            (ACCESS_CONTROL_ALLOW_METHODS, "GET"),
+            (ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type"),
+            // Beyond Node's: nginx passes each event on at once.
+            (X_ACCEL_BUFFERING, "no"),
+        ];
+        add(&mut head, headers);
+        head
+    });
+    let mut response = Response::new(Either::Right(events));
+    // hyper keeps the map as long as the connection lives, and a clone has no room to spare.
+    response.headers_mut().clone_from(&HEAD);
+    response
 }
 
 /// The page, or 304 for a client that has it already (RFC 9110 section 13.1.2).

@@ -198,41 +198,60 @@ pin_project! {
     pub struct Shaped<S> {
         #[pin]
         blocks: S,
-        shape: Option<Box<Shape>>,
-        rest: Bytes,
-        written: bool,
+        shaper: Option<Box<Shaper>>,
     }
+}
+
+struct Shaper {
+    shape: Shape,
+    rest: Bytes,
+    written: bool,
 }
 
 impl Shape {
     /// The body that `blocks` make.
     pub fn body<S>(self, blocks: S) -> Shaped<S> {
-        let shape = (self != Self::default()).then(|| Box::new(self));
-        Shaped {
-            blocks,
-            shape,
-            rest: Bytes::new(),
-            written: true,
-        }
+        let custom = self != Self::default();
+        let shaper = custom.then(|| {
+            Box::new(Shaper {
+                shape: self,
+                rest: Bytes::new(),
+                written: true,
+            })
+        });
+        Shaped { blocks, shaper }
     }
-}
 
-impl Shape {
-    fn apply(&mut self, block: Bytes) -> Bytes {
-        let bom = std::mem::take(&mut self.bom);
-        if self.eol == Eol::Lf && !bom {
-            return block;
-        }
+    fn apply(&mut self, block: &[u8]) -> Bytes {
         let mut bytes = BytesMut::with_capacity(2 * block.len());
-        bytes.extend_from_slice(if bom { "\u{feff}".as_bytes() } else { b"" });
+        if std::mem::take(&mut self.bom) {
+            bytes.extend_from_slice("\u{feff}".as_bytes());
+        }
         for byte in block {
             match (byte, self.eol) {
                 (b'\n', Eol::Cr) => bytes.extend_from_slice(b"\r"),
                 (b'\n', Eol::CrLf) => bytes.extend_from_slice(b"\r\n"),
-                _ => bytes.extend_from_slice(&[byte]),
+                _ => bytes.extend_from_slice(&[*byte]),
             }
         }
         bytes.freeze()
+    }
+}
+
+impl Shaper {
+    /// The next frame of a block that was handed over.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Bytes> {
+        let Some(most) = self.shape.split else {
+            return Poll::Ready(self.rest.split_off(0));
+        };
+        if !self.written {
+            // hyper writes the frames it has, as one, when it has to wait.
+            self.written = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.written = false;
+        Poll::Ready(self.rest.split_to(most.min(self.rest.len())))
     }
 }
 
@@ -245,27 +264,19 @@ impl<S: Stream<Item = Result<Block, Cut>>> Body for Shaped<S> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.project();
-        if this.rest.is_empty() {
-            *this.rest = match ready!(this.blocks.poll_next(cx)) {
-                Some(Ok(block)) => block.into(),
+        let Some(shaper) = this.shaper else {
+            let block = ready!(this.blocks.poll_next(cx));
+            return Poll::Ready(block.map(|block| block.map(Bytes::from).map(Frame::data)));
+        };
+        if shaper.rest.is_empty() {
+            match ready!(this.blocks.poll_next(cx)) {
+                Some(Ok(block)) => shaper.rest = shaper.shape.apply(&Bytes::from(block)),
                 Some(Err(cut)) => return Poll::Ready(Some(Err(cut))),
                 None => return Poll::Ready(None),
-            };
-            if let Some(shape) = this.shape {
-                *this.rest = shape.apply(this.rest.split_off(0));
             }
         }
-        let most = this.shape.as_ref().and_then(|shape| shape.split);
-        if most.is_some() && !std::mem::replace(this.written, true) {
-            // hyper writes the frames it has, as one, when it has to wait.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        *this.written = false;
-        let length = this.rest.len();
-        let frame = this
-            .rest
-            .split_to(most.map_or(length, |most| most.min(length)));
-        Poll::Ready(Some(Ok(Frame::data(frame))))
+        shaper
+            .poll_frame(cx)
+            .map(|frame| Some(Ok(Frame::data(frame))))
     }
 }

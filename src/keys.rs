@@ -50,20 +50,6 @@ impl Keys {
         Some(key)
     }
 
-    /// Notes the id that a client of this name came back with.
-    pub(crate) fn note(&self, name: &str, id: &str) {
-        let Some(key) = self.get_or_keep(name) else {
-            return;
-        };
-        let mut ends = (0..=ID_BYTES.min(id.len())).rev();
-        let end = ends.find(|end| id.is_char_boundary(*end)).unwrap_or(0);
-        let mut ids = lock(&key.ids);
-        if ids.len() == IDS {
-            ids.pop_front();
-        }
-        ids.push_back(id[..end].to_owned());
-    }
-
     /// What was seen of the streams of this name: nothing, if it is not kept.
     pub(crate) fn stats(&self, name: &str) -> Stats {
         let key = lock(&self.0).keys.get(name).map(|(_, key)| Arc::clone(key));
@@ -73,6 +59,19 @@ impl Keys {
             last_event_ids,
             ..key.counts.stats()
         }
+    }
+}
+
+impl Key {
+    /// Notes the id that a client came back with.
+    pub(crate) fn note(&self, id: &str) {
+        let mut ends = (0..=ID_BYTES.min(id.len())).rev();
+        let end = ends.find(|end| id.is_char_boundary(*end)).unwrap_or(0);
+        let mut ids = lock(&self.ids);
+        if ids.len() == IDS {
+            ids.pop_front();
+        }
+        ids.push_back(id[..end].to_owned());
     }
 }
 

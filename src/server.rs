@@ -119,7 +119,7 @@ impl Server {
         B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
         S: Future<Output = ()>,
     {
-        let http = self.limits.http();
+        let http = Arc::new(self.limits.http());
         let (phase, watcher) = watch::channel(Phase::Serving);
         let mut shutdown = pin!(shutdown);
         loop {
@@ -196,32 +196,38 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 /// Serves one connection to its end, or to the server's.
-async fn attend<I, H, F, B>(
-    _place: Place,
+///
+/// A block and not an `async fn`, which would keep its arguments twice in every task.
+fn attend<I, H, F, B>(
+    place: Place,
     io: I,
-    http: http1::Builder,
+    http: Arc<http1::Builder>,
     handler: H,
     connection: Connection,
     mut phase: watch::Receiver<Phase>,
-) where
+) -> impl Future<Output = ()>
+where
     I: AsyncRead + AsyncWrite + Unpin,
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes, Error: Into<BoxError>> + 'static,
 {
-    let service = service_fn(|request| Box::pin(answer(request, &handler, connection.clone())));
-    let mut serving = pin!(http.serve_connection(TokioIo::new(io), service));
-    tokio::select! {
-        biased;
-        _ = &mut serving => return,
-        _ = phase.changed() => {}
-    }
-    if connection.is_answering() {
-        serving.as_mut().graceful_shutdown();
+    async move {
+        let _place = place;
+        let service = service_fn(|request| Box::pin(answer(request, &handler, connection.clone())));
+        let mut serving = pin!(http.serve_connection(TokioIo::new(io), service));
         tokio::select! {
             biased;
-            _ = serving => {}
+            _ = &mut serving => return,
             _ = phase.changed() => {}
+        }
+        if connection.is_answering() {
+            serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                biased;
+                _ = serving => {}
+                _ = phase.changed() => {}
+            }
         }
     }
 }

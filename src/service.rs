@@ -77,9 +77,8 @@ fn stream<B>(
     let blocks = ticks.map(move |beat| events::block(beat, look.as_deref_mut(), &datum));
     let blocks = options.faults.end.after(options.count, blocks);
     let connection = request.extensions().get().cloned();
-    let blocks = shared
-        .streams
-        .listen(blocks, connection, options.key, options.last_event_id);
+    let (key, last) = (options.key.as_deref(), options.last_event_id.as_deref());
+    let blocks = shared.streams.listen(blocks, connection, key, last);
     let body = options.faults.shape.body(blocks).boxed_unsync();
     options.faults.head.leave_on(answers::event_stream(body))
 }

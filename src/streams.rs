@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use pin_project_lite::pin_project;
 use tokio_stream::Stream;
+use tracing::field::display;
 
 use crate::connection::Connection;
 use crate::keys::{Key, Keys};
@@ -35,18 +36,23 @@ impl Streams {
         self: &Arc<Self>,
         blocks: S,
         connection: Option<Connection>,
-        key: Option<String>,
-        last_event_id: Option<String>,
+        key: Option<&str>,
+        last_event_id: Option<&str>,
     ) -> Listened<S> {
+        let key = key.and_then(|name| self.keys.get_or_keep(name));
         if let (Some(key), Some(id)) = (&key, last_event_id) {
-            self.keys.note(key, &id);
+            key.note(id);
         }
-        let newcomer = Some((Arc::clone(self), connection, key));
-        Listened {
-            blocks,
-            newcomer,
-            seat: None,
-        }
+        let streams = Arc::clone(self);
+        let seat = Seat {
+            streams,
+            key,
+            connection,
+            since: None,
+            events: 0,
+            finished: false,
+        };
+        Listened { blocks, seat }
     }
 }
 
@@ -55,8 +61,7 @@ pin_project! {
     pub struct Listened<S> {
         #[pin]
         blocks: S,
-        newcomer: Option<(Arc<Streams>, Option<Connection>, Option<String>)>,
-        seat: Option<Seat>,
+        seat: Seat,
     }
 }
 
@@ -65,48 +70,34 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Listened<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.project();
-        if let Some((streams, connection, key)) = this.newcomer.take() {
-            *this.seat = Some(Seat::take(streams, connection, key.as_deref()));
+        if this.seat.since.is_none() {
+            this.seat.open();
         }
         let polled = this.blocks.poll_next(cx);
-        let seat = this
-            .seat
-            .as_mut()
-            .expect("it was taken with the first poll");
         match &polled {
-            Poll::Ready(Some(Ok(Block::Event(_)))) => seat.count_event(),
-            Poll::Ready(None | Some(Err(_))) => seat.finished = true,
+            Poll::Ready(Some(Ok(Block::Event(_)))) => this.seat.count_event(),
+            Poll::Ready(None | Some(Err(_))) => this.seat.finished = true,
             Poll::Ready(Some(Ok(Block::Aside(_)))) | Poll::Pending => {}
         }
         polled
     }
 }
 
-/// The place of a listener, from the first poll of its stream to the drop.
+/// The place of a listener: open from the first poll of its stream to the drop.
 struct Seat {
     streams: Arc<Streams>,
     key: Option<Arc<Key>>,
     connection: Option<Connection>,
-    since: Instant,
+    since: Option<Instant>,
     events: u64,
     finished: bool,
 }
 
 impl Seat {
-    fn take(streams: Arc<Streams>, connection: Option<Connection>, key: Option<&str>) -> Self {
-        let key = key.and_then(|key| streams.keys.get_or_keep(key));
-        let since = Instant::now();
-        let seat = Self {
-            streams,
-            key,
-            connection,
-            since,
-            events: 0,
-            finished: false,
-        };
-        seat.count(|counts| &counts.opened);
-        tracing::info!(peer = seat.peer().map(display), "stream opened");
-        seat
+    fn open(&mut self) {
+        self.since = Some(Instant::now());
+        self.count(|counts| &counts.opened);
+        tracing::info!(peer = self.peer().map(display), "stream opened");
     }
 
     fn count_event(&mut self) {
@@ -124,29 +115,28 @@ impl Seat {
     fn peer(&self) -> Option<SocketAddr> {
         self.connection.as_ref().map(Connection::peer)
     }
+
+    /// Why the stream ends, and the count that this adds to.
+    fn why(&self) -> (&'static str, fn(&Counts) -> &AtomicU64) {
+        let stopping = || self.connection.as_ref().is_some_and(Connection::is_ending);
+        if self.finished {
+            ("finished", |counts| &counts.finished)
+        } else if stopping() {
+            ("server stopping", |counts| &counts.shutdown)
+        } else {
+            ("client left", |counts| &counts.client)
+        }
+    }
 }
 
 /// Node: `req.on("close", () => clearInterval(interval))`; the timer is dropped along with this.
 impl Drop for Seat {
     fn drop(&mut self) {
-        let stopping = self.connection.as_ref().is_some_and(Connection::is_ending);
-        let why = if self.finished {
-            self.count(|counts| &counts.finished);
-            "finished"
-        } else if stopping {
-            self.count(|counts| &counts.shutdown);
-            "server stopping"
-        } else {
-            self.count(|counts| &counts.client);
-            "client left"
-        };
-        let (lived, events) = (self.since.elapsed(), self.events);
-        tracing::info!(
-            peer = self.peer().map(display),
-            ?lived,
-            events,
-            why,
-            "stream ended"
-        );
+        if let Some(since) = self.since {
+            let (why, count) = self.why();
+            self.count(count);
+            let (peer, lived) = (self.peer().map(display), since.elapsed());
+            tracing::info!(peer, ?lived, events = self.events, why, "stream ended");
+        }
     }
 }
