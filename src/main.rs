@@ -43,6 +43,7 @@ fn main() -> ExitCode {
 
 /// Serves on every core until a signal asks to stop; a second one ends the process on the spot.
 fn run(settings: &Settings) -> io::Result<()> {
+    process::keep_pages_small();
     let room = process::room_for_connections();
     let limits = Limits {
         max_connections: settings.max_connections.unwrap_or(room),

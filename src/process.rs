@@ -1,4 +1,4 @@
-//! What the process asks of the operating system: open files.
+//! What the process asks of the operating system: open files, and small pages.
 
 /// File descriptors that are not connections: standard streams, listeners, epoll and the like.
 const OWN_FILES: usize = 64;
@@ -8,11 +8,11 @@ const OWN_FILES: usize = 64;
 pub(crate) fn room_for_connections() -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    // Where the system refuses, the present limit stands and the server lives with it.
     let raised = Rlimit {
         current: maximum,
         maximum,
     };
+    // Where the system refuses, the present limit stands and the server lives with it.
     let _ = setrlimit(Resource::Nofile, raised);
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let files = usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20);
@@ -23,4 +23,10 @@ pub(crate) fn room_for_connections() -> usize {
 #[cfg(not(unix))]
 pub(crate) fn room_for_connections() -> usize {
     16_384 - OWN_FILES
+}
+
+/// Keeps the kernel from backing the half-empty buffers of a connection with huge pages.
+pub(crate) fn keep_pages_small() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
