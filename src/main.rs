@@ -85,7 +85,8 @@ fn serve_on_every_core(
         let (server, shared, mut stopped) = (server.clone(), shared.clone(), stopped.clone());
         thread::spawn(move || {
             let handler = move |request| faults::answer(respond(&request, &shared));
-            let shutdown = async move { drop(stopped.changed().await) };
+            // Borrowed: `stopped` is held to the end of the drain, which is what `run` waits for.
+            let shutdown = async { drop(stopped.changed().await) };
             runtime.block_on(server.serve(listener, handler, shutdown));
         });
     }
