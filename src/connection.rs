@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::sync::watch;
 
 /// How far the server has come in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
     /// Connections are accepted and served.
     Serving,
@@ -55,7 +55,13 @@ impl Connection {
         self.0.answering.load(Relaxed)
     }
 
+    /// Notes that the head of an answer was given to hyper, or that its body is at its end.
     pub(crate) fn set_answering(&self, answering: bool) {
         self.0.answering.store(answering, Relaxed);
+    }
+
+    /// The server's phase, to wait for the next one.
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+        self.0.phase.clone()
     }
 }

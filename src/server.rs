@@ -121,6 +121,7 @@ impl Server {
     {
         let http = Arc::new(self.limits.http());
         let (phase, watcher) = watch::channel(Phase::Serving);
+        let (open, opened) = watch::channel(());
         let mut shutdown = pin!(shutdown);
         loop {
             let (io, peer, place) = tokio::select! {
@@ -130,24 +131,18 @@ impl Server {
             };
             let connection = Connection::new(peer, watcher.clone());
             let (http, handler) = (http.clone(), handler.clone());
-            tokio::spawn(attend(
-                place,
-                io,
-                http,
-                handler,
-                connection,
-                watcher.clone(),
-            ));
+            let guard = (place, opened.clone());
+            tokio::spawn(attend(guard, io, http, handler, connection));
         }
-        drop((listener, watcher));
+        drop((listener, opened));
         phase.send_replace(Phase::Draining);
-        if timeout(self.limits.drain, phase.closed()).await.is_err() {
+        if timeout(self.limits.drain, open.closed()).await.is_err() {
             tracing::warn!(
                 "{} connections are dropped unfinished",
-                phase.receiver_count()
+                open.receiver_count()
             );
             phase.send_replace(Phase::Over);
-            phase.closed().await;
+            open.closed().await;
         }
     }
 }
@@ -199,12 +194,11 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 ///
 /// A block and not an `async fn`, which would keep its arguments twice in every task.
 fn attend<I, H, F, B>(
-    place: Place,
+    guard: (Place, watch::Receiver<()>),
     io: I,
     http: Arc<http1::Builder>,
     handler: H,
     connection: Connection,
-    mut phase: watch::Receiver<Phase>,
 ) -> impl Future<Output = ()>
 where
     I: AsyncRead + AsyncWrite + Unpin,
@@ -213,23 +207,30 @@ where
     B: Body<Data = Bytes, Error: Into<BoxError>> + 'static,
 {
     async move {
-        let _place = place;
+        let _guard = guard;
+        let mut phase = connection.phase();
         let service = service_fn(|request| Box::pin(answer(request, &handler, connection.clone())));
         let mut serving = pin!(http.serve_connection(TokioIo::new(io), service));
         tokio::select! {
             biased;
+            // First, so that hyper keeps no connection for another request once answers end.
+            () = reached(&mut phase, Phase::Draining) => {}
             _ = &mut serving => return,
-            _ = phase.changed() => {}
         }
         if connection.is_answering() {
             serving.as_mut().graceful_shutdown();
             tokio::select! {
                 biased;
                 _ = serving => {}
-                _ = phase.changed() => {}
+                () = reached(&mut phase, Phase::Over) => {}
             }
         }
     }
+}
+
+/// Waits for `phase` or a later one, or until nobody is left to bring it about.
+async fn reached(watcher: &mut watch::Receiver<Phase>, phase: Phase) {
+    drop(watcher.wait_for(|now| *now >= phase).await);
 }
 
 /// Refuses what no route may see, and hands the rest to the handler.
