@@ -27,6 +27,7 @@ struct Shared {
     /// Never marked as seen, so that any change at all means the end has begun.
     phase: watch::Receiver<Phase>,
     answering: AtomicBool,
+    stuck: AtomicBool,
 }
 
 impl Connection {
@@ -35,6 +36,7 @@ impl Connection {
             peer,
             phase,
             answering: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
         }))
     }
 
@@ -50,14 +52,19 @@ impl Connection {
         self.0.phase.has_changed().unwrap_or(true)
     }
 
-    /// Whether the head of an answer was given to hyper and its body is not at its end yet.
+    /// Whether an answer has begun and has not left this process as a whole.
     pub(crate) fn is_answering(&self) -> bool {
-        self.0.answering.load(Relaxed)
+        self.0.answering.load(Relaxed) || self.0.stuck.load(Relaxed)
     }
 
     /// Notes that the head of an answer was given to hyper, or that its body is at its end.
     pub(crate) fn set_answering(&self, answering: bool) {
         self.0.answering.store(answering, Relaxed);
+    }
+
+    /// Notes whether bytes wait for room in the socket.
+    pub(crate) fn set_stuck(&self, stuck: bool) {
+        self.0.stuck.store(stuck, Relaxed);
     }
 
     /// The server's phase, to wait for the next one.

@@ -50,6 +50,8 @@ mod places;
 
 mod connection;
 
+mod wire;
+
 pub mod shutdown;
 
 pub mod socket;

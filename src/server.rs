@@ -25,6 +25,7 @@ use crate::connection::{Connection, Phase};
 use crate::places::{Place, Places};
 use crate::shutdown::Ending;
 use crate::socket::Accept;
+use crate::wire::Wire;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -209,8 +210,9 @@ where
     async move {
         let _guard = guard;
         let mut phase = connection.phase();
+        let wire = TokioIo::new(Wire::new(io, connection.clone()));
         let service = service_fn(|request| Box::pin(answer(request, &handler, connection.clone())));
-        let mut serving = pin!(http.serve_connection(TokioIo::new(io), service));
+        let mut serving = pin!(http.serve_connection(wire, service));
         tokio::select! {
             biased;
             // First, so that hyper keeps no connection for another request once answers end.

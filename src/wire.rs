@@ -1,0 +1,86 @@
+//! The wire of one connection: knows whether bytes are stuck on it, and closes it so that the
+//! peer can read the last of them.
+
+use std::future::Future;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use crate::connection::Connection;
+
+/// How long a peer may go on sending after the last answer.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The bytes from and to one peer.
+pub(crate) struct Wire<I> {
+    io: I,
+    connection: Connection,
+    lingering: Option<Pin<Box<Sleep>>>,
+}
+
+impl<I> Wire<I> {
+    pub(crate) fn new(io: I, connection: Connection) -> Self {
+        Self {
+            io,
+            connection,
+            lingering: None,
+        }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write(cx, bytes);
+        self.connection.set_stuck(written.is_pending());
+        written
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Sends the end, then discards for a while what the peer still sends: closing a socket with
+    /// bytes unread resets the connection, and the reset may overtake the answer.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self {
+            io,
+            connection,
+            lingering,
+        } = &mut *self;
+        if lingering.is_none() {
+            ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
+        }
+        if connection.is_ending() {
+            return Poll::Ready(Ok(()));
+        }
+        let lingering = lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        let mut scrap = [MaybeUninit::uninit(); 4096];
+        loop {
+            let mut scrap = ReadBuf::uninit(&mut scrap);
+            match Pin::new(&mut *io).poll_read(cx, &mut scrap) {
+                Poll::Ready(Ok(())) if !scrap.filled().is_empty() => {}
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending => return lingering.as_mut().poll(cx).map(Ok),
+            }
+        }
+    }
+}
