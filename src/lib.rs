@@ -48,6 +48,8 @@ pub mod server;
 
 mod places;
 
+mod gate;
+
 mod connection;
 
 mod wire;

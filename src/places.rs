@@ -1,9 +1,15 @@
-//! The places for connections: how many are taken, and waiting for a free one.
+//! The places for connections: waits for a free one, and then for a client to take it.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+use crate::socket::Accept;
 
 /// As many places as there may be connections.
 #[derive(Debug)]
@@ -14,7 +20,7 @@ pub(crate) struct Places {
 }
 
 /// A place set aside for a connection that has yet to come.
-pub(crate) struct Reservation(Arc<Places>);
+struct Reservation(Arc<Places>);
 
 /// The place of one connection, free again when dropped.
 pub(crate) struct Place(Reservation);
@@ -29,8 +35,7 @@ impl Places {
         })
     }
 
-    /// Waits until there is a free place.
-    pub(crate) async fn reserve(self: &Arc<Self>) -> Reservation {
+    async fn reserve(self: &Arc<Self>) -> Reservation {
         let permit = self.free.acquire().await;
         permit.expect("the semaphore is never closed").forget();
         Reservation(Arc::clone(self))
@@ -38,7 +43,7 @@ impl Places {
 }
 
 impl Reservation {
-    pub(crate) fn take(self) -> Place {
+    fn take(self) -> Place {
         let places = &self.0;
         if places.taken.fetch_add(1, SeqCst) + 1 == places.all {
             tracing::warn!(
@@ -63,4 +68,37 @@ impl Drop for Place {
             tracing::info!("a place is free again: waiting clients get in");
         }
     }
+}
+
+/// Waits for a free place and then for a client to take it.
+pub(crate) async fn admit<L: Accept>(
+    listener: &mut L,
+    places: &Arc<Places>,
+) -> (L::Io, SocketAddr, Place) {
+    const PAUSE: Duration = Duration::from_millis(10);
+    let reservation = places.reserve().await;
+    let mut pause = PAUSE;
+    loop {
+        match listener.accept().await {
+            Ok((io, peer)) => return (io, peer, reservation.take()),
+            // The client has given up already: the next one need not wait.
+            Err(error) if is_of_one_connection(&error) => tokio::task::yield_now().await,
+            // Out of file descriptors or memory: an immediate retry would spin.
+            Err(error) => {
+                if pause == PAUSE {
+                    tracing::error!("cannot accept a connection, will go on trying: {error}");
+                }
+                sleep(pause).await;
+                pause = (pause * 2).min(PAUSE * 10);
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }

@@ -2,32 +2,27 @@
 //! end. Knows no route.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{HeaderMap, Request, Response, StatusCode, Version};
+use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
 
 use crate::connection::{Connection, Phase};
-use crate::places::{Place, Places};
-use crate::shutdown::Ending;
+use crate::gate::pass;
+use crate::places::{Place, Places, admit};
 use crate::socket::Accept;
 use crate::wire::Wire;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// What a client may cost.
 #[derive(Clone, Debug)]
@@ -90,7 +85,7 @@ where
     L: Accept,
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send + 'static,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
     S: Future<Output = ()>,
 {
     Server::new(limits).serve(listener, handler, shutdown).await;
@@ -117,12 +112,13 @@ impl Server {
         L: Accept,
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<B>> + Send + 'static,
-        B: Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
         S: Future<Output = ()>,
     {
-        let http = Arc::new(self.limits.http());
+        let http = self.limits.http();
         let (phase, watcher) = watch::channel(Phase::Serving);
-        let (open, opened) = watch::channel(());
+        // Nothing is ever sent: the channel closes with the last connection.
+        let (open, mut closed) = mpsc::channel::<Infallible>(1);
         let mut shutdown = pin!(shutdown);
         loop {
             let (io, peer, place) = tokio::select! {
@@ -131,19 +127,16 @@ impl Server {
                 admitted = admit(&mut listener, &self.places) => admitted,
             };
             let connection = Connection::new(peer, watcher.clone());
-            let (http, handler) = (http.clone(), handler.clone());
-            let guard = (place, opened.clone());
-            tokio::spawn(attend(guard, io, http, handler, connection));
+            let guard = (place, open.clone());
+            tokio::spawn(attend(guard, io, &http, handler.clone(), connection));
         }
-        drop((listener, opened));
+        drop((listener, open));
         phase.send_replace(Phase::Draining);
-        if timeout(self.limits.drain, open.closed()).await.is_err() {
-            tracing::warn!(
-                "{} connections are dropped unfinished",
-                open.receiver_count()
-            );
+        if timeout(self.limits.drain, closed.recv()).await.is_err() {
+            let left = closed.sender_strong_count();
+            tracing::warn!("{left} connections are dropped unfinished");
             phase.send_replace(Phase::Over);
-            open.closed().await;
+            closed.recv().await;
         }
     }
 }
@@ -161,136 +154,43 @@ impl Limits {
     }
 }
 
-/// Waits for a free place and then for a client to take it.
-async fn admit<L: Accept>(listener: &mut L, places: &Arc<Places>) -> (L::Io, SocketAddr, Place) {
-    const PAUSE: Duration = Duration::from_millis(10);
-    let reservation = places.reserve().await;
-    let mut pause = PAUSE;
-    loop {
-        match listener.accept().await {
-            Ok((io, peer)) => return (io, peer, reservation.take()),
-            // The client has given up already: the next one need not wait.
-            Err(error) if is_of_one_connection(&error) => tokio::task::yield_now().await,
-            // Out of file descriptors or memory: an immediate retry would spin.
-            Err(error) => {
-                if pause == PAUSE {
-                    tracing::error!("cannot accept a connection, will go on trying: {error}");
-                }
-                sleep(pause).await;
-                pause = (pause * 2).min(PAUSE * 10);
-            }
-        }
-    }
-}
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    )
-}
-
 /// Serves one connection to its end, or to the server's.
 ///
 /// A block and not an `async fn`, which would keep its arguments twice in every task.
 fn attend<I, H, F, B>(
-    guard: (Place, watch::Receiver<()>),
+    guard: (Place, mpsc::Sender<Infallible>),
     io: I,
-    http: Arc<http1::Builder>,
+    http: &http1::Builder,
     handler: H,
     connection: Connection,
-) -> impl Future<Output = ()>
+) -> impl Future<Output = ()> + use<I, H, F, B>
 where
     I: AsyncRead + AsyncWrite + Unpin,
-    H: Fn(Request<Incoming>) -> F,
+    H: Fn(Request<Incoming>) -> F + Clone,
     F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + 'static,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
 {
+    let mut phase = connection.phase();
+    let wire = TokioIo::new(Wire::new(io, connection.clone()));
+    let whose = connection.clone();
+    let service =
+        service_fn(move |request| Box::pin(pass(request, handler.clone(), whose.clone())));
+    let mut serving = http.serve_connection(wire, service);
     async move {
-        let _guard = guard;
-        let mut phase = connection.phase();
-        let wire = TokioIo::new(Wire::new(io, connection.clone()));
-        let service = service_fn(|request| Box::pin(answer(request, &handler, connection.clone())));
-        let mut serving = pin!(http.serve_connection(wire, service));
         tokio::select! {
             biased;
             // First, so that hyper keeps no connection for another request once answers end.
-            () = reached(&mut phase, Phase::Draining) => {}
+            _ = phase.changed() => {}
             _ = &mut serving => return,
         }
-        if connection.is_answering() {
-            serving.as_mut().graceful_shutdown();
+        if connection.is_answering() && *phase.borrow() != Phase::Over {
+            Pin::new(&mut serving).graceful_shutdown();
             tokio::select! {
                 biased;
-                _ = serving => {}
-                () = reached(&mut phase, Phase::Over) => {}
+                _ = &mut serving => {}
+                _ = phase.changed() => {}
             }
         }
+        drop(guard);
     }
-}
-
-/// Waits for `phase` or a later one, or until nobody is left to bring it about.
-async fn reached(watcher: &mut watch::Receiver<Phase>, phase: Phase) {
-    drop(watcher.wait_for(|now| *now >= phase).await);
-}
-
-/// Refuses what no route may see, and hands the rest to the handler.
-async fn answer<H, F, B>(
-    mut request: Request<Incoming>,
-    handler: &H,
-    connection: Connection,
-) -> Result<Response<Ending<Either<Full<Bytes>, B>>>, Infallible>
-where
-    H: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes, Error: Into<BoxError>> + 'static,
-{
-    let body = |body| Ending::new(body, connection.clone());
-    if let Some(refusal) = refuse(&request) {
-        return Ok(refusal.map(Either::Left).map(body));
-    }
-    let stays = request.version() == Version::HTTP_11 && !asks_to_close(request.headers());
-    request.extensions_mut().insert(connection.clone());
-    let mut response = handler(request).await;
-    if !stays {
-        // hyper says `close` itself, and would say it beside the handler's `keep-alive`.
-        response.headers_mut().remove(CONNECTION);
-    }
-    Ok(response.map(Either::Right).map(body))
-}
-
-fn asks_to_close(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(CONNECTION).iter();
-    values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|option| option.trim().eq_ignore_ascii_case("close"))
-}
-
-/// Requests that are malformed by RFC 9112 section 3.2, or that bring content nobody asked for.
-fn refuse<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
-    let hosts = request.headers().get_all(HOST).iter().count();
-    let (status, reason) = if request.version() == Version::HTTP_11 && hosts != 1 {
-        (
-            StatusCode::BAD_REQUEST,
-            "a request needs exactly one Host\n",
-        )
-    } else if !request.body().is_end_stream() {
-        (
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "no request here takes content\n",
-        )
-    } else {
-        return None;
-    };
-    let mut refusal = Response::new(Full::from(reason));
-    *refusal.status_mut() = status;
-    let headers = refusal.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    Some(refusal)
 }

@@ -1,0 +1,75 @@
+//! The gate before every route: refuses requests that no handler should see, and mends the
+//! answers that do not fit the connection.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::future::Future;
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Incoming};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::{Request, Response, StatusCode, Version};
+
+use crate::connection::Connection;
+use crate::shutdown::Ending;
+
+/// Hands `request` to the handler, unless it is one that no route may see.
+pub(crate) async fn pass<H, F, B>(
+    mut request: Request<Incoming>,
+    handler: H,
+    connection: Connection,
+) -> Result<Response<Ending<Either<Full<Bytes>, B>>>, Infallible>
+where
+    H: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<B>>,
+    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
+{
+    let body = |body| Ending::new(body, connection.clone());
+    if let Some(refusal) = refuse(&request) {
+        return Ok(refusal.map(Either::Left).map(body));
+    }
+    let stays = request.version() == Version::HTTP_11 && !asks_to_close(request.headers());
+    request.extensions_mut().insert(connection.clone());
+    let mut response = handler(request).await;
+    if !stays {
+        // hyper says `close` itself, and would say it beside the handler's `keep-alive`.
+        response.headers_mut().remove(CONNECTION);
+    }
+    Ok(response.map(Either::Right).map(body))
+}
+
+fn asks_to_close(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CONNECTION).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
+
+/// Requests that are malformed by RFC 9112 section 3.2, or that bring content nobody asked for.
+fn refuse<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+    let hosts = request.headers().get_all(HOST).iter().count();
+    let (status, reason) = if request.version() == Version::HTTP_11 && hosts != 1 {
+        (
+            StatusCode::BAD_REQUEST,
+            "a request needs exactly one Host\n",
+        )
+    } else if !request.body().is_end_stream() {
+        (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "no request here takes content\n",
+        )
+    } else {
+        return None;
+    };
+    let mut refusal = Response::new(Full::from(reason));
+    *refusal.status_mut() = status;
+    let headers = refusal.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    Some(refusal)
+}
