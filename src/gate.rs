@@ -29,12 +29,15 @@ where
     if let Some(refusal) = refuse(&request) {
         return Ok(refusal.map(Either::Left).map(body));
     }
-    let stays = request.version() == Version::HTTP_11 && !asks_to_close(request.headers());
+    let version = request.version();
+    let stays = version == Version::HTTP_11 && !asks_to_close(request.headers());
     request.extensions_mut().insert(connection.clone());
     let mut response = handler(request).await;
     if !stays {
         // hyper says `close` itself, and would say it beside the handler's `keep-alive`.
         response.headers_mut().remove(CONNECTION);
+        // And it would offer an HTTP/1.0 client `keep-alive` before a stream that the close ends.
+        *response.version_mut() = version;
     }
     Ok(response.map(Either::Right).map(body))
 }
