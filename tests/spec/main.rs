@@ -2,5 +2,9 @@
 
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
+mod command;
+mod events;
+mod parity;
 mod routes;
 mod support;
+mod tidy;

@@ -26,6 +26,36 @@ pub fn eventually(what: &str, mut fact: impl FnMut() -> bool) {
     }
 }
 
+/// Whether `program` is there to test with; under `CI` it has to be.
+#[track_caller]
+pub fn there_is(program: &str) -> bool {
+    let found = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok();
+    if !found {
+        skipped(&format!("{program} is not installed"));
+    }
+    found
+}
+
+/// Says that a promise was not tested, which under `CI` is a failure.
+#[track_caller]
+pub fn skipped(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "not tested: {why}");
+    // Past the test harness, which hides the output of tests that pass.
+    let name = thread::current().name().unwrap_or_default().to_owned();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {why}");
+}
+
+/// A port of the loopback that was free a moment ago.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 static SERVER_PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// The server in this process; dropping it fails the test if the server panicked.
@@ -153,6 +183,8 @@ impl Client {
 #[derive(Debug)]
 pub struct Binary {
     child: Child,
+    /// The first line on stdout.
+    pub first: String,
     pub port: u16,
     stdout: Receiver<String>,
     stderr: Receiver<String>,
@@ -190,6 +222,7 @@ impl Binary {
         let port = first.rsplit(':').next().unwrap().parse().expect("a port");
         Self {
             child,
+            first,
             port,
             stdout,
             stderr,
@@ -247,6 +280,11 @@ impl Binary {
                 Err(RecvTimeoutError::Disconnected) => panic!("the log ended without {text:?}"),
             }
         }
+    }
+
+    /// The log lines that nobody has taken yet, up to the end of the process.
+    pub fn log(&self) -> String {
+        self.stderr.iter().collect::<Vec<_>>().join("\n")
     }
 
     /// The next line on stdout.

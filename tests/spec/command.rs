@@ -1,0 +1,467 @@
+//! How the server is run: its command line, what it says, and its log.
+
+use std::io::{PipeReader, Read, Write, pipe};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::events::greeting;
+use crate::support::{Binary, Client, eventually, free_port, skipped};
+
+const GET_STREAM: &str = "GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";
+const GET_NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
+
+/// What the process says and how it ends, which is within a second of its start.
+#[track_caller]
+fn ends(mut command: Command) -> Output {
+    let start = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    while child.try_wait().unwrap().is_none() {
+        if start.elapsed() > Duration::from_secs(1) {
+            let _ = child.kill();
+            panic!("{command:?} runs on after a second");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    child.wait_with_output().unwrap()
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Binary::command();
+    command.args(arguments);
+    command
+}
+
+/// The one line on stderr of a process that ends with `status` and says nothing else.
+#[track_caller]
+fn refusal(command: Command, status: i32) -> String {
+    let described = format!("{command:?}");
+    let output = ends(command);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(status), "{described}: {said}");
+    assert_eq!(output.stdout, b"", "{described}");
+    let line = said.strip_suffix('\n').expect("a whole line");
+    assert!(!line.contains('\n'), "{described}: {said}");
+    assert!(line.starts_with("error: "), "{described}: {said}");
+    line.to_owned()
+}
+
+fn serves(address: impl Into<SocketAddr>) -> bool {
+    let Ok(mut stream) = TcpStream::connect(address.into()) else {
+        return false;
+    };
+    stream.write_all(GET_NOWHERE.as_bytes()).unwrap();
+    Client(stream).rest().ends_with("\r\n\r\nNot Found")
+}
+
+fn has_ipv6() -> bool {
+    TcpListener::bind(("::1", 0)).is_ok()
+}
+
+#[test]
+fn help_names_every_flag_with_its_unit_and_default() {
+    let output = ends(command(&["--help"]));
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(output.stderr, b"");
+    let help = String::from_utf8(output.stdout).unwrap();
+    let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    for promised in [
+        "Usage: sse-clock",
+        "--host <HOST>",
+        "[default: localhost]",
+        "--port <PORT>",
+        "TCP port",
+        "[env: PORT=]",
+        "[default: 3000]",
+        "--max-connections <N>",
+        "Connections at a time",
+        "[default: what the limit of open files allows]",
+        "--drain <SECONDS>",
+        "Seconds that",
+        "[default: 5]",
+        "--version",
+    ] {
+        assert!(flat.contains(promised), "{promised:?} is not in {help}");
+    }
+}
+
+#[test]
+fn version_is_the_crates() {
+    let output = ends(command(&["--version"]));
+    assert_eq!(output.status.code(), Some(0));
+    let version = format!("sse-clock {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), version);
+}
+
+#[test]
+fn the_first_line_says_where_it_listens_and_the_second_what_to_try() {
+    let server = Binary::start(&[]);
+    let port = server.port;
+    assert_ne!(port, 0);
+    assert_eq!(
+        server.first,
+        format!("Server listening on http://localhost:{port}")
+    );
+    assert_eq!(
+        server.line(),
+        format!("Open it in a browser, or try: curl -N http://localhost:{port}/events")
+    );
+    assert!(serves(server.address()), "it listens once it says so");
+}
+
+#[test]
+fn port_comes_from_the_environment_and_the_flag_beats_it() {
+    let port = free_port();
+    let mut from_environment = command(&[]);
+    from_environment.env("PORT", port.to_string());
+    let server = Binary::spawn(from_environment);
+    assert_eq!(server.port, port);
+    let mut both = command(&["--port", "0"]);
+    both.env("PORT", port.to_string());
+    let other = Binary::spawn(both);
+    assert_ne!(other.port, port);
+    assert!(serves(server.address()) && serves(other.address()));
+}
+
+#[test]
+fn a_port_in_use_is_one_line_with_the_port_and_the_remedy() {
+    let server = Binary::start(&[]);
+    let port = server.port.to_string();
+    let line =
+        format!("error: port {port} is in use: stop its owner, or choose another with --port");
+    for host in ["localhost", "127.0.0.1", "0.0.0.0"] {
+        assert_eq!(
+            refusal(command(&["--host", host, "--port", &port]), 1),
+            line
+        );
+    }
+    let mut from_environment = command(&[]);
+    from_environment.env("PORT", &port);
+    assert_eq!(refusal(from_environment, 1), line);
+    assert!(serves(server.address()), "the first one goes on");
+}
+
+#[test]
+fn a_port_in_use_on_one_loopback_only_is_in_use() {
+    if !has_ipv6() {
+        return skipped("this machine has no IPv6");
+    }
+    let listener = TcpListener::bind(("::1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let line = refusal(command(&["--port", &port]), 1);
+    assert!(line.contains(&format!("port {port} is in use")), "{line}");
+}
+
+#[test]
+fn a_host_that_cannot_be_had_is_one_line_with_the_host_and_the_remedy() {
+    for host in [
+        "nowhere",
+        "example.com",
+        "256.0.0.1",
+        "",
+        "192.0.2.1",
+        "2001:db8::1",
+        ":::",
+    ] {
+        let line = refusal(command(&["--host", host, "--port", "0"]), 1);
+        assert!(line.contains(host), "{line}");
+        assert!(line.contains("try --host localhost"), "{line}");
+    }
+}
+
+#[test]
+fn a_bad_value_is_one_line_with_the_value_and_the_remedy() {
+    for (arguments, value) in [
+        (&["--port", "x"][..], "'x'"),
+        (&["--port", "65536"], "'65536'"),
+        (&["--port=-1"], "'-1'"),
+        (&["--port"], "--port"),
+        (&["--drain=-1"], "'-1'"),
+        (&["--drain", "3601"], "'3601'"),
+        (&["--drain", "1s"], "'1s'"),
+        (&["--max-connections", "0"], "'0'"),
+        (&["--max-connections", "many"], "'many'"),
+        (&["--nonsense"], "'--nonsense'"),
+        (&["3000"], "'3000'"),
+    ] {
+        let line = refusal(command(arguments), 2);
+        assert!(line.contains(value), "{line}");
+        assert!(line.contains("--help"), "{line}");
+    }
+    let mut from_environment = command(&[]);
+    from_environment.env("PORT", "three");
+    assert!(refusal(from_environment, 2).contains("'three'"));
+}
+
+#[test]
+fn a_port_without_permission_is_one_line_with_the_port_and_the_remedy() {
+    // In a network of its own the low ports are privileged, whatever this machine says of them.
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--net", "setpriv", "--reuid=65534", "--clear-groups"]);
+    let mut works = Command::new("unshare");
+    works.args(["--net", "setpriv", "--reuid=65534", "--clear-groups"]);
+    works.arg(env!("CARGO_BIN_EXE_sse-clock")).arg("--version");
+    if !works.output().is_ok_and(|output| output.status.success()) {
+        return skipped("needs root, unshare(1) and setpriv(1)");
+    }
+    unshare.args([
+        env!("CARGO_BIN_EXE_sse-clock"),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "80",
+    ]);
+    unshare.env_remove("PORT");
+    assert_eq!(
+        refusal(unshare, 1),
+        "error: port 80 needs privileges: choose one above 1023 with --port"
+    );
+}
+
+#[test]
+fn localhost_is_reached_over_ipv4_and_ipv6_and_from_nowhere_else() {
+    let server = Binary::start(&[]);
+    assert!(serves(server.address()));
+    if has_ipv6() {
+        assert!(serves(([0, 0, 0, 0, 0, 0, 0, 1], server.port)));
+    }
+    assert!(!serves(([127, 0, 0, 2], server.port)));
+}
+
+#[test]
+fn a_wildcard_host_opens_every_address_and_is_called_localhost() {
+    let mut hosts = vec!["0.0.0.0"];
+    if has_ipv6() {
+        hosts.extend(["::", "[::]"]);
+    }
+    for host in hosts {
+        let server = Binary::start(&["--host", host]);
+        let port = server.port;
+        assert_eq!(
+            server.first,
+            format!("Server listening on http://localhost:{port}")
+        );
+        assert!(serves(([127, 0, 0, 1], port)), "{host}");
+        assert!(serves(([127, 0, 0, 2], port)), "{host}");
+        let v6 = serves(([0, 0, 0, 0, 0, 0, 0, 1], port));
+        assert_eq!(v6, host != "0.0.0.0", "{host}");
+    }
+}
+
+#[test]
+fn another_host_is_called_what_was_given() {
+    let server = Binary::start(&["--host", "127.0.0.2"]);
+    let port = server.port;
+    assert_eq!(
+        server.first,
+        format!("Server listening on http://127.0.0.2:{port}")
+    );
+    assert!(serves(([127, 0, 0, 2], port)));
+    assert!(!serves(([127, 0, 0, 1], port)));
+}
+
+/// Runs `set_up` in a network of its own, then the server, then curl on `url`, and says what came.
+fn in_own_network(set_up: &str, host: &str, url: &str) -> Option<String> {
+    let script = format!(
+        "set -e; ip link set lo up; {set_up}; echo ready; \
+         '{}' --host {host} --port 3000 & server=$!; \
+         curl -sg --retry 40 --retry-connrefused --retry-delay 1 --retry-max-time 10 {url} || true; \
+         kill $server || true; wait $server || true",
+        env!("CARGO_BIN_EXE_sse-clock")
+    );
+    let output = Command::new("unshare")
+        .args(["--net", "sh", "-c", &script])
+        .env_remove("PORT")
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let said = String::from_utf8(output.stdout).unwrap();
+    said.strip_prefix("ready\n").map(str::to_owned)
+}
+
+#[test]
+fn a_machine_with_one_address_family_only_serves_localhost_on_it() {
+    let no_ipv6 = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; \
+                   echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6";
+    let no_ipv4 = "ip addr del 127.0.0.1/8 dev lo";
+    let mut cases = vec![(no_ipv6, "http://127.0.0.1:3000/nowhere")];
+    if has_ipv6() {
+        cases.push((no_ipv4, "http://[::1]:3000/nowhere"));
+    }
+    for (set_up, url) in cases {
+        let Some(said) = in_own_network(set_up, "localhost", url) else {
+            return skipped("needs root, unshare(1) and ip(8)");
+        };
+        assert!(said.contains("Server listening on http://localhost:3000\n"));
+        assert!(said.ends_with("Not Found"), "{set_up}: {said}");
+    }
+}
+
+#[test]
+fn the_page_does_not_depend_on_the_working_directory() {
+    let mut command = command(&["--port", "0"]);
+    command.current_dir("/");
+    let server = Binary::spawn(command);
+    let request = "GET / HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
+    let answer = Client::send(server.address(), request).rest();
+    assert!(answer.ends_with(include_str!("../../public/index.html")));
+}
+
+fn open_stream(server: &Binary) -> Client {
+    let mut client = Client::send(server.address(), GET_STREAM);
+    client.head();
+    client
+}
+
+#[test]
+fn the_log_says_when_a_stream_opens_and_when_and_why_it_ended() {
+    let server = Binary::start(&[]);
+    let mut client = open_stream(&server);
+    let peer = format!("peer={}", client.0.local_addr().unwrap());
+    let opened = server.log_line("stream opened");
+    assert!(opened.contains(" INFO "), "{opened}");
+    assert!(opened.contains(&peer), "{opened}");
+    client.chunk();
+    client.chunk();
+    drop(client);
+    let ended = server.log_line("stream ended");
+    assert!(ended.contains(&peer), "{ended}");
+    assert!(ended.contains(" events=2 "), "{ended}");
+    assert!(ended.contains(" why=\"client left\""), "{ended}");
+    let (_, lived) = ended.split_once(" lived=").expect("how long it lived");
+    let (lived, _) = lived.split_once("s ").expect("in seconds");
+    let lived: f64 = lived.parse().expect("in seconds");
+    assert!((0.9..15.0).contains(&lived), "{ended}");
+
+    let mut client = open_stream(&server);
+    client.chunk();
+    server.signal(Signal::TERM);
+    let ended = server.log_line("stream ended");
+    assert!(ended.contains(" events=1 "), "{ended}");
+    assert!(ended.contains(" why=\"server stopping\""), "{ended}");
+}
+
+#[test]
+fn head_and_short_answers_open_no_stream_in_the_log() {
+    let server = Binary::start(&[]);
+    let head = "HEAD /stream HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
+    Client::send(server.address(), head).rest();
+    assert!(serves(server.address()));
+    let mut client = open_stream(&server);
+    let peer = client.0.local_addr().unwrap().to_string();
+    client.chunk();
+    let opened = server.log_line("stream");
+    assert!(
+        opened.contains(&peer),
+        "the first stream was the GET's: {opened}"
+    );
+}
+
+#[test]
+fn rust_log_filters_the_log() {
+    for (level, expected) in [("warn", false), ("off", false), ("info", true), ("", true)] {
+        let mut command = command(&["--port", "0"]);
+        command.env("RUST_LOG", level);
+        let mut server = Binary::spawn(command);
+        let mut client = open_stream(&server);
+        client.chunk();
+        drop(client);
+        server.signal(Signal::TERM);
+        assert_eq!(server.wait().code(), Some(0));
+        let log = server.log();
+        assert_eq!(log.contains("stream opened"), expected, "{level}: {log}");
+        assert_eq!(log.is_empty(), !expected, "{level}: {log}");
+    }
+}
+
+/// A process whose stdout and stderr are what the test makes them.
+struct Muted(Child, SocketAddr);
+
+impl Muted {
+    fn start(stdout: impl Into<Stdio>, stderr: impl Into<Stdio>) -> Self {
+        let port = free_port();
+        let child = command(&["--port", &port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn()
+            .unwrap();
+        let address = ([127, 0, 0, 1], port).into();
+        eventually("the server listens", || TcpStream::connect(address).is_ok());
+        Self(child, address)
+    }
+
+    /// Streams come and go, one stays on its beat, and a signal ends all with status 0.
+    #[track_caller]
+    fn streams_well(mut self) {
+        let mut client = Client::send(self.1, GET_STREAM);
+        client.head();
+        assert_eq!(client.chunk(), greeting(0));
+        let start = Instant::now();
+        for number in 1..=300 {
+            let mut passing = Client::send(self.1, GET_STREAM);
+            passing.head();
+            assert!(passing.chunk().ends_with(b"]\n\n"), "{number}");
+        }
+        for _ in 0..3 {
+            assert!(client.chunk().starts_with(b"data: hello"));
+        }
+        let lasted = start.elapsed();
+        assert!(lasted < Duration::from_secs(8), "slowed down: {lasted:?}");
+        let id = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(id, Signal::TERM).unwrap();
+        client.rest();
+        let mut status = None;
+        eventually("the process ends", || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(0));
+    }
+}
+
+impl Drop for Muted {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn closed_pipe() -> Stdio {
+    let (_, writer) = pipe().unwrap();
+    writer.into()
+}
+
+/// As much as a pipe of Linux takes.
+fn filling() -> Vec<u8> {
+    vec![b'x'; 65_536]
+}
+
+/// A pipe that takes not one byte more until somebody reads.
+fn full_pipe() -> (PipeReader, Stdio) {
+    let (reader, mut writer) = pipe().unwrap();
+    writer.write_all(&filling()).unwrap();
+    (reader, writer.into())
+}
+
+#[test]
+fn closed_stdout_and_stderr_stop_no_stream() {
+    Muted::start(closed_pipe(), closed_pipe()).streams_well();
+}
+
+#[test]
+fn full_stdout_and_stderr_slow_no_stream() {
+    let (mut unread, stdout) = full_pipe();
+    let (_also_unread, stderr) = full_pipe();
+    Muted::start(stdout, stderr).streams_well();
+    let mut filled = vec![0; 65_536];
+    unread.read_exact(&mut filled).unwrap();
+    assert_eq!(filled, filling(), "the pipe was full to the end");
+}

@@ -1,0 +1,116 @@
+//! The Node examples beside ours: what a client can tell apart is listed here, and nothing else.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use crate::events::{greeting, is_time};
+use crate::support::{Binary, Client, there_is};
+
+const TWIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/twins/http.js");
+
+/// Node's server and ours, in the same time zone; none where there is no Node.
+fn twins() -> Option<[Binary; 2]> {
+    there_is("node").then(|| {
+        let mut node = Command::new("node");
+        node.arg(TWIN).env("PORT", "0").env("TZ", "Asia/Kolkata");
+        let mut ours = Binary::command();
+        ours.env("PORT", "0").env("TZ", "Asia/Kolkata");
+        [Binary::spawn(node), Binary::spawn(ours)]
+    })
+}
+
+fn get(server: &Binary, path: &str) -> (String, BTreeSet<String>, Client) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: clock\r\n\r\n");
+    let mut client = Client::send(server.address(), request);
+    let head = client.head();
+    let (status, headers) = head.split_once("\r\n").unwrap();
+    let headers = headers
+        .split_terminator("\r\n")
+        .filter(|header| !header.is_empty() && !header.starts_with("Date: "))
+        .map(|header| {
+            let (name, value) = header.split_once(": ").unwrap();
+            format!("{}: {value}", name.to_lowercase())
+        });
+    (status.to_owned(), headers.collect(), client)
+}
+
+#[test]
+fn both_say_where_they_listen_in_the_same_words() {
+    let Some(twins) = twins() else { return };
+    for twin in &twins {
+        let line = format!("Server listening on http://localhost:{}", twin.port);
+        assert_eq!(twin.first, line);
+    }
+}
+
+#[test]
+fn events_differs_from_the_node_example_by_one_header_only() {
+    let Some([node, ours]) = twins() else { return };
+    let (node_status, node_headers, mut node) = get(&node, "/events");
+    let (status, headers, mut client) = get(&ours, "/events");
+    assert_eq!(status, node_status);
+    let more: Vec<_> = headers.difference(&node_headers).collect();
+    assert_eq!(more, ["x-accel-buffering: no"]);
+    let less: Vec<_> = node_headers.difference(&headers).collect();
+    assert!(less.is_empty(), "{less:?}");
+    for _ in 0..3 {
+        let [theirs, ours] = [node.chunk(), client.chunk()].map(|chunk| {
+            let event = String::from_utf8(chunk).expect("ASCII");
+            let time = event.strip_prefix("data: ").expect("one data field");
+            let time = time.strip_suffix("\n\n").expect("one event in one chunk");
+            assert!(is_time(time), "{event:?}");
+            seconds(time)
+        });
+        let apart = (theirs - ours).rem_euclid(12 * 3600);
+        assert!(
+            apart.min(12 * 3600 - apart) <= 5,
+            "{theirs} s and {ours} s are one time zone apart"
+        );
+    }
+}
+
+/// Seconds since the last noon or midnight.
+fn seconds(time: &str) -> i64 {
+    let (clock, _) = time.split_once(' ').unwrap();
+    let part: Vec<i64> = clock.split(':').map(|part| part.parse().unwrap()).collect();
+    part[0] % 12 * 3600 + part[1] * 60 + part[2]
+}
+
+#[test]
+fn stream_has_the_status_the_headers_and_the_greetings_of_the_express_example() {
+    let Some(twins) = twins() else { return };
+    let [theirs, ours] = twins.map(|twin| {
+        let (status, headers, mut first) = get(&twin, "/stream");
+        let named: Vec<_> = headers
+            .into_iter()
+            .filter(|header| {
+                ["content-type", "cache-control", "access-control-"]
+                    .iter()
+                    .any(|name| header.starts_with(name))
+            })
+            .collect();
+        assert_eq!(first.chunk(), greeting(0));
+        let (_, _, mut second) = get(&twin, "/stream");
+        assert_eq!(second.chunk(), greeting(1));
+        assert_eq!(first.chunk(), greeting(2));
+        (status, named)
+    });
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.1.len(), 5, "{ours:?}");
+}
+
+#[test]
+fn an_unknown_path_has_the_status_and_the_body_of_the_node_example() {
+    let Some(twins) = twins() else { return };
+    let [theirs, ours] = twins.map(|twin| {
+        let (status, headers, mut client) = get(&twin, "/nowhere");
+        let body = if headers.contains("transfer-encoding: chunked") {
+            client.chunk()
+        } else {
+            client.take(9)
+        };
+        (status, body)
+    });
+    assert_eq!(ours, theirs);
+    assert_eq!(ours.1, b"Not Found");
+}
