@@ -1,73 +1,87 @@
-//! What the events of a stream say, and how the options dress it.
+//! What the events of a stream say, and how the options dress them.
 
-use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use bytes::Bytes;
 
-use crate::clock::Beat;
-use crate::options::Look;
+use crate::clock::{self, Beat, Ticks};
+use crate::options::{Look, Options};
 use crate::sse::{Block, COMMENT, Event};
 use crate::wall;
 
-/// What an event says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Datum {
-    /// The local time of an instant, in milliseconds since the Unix epoch.
-    Time(u64),
-    /// The greeting of this number.
-    Greeting(u64),
+/// Where the events of a stream come from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// The clock on the wall: each event says the local time.
+    Clock,
+    /// The Express example: each event greets with the next number, which all streams share.
+    Greetings(Arc<AtomicU64>),
 }
 
-impl fmt::Display for Datum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Source {
+    /// The ticks that `options` ask for: greetings begin at once, and a clock with ids ticks on a
+    /// grid.
+    #[must_use]
+    pub fn ticks(&self, options: &Options) -> Ticks {
+        let ticks = clock::every(options.interval, wall::now).signs_of_life(options.custom);
         match self {
-            Self::Time(at) => f.write_str(&wall::local_time(*at)),
-            Self::Greeting(number) => write!(f, "hello from server sent events ---- [{number}]"),
-        }
-    }
-}
-
-impl Datum {
-    fn id(self) -> u64 {
-        match self {
-            Self::Time(id) | Self::Greeting(id) => id,
-        }
-    }
-
-    /// The event as in the Node example.
-    fn plain(self) -> Bytes {
-        match self {
-            Self::Time(at) => wall::time_event(at),
-            Self::Greeting(_) => Event::of(&self.to_string()).into(),
+            Self::Clock if options.look.ids => {
+                ticks.on_a_grid(options.last_event_id.as_deref().and_then(clock::tick))
+            }
+            Self::Clock => ticks,
+            Self::Greetings(_) => ticks.at_once(),
         }
     }
 
-    fn dressed(self, look: &mut Look) -> Bytes {
-        let own = look.data.is_none().then(|| self.to_string());
+    /// What goes out for `beat`, as in the Node example where there is no `look`.
+    #[must_use]
+    pub fn block(&self, beat: Beat, look: Option<&mut Look>) -> Block {
+        match (beat, look) {
+            (Beat::Silence, _) => COMMENT,
+            (Beat::Gap(left_out), look) => Block::Aside(gap(left_out, look)),
+            (Beat::Tick(at), None) => Block::Event(self.plain(at)),
+            (Beat::Tick(at), Some(look)) => Block::Event(self.dressed(at, look)),
+        }
+    }
+
+    fn plain(&self, at: u64) -> Bytes {
+        match self {
+            Self::Clock => wall::time_event(at),
+            Self::Greetings(next) => Event::of(&greeting(next.fetch_add(1, Relaxed))).into(),
+        }
+    }
+
+    fn dressed(&self, at: u64, look: &mut Look) -> Bytes {
+        let id = match self {
+            Self::Clock => at,
+            Self::Greetings(next) => next.fetch_add(1, Relaxed),
+        };
+        let data = look.data.clone().unwrap_or_else(|| match self {
+            Self::Clock => wall::local_time(at),
+            Self::Greetings(_) => greeting(id),
+        });
         let event = Event {
             retry: look.retry.take(),
             name: look.event.as_deref(),
-            id: look.ids.then_some(self.id()),
-            data: own.as_deref().or(look.data.as_deref()).unwrap_or_default(),
+            id: look.ids.then_some(id),
+            data: &data,
         };
         event.into()
     }
 }
 
-/// The block for a beat: `datum` says what a tick is about, `look` how its event looks.
-pub fn block(beat: Beat, look: Option<&mut Look>, datum: impl FnOnce(u64) -> Datum) -> Block {
-    match (beat, look) {
-        (Beat::Silence, _) => COMMENT,
-        (Beat::Tick(at), None) => Block::Event(datum(at).plain()),
-        (Beat::Tick(at), Some(look)) => Block::Event(datum(at).dressed(look)),
-        (Beat::Gap(left_out), look) => {
-            let gap = Event {
-                retry: look.and_then(|look| look.retry.take()),
-                name: Some("gap"),
-                data: &left_out.to_string(),
-                ..Event::default()
-            };
-            Block::Aside(gap.into())
-        }
-    }
+fn greeting(number: u64) -> String {
+    format!("hello from server sent events ---- [{number}]")
+}
+
+/// The event that says how many ticks were left out.
+fn gap(left_out: u64, look: Option<&mut Look>) -> Bytes {
+    let event = Event {
+        retry: look.and_then(|look| look.retry.take()),
+        name: Some("gap"),
+        data: &left_out.to_string(),
+        ..Event::default()
+    };
+    event.into()
 }

@@ -16,7 +16,7 @@
 //!
 //! * `service` and `server` do not name each other: they meet in `main` and in [`testing`].
 //! * `sse` uses nothing of this crate, `clock` nothing but `sse`.
-//! * Only `server`, `socket`, `testing` and `main` know of sockets.
+//! * Only `server`, `places`, `socket`, `testing` and `main` know of sockets.
 //! * Only `main`, `settings` and `log` read the environment.
 //! * The screen, `service.rs`, has at most 60 lines of code.
 

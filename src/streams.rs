@@ -13,6 +13,7 @@ use tracing::field::display;
 
 use crate::connection::Connection;
 use crate::keys::{Key, Keys};
+use crate::options::Options;
 use crate::sse::Block;
 use crate::stats::{Counts, Stats};
 
@@ -30,29 +31,26 @@ impl Streams {
         key.map_or_else(|| self.all.stats(), |key| self.keys.stats(key))
     }
 
-    /// Notes now the id that a client of `key` comes back with, and later when `blocks` is polled
-    /// first, the events that it yields, and why it is dropped.
-    pub fn listen<S>(
+    /// The seat of a client that asked for a stream; the id that it comes back with is noted now.
+    pub fn seat(
         self: &Arc<Self>,
-        blocks: S,
         connection: Option<Connection>,
-        key: Option<&str>,
-        last_event_id: Option<&str>,
-    ) -> Listened<S> {
-        let key = key.and_then(|name| self.keys.get_or_keep(name));
+        Options {
+            key, last_event_id, ..
+        }: &Options,
+    ) -> Seat {
+        let key = key.as_deref().and_then(|name| self.keys.get_or_keep(name));
         if let (Some(key), Some(id)) = (&key, last_event_id) {
             key.note(id);
         }
-        let streams = Arc::clone(self);
-        let seat = Seat {
-            streams,
+        Seat {
+            streams: Arc::clone(self),
             key,
             connection,
             since: None,
             events: 0,
             finished: false,
-        };
-        Listened { blocks, seat }
+        }
     }
 }
 
@@ -83,8 +81,9 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Listened<S> {
     }
 }
 
-/// The place of a listener: open from the first poll of its stream to the drop.
-struct Seat {
+/// The seat of a listener: taken from the first poll of its stream to the drop.
+#[derive(Debug)]
+pub struct Seat {
     streams: Arc<Streams>,
     key: Option<Arc<Key>>,
     connection: Option<Connection>,
@@ -94,6 +93,11 @@ struct Seat {
 }
 
 impl Seat {
+    /// Counts what `blocks` yields, and why it is dropped.
+    pub fn listen<S>(self, blocks: S) -> Listened<S> {
+        Listened { blocks, seat: self }
+    }
+
     fn open(&mut self) {
         self.since = Some(Instant::now());
         self.count(|counts| &counts.opened);

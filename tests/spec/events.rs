@@ -202,12 +202,12 @@ async fn a_parser_that_is_not_ours_reads_ten_events_of_each_stream() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_tick_comes_one_interval_after_the_first_poll() {
-    let mut ticks = std::pin::pin!(clock::every(SECOND));
+    let mut ticks = std::pin::pin!(clock::every(SECOND, sse_clock::wall::now));
     advance(SECOND * 10).await;
     let start = Instant::now();
     ticks.next().await;
     assert_eq!(start.elapsed(), SECOND);
-    let mut ticks = std::pin::pin!(clock::every(SECOND).at_once());
+    let mut ticks = std::pin::pin!(clock::every(SECOND, sse_clock::wall::now).at_once());
     advance(SECOND * 10).await;
     let start = Instant::now();
     ticks.next().await;
@@ -219,7 +219,7 @@ async fn the_first_tick_comes_one_interval_after_the_first_poll() {
 #[tokio::test(start_paused = true)]
 async fn ticks_stay_on_their_beat_however_late_they_are_taken() {
     let start = Instant::now();
-    let mut ticks = std::pin::pin!(clock::every(SECOND));
+    let mut ticks = std::pin::pin!(clock::every(SECOND, sse_clock::wall::now));
     for beat in 1..=1000 {
         ticks.next().await;
         assert_eq!(start.elapsed().as_secs(), beat);
@@ -231,7 +231,7 @@ async fn ticks_stay_on_their_beat_however_late_they_are_taken() {
 #[tokio::test(start_paused = true)]
 async fn missed_ticks_are_skipped_and_never_come_in_a_burst() {
     let start = Instant::now();
-    let mut ticks = std::pin::pin!(clock::every(SECOND));
+    let mut ticks = std::pin::pin!(clock::every(SECOND, sse_clock::wall::now));
     ticks.next().await;
     advance(Duration::from_millis(3_500)).await;
     ticks.next().await;

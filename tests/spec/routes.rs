@@ -97,13 +97,7 @@ fn tag(server: &Server) -> String {
 #[test]
 fn the_streams_are_answered_with_the_headers_of_the_node_example() {
     let server = Server::start();
-    for target in [
-        "/events",
-        "/stream",
-        "/events?a=b",
-        "/stream?",
-        "/events?/x",
-    ] {
+    for target in ["/events", "/stream", "/events?interval=1000", "/stream?"] {
         let (head, _client) = server.get(target);
         assert_eq!(
             dateless(&head),
@@ -315,7 +309,7 @@ fn an_absolute_form_target_works_as_its_path_does() {
     let server = Server::start();
     for (target, path) in [
         ("http://clock/events", "/events"),
-        ("http://elsewhere:99/stream?a=b", "/stream"),
+        ("http://elsewhere:99/stream?interval=1000", "/stream"),
         ("http://clock/", "/"),
         ("http://clock", "/"),
         ("https://clock/events", "/events"),
