@@ -11,6 +11,12 @@ run: ## serve on http://localhost:3000
 test: browser ## run every test, those in a browser too
 	cargo test -- --include-ignored
 
+bench: ## measure every point beside its peers and write benches/numbers.md and .svg
+	cargo bench --bench streams -- all
+
+bench-quick: ## measure one point, in about a minute
+	cargo bench --bench streams -- quick
+
 check: ## format, lints and documentation, with warnings as errors
 	cargo fmt --check
 	cargo clippy --all-targets --all-features -- -D warnings

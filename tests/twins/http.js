@@ -2,6 +2,8 @@
 "use strict";
 const { createServer } = require("node:http");
 
+const period = Number(process.env.INTERVAL ?? 1000);
+
 const cors = {
   "Access-Control-Allow-Origin": "*",
   "Access-Control-Allow-Methods": "GET",
@@ -14,13 +16,13 @@ let greetings = 0;
 const server = createServer((req, res) => {
   if (req.url === "/events") {
     res.writeHead(200, stream);
-    const interval = setInterval(() => res.write(`data: ${new Date().toLocaleTimeString("en-US")}\n\n`), 1000);
+    const interval = setInterval(() => res.write(`data: ${new Date().toLocaleTimeString("en-US")}\n\n`), period);
     req.on("close", () => clearInterval(interval));
   } else if (req.url === "/stream") {
     res.writeHead(200, stream);
     const greet = () => res.write(`data: hello from server sent events ---- [${greetings++}]\n\n`);
     greet();
-    const interval = setInterval(greet, 1000);
+    const interval = setInterval(greet, period);
     req.on("close", () => clearInterval(interval));
   } else {
     res.writeHead(404);

@@ -1,0 +1,281 @@
+//! Beyond one process: eleven servers and eleven load clients, and what a million streams would need.
+
+use std::{
+    env,
+    fmt::Write,
+    io::{BufRead, BufReader, Read, stdin},
+    net::SocketAddrV4,
+    process::{Child, Command, Stdio},
+    thread::{self, sleep},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::{
+    load::{Load, Target},
+    points::{Point, RATE, even_spread},
+    process::{self, Cpu, Kernel},
+    report::{Sample, grouped},
+    servers::{Kind, Server},
+};
+
+const PROCESSES: usize = 11;
+const STREAMS: usize = 18_000;
+const INTERVAL: Duration = Duration::from_secs(4);
+const WINDOW: Duration = Duration::from_secs(20);
+const MILLION: f64 = 1e6;
+/// What a socket is made of; the other caches grow and shrink with whatever else the machine does.
+const OF_A_SOCKET: [&str; 9] = [
+    "TCP",
+    "sock_inode_cache",
+    "dentry",
+    "filp",
+    "eventpoll",
+    "ep_head",
+    "tcp_bind",
+    "skbuff",
+    "kmalloc",
+];
+const GIB: f64 = 1024.0 * 1024.0;
+
+pub(crate) fn point() -> Point {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let root = std::fs::read("/proc/slabinfo")
+        .err()
+        .map(|e| format!("/proc/slabinfo cannot be read: {e}"));
+    let files = (limit < 19_000).then(|| format!("a process may open only {limit} files"));
+    Point {
+        name: "cluster",
+        title: "Eleven processes, 18,000 streams each, an event each every 4,000 ms",
+        about: "eleven load clients hold the other ends on the same machine.",
+        kinds: vec![Kind::Ours, Kind::Jemalloc],
+        rounds: 1,
+        ratios: Vec::new(),
+        lacks: root.or(files),
+        measure: Box::new(measure),
+    }
+}
+
+fn measure(kind: Kind) -> Result<Sample, String> {
+    let streams = (PROCESSES * STREAMS) as f64;
+    let servers: Vec<Server> = (0..PROCESSES)
+        .map(|_| Server::start(kind, INTERVAL))
+        .collect::<Result<_, _>>()?;
+    let resident = || {
+        servers
+            .iter()
+            .map(|server| process::resident(server.pid()))
+            .sum::<Result<f64, _>>()
+    };
+    let usage = || {
+        servers
+            .iter()
+            .map(|server| Cpu::of(server.pid()))
+            .collect::<Result<Vec<_>, _>>()
+    };
+    let memory_before = resident()?;
+    let kernel_before = Kernel::now()?;
+
+    let mut workers = Vec::new();
+    for server in &servers {
+        let mut worker = Worker::start(&server.target)?;
+        let said = worker.line()?;
+        if said != "open" {
+            return Err(format!("a load client failed: {said}"));
+        }
+        workers.push(worker);
+    }
+    sleep(INTERVAL);
+    let memory = resident()? - memory_before;
+    let kernel = Kernel::now()?;
+
+    for worker in &mut workers {
+        worker.begin()?;
+    }
+    let before = usage()?;
+    let begin = Instant::now();
+    sleep(WINDOW);
+    let after = usage()?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let spent: f64 = after
+        .iter()
+        .zip(&before)
+        .map(|(after, before)| Ok(after.since(before)?.total))
+        .sum::<Result<f64, String>>()?;
+
+    let counts = workers
+        .iter_mut()
+        .map(Worker::counts)
+        .collect::<Result<Vec<_>, _>>()?;
+    let sum = |index: usize| counts.iter().map(|count| count[index]).sum::<f64>();
+    let events = sum(0);
+    if events == 0.0 {
+        return Err("no event came".into());
+    }
+    // Both windows are 20 s long, but for what it takes to read the counters.
+    let per_second = events / WINDOW.as_secs_f64();
+    let per_event = spent / seconds / per_second;
+    let due = streams * WINDOW.as_secs_f64() / INTERVAL.as_secs_f64();
+    Ok(Sample {
+        notes: vec![arithmetic(
+            kind,
+            memory / streams,
+            per_event,
+            &kernel_before,
+            &kernel,
+        )],
+        ..Sample::default()
+            .with("streams", streams, 0)
+            .with("lost", sum(1), 0)
+            .with(RATE, per_second, 0)
+            .with("of those due, %", 100.0 * events / due, 1)
+            .with("memory, GiB", memory / GIB, 2)
+            .with("memory per stream, KiB", memory / streams, 2)
+            .with("CPU per event, µs", per_event, 2)
+            .with("processors busy", spent / seconds / 1e6, 2)
+            .with(
+                "worst p99, ms",
+                counts.iter().map(|count| count[2]).fold(0.0, f64::max),
+                2,
+            )
+    })
+}
+
+/// What a reader needs to size a machine.
+fn arithmetic(kind: Kind, memory: f64, per_event: f64, before: &Kernel, after: &Kernel) -> String {
+    let ends = after.sockets - before.sockets;
+    let mut slabs: Vec<(&str, f64)> = after
+        .slabs
+        .iter()
+        .filter(|(name, _)| OF_A_SOCKET.iter().any(|part| name.starts_with(part)))
+        .map(|(name, kib)| {
+            (
+                name.as_str(),
+                (kib - before.slabs.get(name).unwrap_or(&0.0)) / ends,
+            )
+        })
+        .collect();
+    slabs.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let kernel: f64 = slabs.iter().map(|(_, kib)| kib).sum();
+    let buffers = (after.buffers - before.buffers) / ends;
+    let largest: Vec<String> = slabs
+        .iter()
+        .take(6)
+        .map(|(name, kib)| format!("{name} {kib:.2}"))
+        .collect();
+
+    let user_gib = memory * MILLION / GIB;
+    let kernel_gib = (kernel + buffers) * MILLION / GIB;
+    let processes = (MILLION / STREAMS as f64).ceil();
+    let mut text = format!(
+        "A million streams of {}, by arithmetic: {memory:.2} KiB × 1,000,000 = {user_gib:.1} GiB in {processes} such processes, \
+         and {:.2} KiB of kernel memory to a socket × 1,000,000 = {kernel_gib:.1} GiB, together {:.1} GiB. ",
+        kind.title(),
+        kernel + buffers,
+        user_gib + kernel_gib,
+    );
+    for seconds in [1.0, 10.0] {
+        let rate = MILLION / seconds;
+        let busy = per_event * rate / 1e6;
+        let _ = write!(
+            text,
+            "An event each every {seconds} s: {per_event:.2} µs × {} = {busy:.1} processors. ",
+            grouped(rate, 0)
+        );
+    }
+    let _ = write!(
+        text,
+        "Kernel memory is the growth of /proc/slabinfo ({}; KiB to a socket) and of the buffers in /proc/net/sockstat ({buffers:.2}), \
+         over the {} sockets of both ends.",
+        largest.join(", "),
+        grouped(ends, 0),
+    );
+    text
+}
+
+/// A load client in a process of its own, because of the limit on open files.
+struct Worker {
+    child: Child,
+    output: BufReader<std::process::ChildStdout>,
+}
+
+impl Worker {
+    fn start(target: &Target) -> Result<Self, String> {
+        let own = env::current_exe().map_err(|e| format!("no path to this program: {e}"))?;
+        let mut child = Command::new(own)
+            .args(["load", &target.address.to_string(), &target.path])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|e| format!("cannot start a load client: {e}"))?;
+        let output = BufReader::new(child.stdout.take().expect("its output is piped"));
+        Ok(Self { child, output })
+    }
+
+    fn line(&mut self) -> Result<String, String> {
+        let mut line = String::new();
+        self.output
+            .read_line(&mut line)
+            .map_err(|e| format!("a load client is gone: {e}"))?;
+        Ok(line.trim().to_owned())
+    }
+
+    /// Closing its input is the word to count from now on.
+    fn begin(&mut self) -> Result<(), String> {
+        self.child
+            .stdin
+            .take()
+            .map(drop)
+            .ok_or_else(|| "a load client has begun already".into())
+    }
+
+    /// Events, lost streams, and the p99 of the deviation.
+    fn counts(&mut self) -> Result<[f64; 3], String> {
+        let line = self.line()?;
+        let numbers: Vec<f64> = line
+            .split(' ')
+            .filter_map(|word| word.parse().ok())
+            .collect();
+        numbers
+            .try_into()
+            .map_err(|_| format!("a load client failed: {line}"))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The worker's side: opens its streams, says so, and counts in a window from the word to begin.
+pub(crate) fn work(arguments: &[String]) -> Result<(), String> {
+    let [address, path] = arguments else {
+        return Err("a load client takes an address and a path".into());
+    };
+    let target = Target {
+        address: address.parse::<SocketAddrV4>().map_err(|e| e.to_string())?,
+        path: path.clone(),
+        interval: INTERVAL,
+    };
+    let mut load = Load::new(target)?;
+    load.open(STREAMS, even_spread(STREAMS, INTERVAL))?;
+    println!("open");
+    let word = thread::spawn(|| stdin().read_to_end(&mut Vec::new()));
+    let mut early = 0;
+    while !word.is_finished() {
+        early += load.watch(Duration::from_millis(20))?.lost;
+    }
+    let tally = load.watch(WINDOW)?;
+    println!(
+        "{} {} {}",
+        tally.events,
+        early + tally.lost,
+        tally.deviation.percentile_ms(0.99)
+    );
+    // The others still count: leaving now would cost the processors their time.
+    load.watch(Duration::from_secs(3))?;
+    Ok(())
+}

@@ -1,0 +1,184 @@
+//! Counts the events in one chunked answer, exactly, wherever the packets cut it.
+
+const FIELD: &[u8] = b"data:";
+/// Columns count how much of `data:` a line has matched; this one says that it is another line.
+const OTHER: u8 = FIELD.len() as u8 + 1;
+const MAX_HEAD: usize = 16 * 1024;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Head,
+    Size,
+    Extension,
+    Data,
+    DataEnd,
+    Trailer,
+    End,
+}
+
+/// What has been seen of one answer.
+pub(crate) struct Framing {
+    head: Vec<u8>,
+    part: Part,
+    /// Bytes left of the chunk, or the size read so far.
+    left: u64,
+    column: u8,
+    has_data: bool,
+}
+
+impl Framing {
+    pub(crate) fn new() -> Self {
+        Self {
+            head: Vec::new(),
+            part: Part::Head,
+            left: 0,
+            column: 0,
+            has_data: false,
+        }
+    }
+
+    /// Whether the whole head of a good answer has arrived.
+    pub(crate) fn is_open(&self) -> bool {
+        self.part != Part::Head
+    }
+
+    /// Whether the terminating chunk has arrived.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.part == Part::End
+    }
+
+    /// The events that these bytes complete.
+    ///
+    /// # Errors
+    /// When the answer is not a chunked 200, or its framing is broken.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> Result<u32, &'static str> {
+        let mut events = 0;
+        if self.part == Part::Head {
+            bytes = self.feed_head(bytes)?;
+        }
+        while let Some((&byte, rest)) = bytes.split_first() {
+            match self.part {
+                Part::Data => {
+                    let here = usize::try_from(self.left)
+                        .map_or(bytes.len(), |left| left.min(bytes.len()));
+                    let (body, after) = bytes.split_at(here);
+                    events += self.count(body);
+                    self.left -= here as u64;
+                    if self.left == 0 {
+                        self.part = Part::DataEnd;
+                    }
+                    bytes = after;
+                    continue;
+                }
+                Part::Size => self.feed_size(byte)?,
+                Part::Extension if byte == b'\n' => self.begin_chunk(),
+                Part::DataEnd if byte == b'\n' => self.part = Part::Size,
+                Part::DataEnd if byte != b'\r' => return Err("a chunk is longer than its size"),
+                Part::Trailer if byte == b'\n' && self.left == 0 => self.part = Part::End,
+                Part::Trailer if byte == b'\n' => self.left = 0,
+                Part::Trailer if byte != b'\r' => self.left += 1,
+                Part::End => return Err("bytes after the terminating chunk"),
+                _ => {}
+            }
+            bytes = rest;
+        }
+        Ok(events)
+    }
+
+    fn feed_head<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], &'static str> {
+        let seen = self.head.len();
+        self.head.extend_from_slice(bytes);
+        let from = seen.saturating_sub(3);
+        let Some(at) = self.head[from..]
+            .windows(4)
+            .position(|four| four == b"\r\n\r\n")
+        else {
+            return if self.head.len() < MAX_HEAD {
+                Ok(&[])
+            } else {
+                Err("the head has no end")
+            };
+        };
+        let length = from + at + 4;
+        let head = self.head[..length].to_ascii_lowercase();
+        if !head.starts_with(b"http/1.1 200 ") {
+            return Err("the status is not 200");
+        }
+        let chunked = b"\r\ntransfer-encoding: chunked\r\n";
+        if !head.windows(chunked.len()).any(|line| line == chunked) {
+            return Err("the body is not chunked");
+        }
+        self.head = Vec::new();
+        self.part = Part::Size;
+        Ok(&bytes[length - seen..])
+    }
+
+    fn feed_size(&mut self, byte: u8) -> Result<(), &'static str> {
+        match byte {
+            b'\n' => self.begin_chunk(),
+            b';' => self.part = Part::Extension,
+            b'\r' => {}
+            _ => {
+                let digit = char::from(byte)
+                    .to_digit(16)
+                    .ok_or("a chunk size is no number")?;
+                self.left = self.left << 4 | u64::from(digit);
+                if self.left > u64::from(u32::MAX) {
+                    return Err("a chunk has no sane size");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_chunk(&mut self) {
+        self.part = if self.left == 0 {
+            Part::Trailer
+        } else {
+            Part::Data
+        };
+    }
+
+    /// A block of lines is an event only if one of them is a `data:` line; a comment is none.
+    fn count(&mut self, body: &[u8]) -> u32 {
+        let mut events = 0;
+        for &byte in body {
+            if byte == b'\n' {
+                if self.column == 0 {
+                    events += u32::from(self.has_data);
+                    self.has_data = false;
+                } else if usize::from(self.column) == FIELD.len() {
+                    self.has_data = true;
+                }
+                self.column = 0;
+            } else if usize::from(self.column) < FIELD.len() {
+                let expected = FIELD[usize::from(self.column)];
+                self.column = if byte == expected {
+                    self.column + 1
+                } else {
+                    OTHER
+                };
+            }
+        }
+        events
+    }
+}
+
+/// Proves the count over every cut of an answer into three packets; run before any measurement.
+pub(crate) fn check() {
+    let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+        3\r\n:\n\n\r\n7\r\ndata: a\r\n2;x=y\r\n\n\n\r\n\
+        1a\r\nid: 7\ndata: b\ndata: c\n\n\n\n\r\n0\r\n\r\n";
+    for first in 0..=answer.len() {
+        for second in first..=answer.len() {
+            let mut framing = Framing::new();
+            let cuts = [&answer[..first], &answer[first..second], &answer[second..]];
+            let events: u32 = cuts
+                .iter()
+                .map(|cut| framing.feed(cut).expect("well framed"))
+                .sum();
+            assert_eq!(events, 2, "cut at {first} and {second}");
+            assert!(framing.is_ended(), "cut at {first} and {second}");
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The load client: one thread that holds thousands of streams through epoll, with one read to an event.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::{Ipv4Addr, SocketAddrV4},
+    time::{Duration, Instant},
+};
+
+use mio::{Events, Interest, Poll, Token, net::TcpStream};
+use rustix::{
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with},
+};
+
+use crate::{deviation::Deviation, framing::Framing};
+
+/// New connections between two looks at the ready ones.
+const BATCH: usize = 64;
+const OPEN_DEADLINE: Duration = Duration::from_secs(60);
+const GROUP: usize = 1024;
+
+/// What to ask for, and how often events are due.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddrV4,
+    pub(crate) path: String,
+    pub(crate) interval: Duration,
+}
+
+/// What a window has seen.
+pub(crate) struct Tally {
+    pub(crate) events: u64,
+    pub(crate) lost: usize,
+    pub(crate) deviation: Deviation,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Waiting,
+    Open,
+    Ended,
+    Lost,
+}
+
+struct Stream {
+    socket: Option<TcpStream>,
+    framing: Framing,
+    phase: Phase,
+    last: Option<Instant>,
+}
+
+/// Every stream to one server.
+pub(crate) struct Load {
+    poll: Poll,
+    ready: Events,
+    streams: Vec<Stream>,
+    buffer: Box<[u8]>,
+    request: String,
+    target: Target,
+    opened: usize,
+    ended: usize,
+    reason: String,
+    tally: Tally,
+}
+
+impl Load {
+    pub(crate) fn new(target: Target) -> Result<Self, String> {
+        Ok(Self {
+            poll: Poll::new().map_err(|e| format!("no epoll: {e}"))?,
+            ready: Events::with_capacity(GROUP),
+            streams: Vec::new(),
+            buffer: vec![0; 64 * 1024].into(),
+            request: request(&target),
+            target,
+            opened: 0,
+            ended: 0,
+            reason: String::new(),
+            tally: Tally::new(),
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Why the last lost stream was lost.
+    pub(crate) fn reason(&self) -> &str {
+        if self.reason.is_empty() {
+            "no stream was lost"
+        } else {
+            &self.reason
+        }
+    }
+
+    /// Streams that ended with the terminating chunk.
+    pub(crate) fn ended_cleanly(&self) -> usize {
+        self.ended
+    }
+
+    pub(crate) fn all_ended(&self) -> bool {
+        self.streams.iter().all(|stream| stream.socket.is_none())
+    }
+
+    /// Opens `count` more streams, evenly over the time given (all at once for none), and says
+    /// how long it took until the last head had arrived.
+    pub(crate) fn open(&mut self, count: usize, over: Duration) -> Result<Duration, String> {
+        let begin = Instant::now();
+        let wanted = self.opened + count;
+        let mut made = 0;
+        while self.opened < wanted {
+            let share = begin.elapsed().as_secs_f64() / over.as_secs_f64();
+            let due = if share < 1.0 {
+                (count as f64 * share) as usize
+            } else {
+                count
+            };
+            for _ in 0..BATCH.min(due - made) {
+                self.connect(Ipv4Addr::LOCALHOST, self.streams.len())?;
+                made += 1;
+            }
+            let pause = u64::from(made >= due);
+            self.turn(Duration::from_millis(pause))?;
+            if self.tally.lost > 0 {
+                return Err(format!("a stream could not be opened: {}", self.reason));
+            }
+            if begin.elapsed() > over + OPEN_DEADLINE {
+                let open = self.opened + count - wanted;
+                return Err(format!("only {open} of {count} streams opened in time"));
+            }
+        }
+        Ok(begin.elapsed())
+    }
+
+    /// Connects and leaves again as soon as the head has arrived, `count` times, `at_once` at a time.
+    pub(crate) fn come_and_go(&mut self, count: usize, at_once: usize) -> Result<(), String> {
+        let begin = Instant::now();
+        let wanted = self.opened + count;
+        let mut made = 0;
+        // A connection that was closed keeps its port for a minute; many source addresses have many ports.
+        let source = |made: usize| Ipv4Addr::new(127, 0, 1, 1 + (made % 200) as u8);
+        while self.opened < wanted {
+            for slot in 0..at_once.min(count) {
+                let leaves = self
+                    .streams
+                    .get(slot)
+                    .is_none_or(|stream| stream.phase == Phase::Open);
+                if leaves && made < count {
+                    self.connect(source(made), slot)?;
+                    made += 1;
+                }
+            }
+            self.turn(Duration::from_millis(20))?;
+            if self.tally.lost > 0 {
+                return Err(format!("a stream could not be opened: {}", self.reason));
+            }
+            if begin.elapsed() > 3 * OPEN_DEADLINE {
+                let open = self.opened + count - wanted;
+                return Err(format!(
+                    "only {open} of {count} connections were served in time"
+                ));
+            }
+        }
+        self.close();
+        Ok(())
+    }
+
+    /// Leaves every stream.
+    pub(crate) fn close(&mut self) {
+        self.streams.clear();
+    }
+
+    /// Takes what comes for a while and says what came.
+    pub(crate) fn watch(&mut self, duration: Duration) -> Result<Tally, String> {
+        self.tally = Tally::new();
+        let end = Instant::now() + duration;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(std::mem::replace(&mut self.tally, Tally::new()));
+            }
+            self.turn(left)?;
+        }
+    }
+
+    /// Waits for ready streams at most this long and reads them.
+    pub(crate) fn turn(&mut self, timeout: Duration) -> Result<(), String> {
+        match self.poll.poll(&mut self.ready, Some(timeout)) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            other => other.map_err(|e| format!("epoll failed: {e}"))?,
+        }
+        for event in &self.ready {
+            let Some(stream) = self.streams.get_mut(event.token().0) else {
+                continue;
+            };
+            if stream.phase == Phase::Connecting && event.is_writable() {
+                match stream.ask(&self.request) {
+                    Ok(()) => stream.phase = Phase::Waiting,
+                    Err(error) => {
+                        stream.lose(&error.to_string(), &mut self.tally, &mut self.reason);
+                    }
+                }
+            }
+            if event.is_readable() || event.is_read_closed() {
+                let before = stream.phase;
+                let result = stream.receive(
+                    &mut self.buffer,
+                    event.is_read_closed(),
+                    &self.target,
+                    &mut self.tally,
+                );
+                match result {
+                    Ok(()) if before != Phase::Open && stream.framing.is_open() => {
+                        self.opened += 1;
+                    }
+                    Ok(()) => {}
+                    Err(reason) => stream.lose(&reason, &mut self.tally, &mut self.reason),
+                }
+                if stream.phase == Phase::Ended && before != Phase::Ended {
+                    self.ended += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, source: Ipv4Addr, slot: usize) -> Result<(), String> {
+        let stream = Stream::connect(source, self.target.address, slot, &self.poll)
+            .map_err(|error| format!("cannot connect: {error}"))?;
+        if slot == self.streams.len() {
+            self.streams.push(stream);
+        } else {
+            self.streams[slot] = stream;
+        }
+        Ok(())
+    }
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self {
+            events: 0,
+            lost: 0,
+            deviation: Deviation::new(),
+        }
+    }
+}
+
+impl Stream {
+    fn connect(
+        source: Ipv4Addr,
+        target: SocketAddrV4,
+        slot: usize,
+        poll: &Poll,
+    ) -> io::Result<Self> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+        if source != Ipv4Addr::LOCALHOST {
+            bind(&socket, &SocketAddrV4::new(source, 0))?;
+        }
+        match connect(&socket, &target) {
+            Ok(()) | Err(Errno::INPROGRESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut socket = TcpStream::from_std(socket.into());
+        poll.registry().register(
+            &mut socket,
+            Token(slot),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        Ok(Self {
+            socket: Some(socket),
+            framing: Framing::new(),
+            phase: Phase::Connecting,
+            last: None,
+        })
+    }
+
+    fn ask(&mut self, request: &str) -> io::Result<()> {
+        let Some(socket) = &mut self.socket else {
+            return Ok(());
+        };
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        socket.write_all(request.as_bytes())
+    }
+
+    /// A read that does not fill the buffer has emptied the socket: epoll reports what comes later,
+    /// so that an event costs one read and not two. Only the end may already lie behind it.
+    fn receive(
+        &mut self,
+        buffer: &mut [u8],
+        closed: bool,
+        target: &Target,
+        tally: &mut Tally,
+    ) -> Result<(), String> {
+        loop {
+            let Some(socket) = &mut self.socket else {
+                return Ok(());
+            };
+            let length = match socket.read(buffer) {
+                Ok(0) => return Err("the server closed it without the terminating chunk".into()),
+                Ok(length) => length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error.to_string()),
+            };
+            let events = self.framing.feed(&buffer[..length])?;
+            if self.framing.is_open() {
+                self.phase = Phase::Open;
+            }
+            if events > 0 {
+                self.record(events, target.interval, tally);
+            }
+            if self.framing.is_ended() {
+                self.phase = Phase::Ended;
+                self.socket = None;
+            } else if length < buffer.len() && !closed {
+                return Ok(());
+            }
+        }
+    }
+
+    fn record(&mut self, events: u32, interval: Duration, tally: &mut Tally) {
+        let now = Instant::now();
+        tally.events += u64::from(events);
+        for _ in 0..events {
+            if let Some(last) = self.last.replace(now) {
+                tally.deviation.record((now - last).abs_diff(interval));
+            }
+        }
+    }
+
+    fn lose(&mut self, why: &str, tally: &mut Tally, reason: &mut String) {
+        self.socket = None;
+        if self.phase != Phase::Lost {
+            self.phase = Phase::Lost;
+            tally.lost += 1;
+            why.clone_into(reason);
+        }
+    }
+}
+
+/// The head that Chromium's `EventSource` sends.
+fn request(target: &Target) -> String {
+    let Target { address, path, .. } = target;
+    format!(
+        "GET {path} HTTP/1.1\r\n\
+         Host: {address}\r\n\
+         Connection: keep-alive\r\n\
+         sec-ch-ua-platform: \"Linux\"\r\n\
+         Cache-Control: no-cache\r\n\
+         User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/156.0.0.0 Safari/537.36\r\n\
+         Accept: text/event-stream\r\n\
+         sec-ch-ua: \"Chromium\";v=\"156\", \"Not)A;Brand\";v=\"24\"\r\n\
+         sec-ch-ua-mobile: ?0\r\n\
+         Sec-Fetch-Site: same-origin\r\n\
+         Sec-Fetch-Mode: cors\r\n\
+         Sec-Fetch-Dest: empty\r\n\
+         Referer: http://{address}/\r\n\
+         Accept-Encoding: gzip, deflate, br, zstd\r\n\
+         Accept-Language: en-US,en;q=0.9\r\n\r\n"
+    )
+}

@@ -1,0 +1,208 @@
+//! What a stream costs: this server beside what people would pick instead, and beside the least that the kernel allows.
+//!
+//! `cargo bench --bench streams -- quick`, `all`, or the names of points, and `rounds=1` for a shorter look at them.
+
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "counts become figures here, far below 2^52"
+)]
+
+mod cluster;
+mod deviation;
+mod floor;
+mod framing;
+mod load;
+mod picture;
+mod points;
+mod process;
+mod report;
+mod servers;
+
+use std::{collections::BTreeMap, env, fs, path::Path, process::Command, process::ExitCode};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use points::Point;
+use report::Outcome;
+use servers::Kind;
+
+fn main() -> ExitCode {
+    // cargo adds --bench to whatever it is given.
+    let words: Vec<String> = env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    let result = match words.first().map(String::as_str) {
+        Some("floor") => floor::serve(),
+        Some("load") => raise_file_limit().and_then(|()| cluster::work(&words[1..])),
+        _ => bench(&words),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            // A load client's words go to the one who started it.
+            println!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn bench(words: &[String]) -> Result<(), String> {
+    let (rounds, words): (Vec<String>, Vec<String>) = words
+        .iter()
+        .cloned()
+        .partition(|word| word.starts_with("rounds="));
+    let mut points = choose(&words)?;
+    for word in &rounds {
+        let rounds = word["rounds=".len()..]
+            .parse()
+            .map_err(|_| format!("{word} is no number of rounds"))?;
+        for point in &mut points {
+            point.rounds = rounds;
+        }
+    }
+    raise_file_limit()?;
+    framing::check();
+    let machine = process::machine()?;
+
+    let mut reasons = BTreeMap::new();
+    for kind in Kind::ALL
+        .into_iter()
+        .filter(|kind| points.iter().any(|point| point.kinds.contains(kind)))
+    {
+        eprintln!("preparing {}", kind.title());
+        if let Err(reason) = kind.prepare() {
+            eprintln!("  left out: {reason}");
+            reasons.insert(kind, reason);
+        }
+    }
+    let outcomes: Vec<Outcome> = points
+        .into_iter()
+        .map(|point| take(point, &reasons))
+        .collect();
+
+    let date = said_by("date", "+%-d %B %Y")?;
+    let rust = said_by("rustc", "--version")?;
+    let node = said_by("node", "--version").unwrap_or_else(|_| "no node".into());
+    let versions = format!(
+        "{}, Node {}",
+        rust.split(" (").next().unwrap_or_default(),
+        node.trim_start_matches('v')
+    );
+    let document = report::document(&outcomes, &machine, &versions, &date);
+    println!("{document}");
+
+    // Only a whole run replaces the figures that are kept.
+    let whole = rounds.is_empty() && words.first().is_some_and(|word| word == "all");
+    let folder = if whole {
+        concat!(env!("CARGO_MANIFEST_DIR"), "/benches")
+    } else {
+        env!("CARGO_TARGET_TMPDIR")
+    };
+    write(folder, "numbers.md", &document)?;
+    if let Some(picture) = picture::draw(&outcomes) {
+        write(folder, "numbers.svg", &picture)?;
+    }
+    match outcomes.iter().map(|outcome| outcome.failures.len()).sum() {
+        0 => Ok(()),
+        failures => Err(format!("{failures} measurements failed, as the tables say")),
+    }
+}
+
+fn choose(words: &[String]) -> Result<Vec<Point>, String> {
+    let mut known = points::all();
+    match words {
+        [] => return Ok(points::quick()),
+        [word] if word == "quick" => return Ok(points::quick()),
+        [word] if word == "all" => return Ok(known),
+        _ => {}
+    }
+    let names: Vec<&str> = known.iter().map(|point| point.name).collect();
+    if let Some(word) = words.iter().find(|word| !names.contains(&word.as_str())) {
+        return Err(format!(
+            "no point is called {word}; there are quick, all, {}",
+            names.join(", ")
+        ));
+    }
+    known.retain(|point| words.iter().any(|word| word == point.name));
+    Ok(known)
+}
+
+/// Takes one point: every server in every round, so that a change of the machine's mood meets all.
+fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
+    let mut outcome = Outcome {
+        point,
+        rounds: Vec::new(),
+        left_out: Vec::new(),
+        failures: Vec::new(),
+    };
+    eprintln!("\n{}", outcome.point.title);
+    if let Some(reason) = &outcome.point.lacks {
+        eprintln!("  left out: {reason}");
+        outcome.left_out.push(reason.clone());
+        return outcome;
+    }
+    let kinds = outcome.point.kinds.clone();
+    let (out, mut kinds): (Vec<Kind>, Vec<Kind>) = kinds
+        .into_iter()
+        .partition(|kind| reasons.contains_key(kind));
+    for kind in out {
+        outcome
+            .left_out
+            .push(format!("{}, because {}", kind.title(), reasons[&kind]));
+    }
+    for number in 1..=outcome.point.rounds {
+        let mut round = BTreeMap::new();
+        for kind in kinds.clone() {
+            eprint!("  round {number}, {}: ", kind.title());
+            match (outcome.point.measure)(kind) {
+                Ok(sample) => {
+                    let figure = |figure: &report::Figure| {
+                        format!(
+                            "{} {}",
+                            figure.name,
+                            report::grouped(figure.value, figure.digits)
+                        )
+                    };
+                    let figures: Vec<String> = sample.figures.iter().map(figure).collect();
+                    eprintln!("{}", figures.join("; "));
+                    round.insert(kind, sample);
+                }
+                Err(reason) => {
+                    eprintln!("failed: {reason}");
+                    outcome
+                        .failures
+                        .push(format!("{} in round {number}: {reason}", kind.title()));
+                    kinds.retain(|other| *other != kind);
+                }
+            }
+        }
+        outcome.rounds.push(round);
+    }
+    outcome
+}
+
+fn raise_file_limit() -> Result<(), String> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let limit = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, limit)
+        .map_err(|e| format!("the limit on open files cannot be raised: {e}"))
+}
+
+fn said_by(program: &str, argument: &str) -> Result<String, String> {
+    let output = Command::new(program).arg(argument).output();
+    let output = output.map_err(|error| format!("{program} is not to be had: {error}"))?;
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+fn write(folder: &str, name: &str, text: &str) -> Result<(), String> {
+    let path = Path::new(folder).join(name);
+    fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    eprintln!("wrote {}", path.display());
+    Ok(())
+}

@@ -1,0 +1,166 @@
+//! What the kernel says of a process and of itself, read from `/proc`.
+
+use std::{collections::BTreeMap, fs, io};
+
+/// The processor time of a process so far.
+pub(crate) struct Cpu {
+    /// Nanoseconds on a processor, by thread.
+    threads: BTreeMap<String, u64>,
+    user_ticks: u64,
+    system_ticks: u64,
+}
+
+/// Processor time in microseconds.
+#[derive(Clone, Copy)]
+pub(crate) struct Spent {
+    pub(crate) total: f64,
+    pub(crate) user: f64,
+    pub(crate) system: f64,
+}
+
+impl Cpu {
+    pub(crate) fn of(pid: u32) -> Result<Self, String> {
+        let stat = read(&format!("/proc/{pid}/stat"))?;
+        // The command's name comes before the last parenthesis and may hold anything.
+        let fields: Vec<&str> = stat
+            .rsplit_once(')')
+            .map(|(_, rest)| rest.split_whitespace().collect())
+            .unwrap_or_default();
+        let ticks = |index: usize| -> Result<u64, String> {
+            let field = fields.get(index).and_then(|field| field.parse().ok());
+            field.ok_or_else(|| format!("/proc/{pid}/stat has no field {index}"))
+        };
+
+        let mut threads = BTreeMap::new();
+        let tasks = fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| gone(pid, &e))?;
+        for task in tasks.flatten() {
+            // A thread may end between the listing and the reading.
+            let Ok(schedstat) = fs::read_to_string(task.path().join("schedstat")) else {
+                continue;
+            };
+            let run = schedstat.split(' ').next().and_then(|ns| ns.parse().ok());
+            let run =
+                run.ok_or("this kernel keeps no schedstat, so CPU time cannot be measured")?;
+            threads.insert(task.file_name().to_string_lossy().into_owned(), run);
+        }
+        Ok(Self {
+            threads,
+            user_ticks: ticks(11)?,
+            system_ticks: ticks(12)?,
+        })
+    }
+
+    /// What was spent since `earlier`: the sum is the scheduler's and exact to the nanosecond,
+    /// its split into user and system comes from the kernel's clock ticks.
+    pub(crate) fn since(&self, earlier: &Self) -> Result<Spent, String> {
+        let run: u64 = self
+            .threads
+            .iter()
+            .map(|(thread, ns)| {
+                ns.saturating_sub(earlier.threads.get(thread).copied().unwrap_or(0))
+            })
+            .sum();
+        let total = run as f64 / 1000.0;
+        let user = (self.user_ticks - earlier.user_ticks) as f64;
+        let system = (self.system_ticks - earlier.system_ticks) as f64;
+
+        let tick = 1e6 / rustix::param::clock_ticks_per_second() as f64;
+        let ticked = (user + system) * tick;
+        if (ticked - total).abs() > (4.0 * tick).max(total * 0.05) {
+            return Err(format!(
+                "a thread ended in the window: its threads ran {total:.0} µs, the process {ticked:.0} µs"
+            ));
+        }
+        let share = if user + system > 0.0 {
+            user / (user + system)
+        } else {
+            0.0
+        };
+        Ok(Spent {
+            total,
+            user: total * share,
+            system: total * (1.0 - share),
+        })
+    }
+}
+
+/// Resident memory in KiB.
+pub(crate) fn resident(pid: u32) -> Result<f64, String> {
+    // statm counts per processor and lags; the rollup walks the pages.
+    let rollup = read(&format!("/proc/{pid}/smaps_rollup"))?;
+    labelled(&rollup, "Rss:").ok_or_else(|| format!("/proc/{pid}/smaps_rollup has no Rss"))
+}
+
+/// Open file descriptors.
+pub(crate) fn descriptors(pid: u32) -> Result<usize, String> {
+    let listing = fs::read_dir(format!("/proc/{pid}/fd")).map_err(|e| gone(pid, &e))?;
+    Ok(listing.count())
+}
+
+/// What the kernel holds for everybody.
+pub(crate) struct Kernel {
+    /// KiB by slab cache.
+    pub(crate) slabs: BTreeMap<String, f64>,
+    /// KiB in socket buffers.
+    pub(crate) buffers: f64,
+    /// TCP sockets in use.
+    pub(crate) sockets: f64,
+}
+
+impl Kernel {
+    pub(crate) fn now() -> Result<Self, String> {
+        let mut slabs = BTreeMap::new();
+        for line in read("/proc/slabinfo")?.lines().skip(2) {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            let number = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok());
+            if let (Some(objects), Some(size)) = (number(2), number(3)) {
+                slabs.insert(fields[0].to_owned(), objects * size / 1024.0);
+            }
+        }
+        let sockstat = read("/proc/net/sockstat")?;
+        let tcp: Vec<&str> = sockstat
+            .lines()
+            .find(|line| line.starts_with("TCP:"))
+            .map(|line| line.split_whitespace().collect())
+            .unwrap_or_default();
+        let field = |name: &str| -> Result<f64, String> {
+            let at = tcp.iter().position(|word| *word == name).map(|at| at + 1);
+            let value = at.and_then(|at| tcp.get(at)?.parse().ok());
+            value.ok_or_else(|| format!("/proc/net/sockstat has no TCP {name}"))
+        };
+        Ok(Self {
+            slabs,
+            buffers: field("mem")? * rustix::param::page_size() as f64 / 1024.0,
+            sockets: field("inuse")?,
+        })
+    }
+}
+
+/// The machine in a line: kernel, processors, memory.
+pub(crate) fn machine() -> Result<String, String> {
+    let kernel = read("/proc/sys/kernel/osrelease")?;
+    let info = read("/proc/cpuinfo")?;
+    let model = info
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "))
+        .map_or("processor", |(_, model)| model);
+    let cores = std::thread::available_parallelism().map_err(|e| e.to_string())?;
+    let memory =
+        labelled(&read("/proc/meminfo")?, "MemTotal:").ok_or("/proc/meminfo has no MemTotal")?;
+    let release = kernel.split('-').next().unwrap_or_default().trim();
+    let gib = memory / 1024.0 / 1024.0;
+    Ok(format!("Linux {release}, {cores} × {model}, {gib:.0} GiB"))
+}
+
+fn labelled(text: &str, label: &str) -> Option<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(label))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn read(path: &str) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))
+}
+
+fn gone(pid: u32, error: &io::Error) -> String {
+    format!("process {pid} is gone: {error}")
+}

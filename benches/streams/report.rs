@@ -1,0 +1,202 @@
+//! From what the rounds measured to medians, ratios and Markdown tables.
+
+use std::{collections::BTreeMap, fmt::Write};
+
+use crate::{picture, points::Point, servers::Kind};
+
+/// One measured number, with the digits that it deserves.
+#[derive(Clone, Copy)]
+pub(crate) struct Figure {
+    pub(crate) name: &'static str,
+    pub(crate) value: f64,
+    pub(crate) digits: usize,
+}
+
+/// What one server showed at one point in one round.
+#[derive(Clone, Default)]
+pub(crate) struct Sample {
+    pub(crate) figures: Vec<Figure>,
+    pub(crate) notes: Vec<String>,
+}
+
+impl Sample {
+    pub(crate) fn with(mut self, name: &'static str, value: f64, digits: usize) -> Self {
+        self.figures.push(Figure {
+            name,
+            value,
+            digits,
+        });
+        self
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<f64> {
+        self.figures
+            .iter()
+            .find(|figure| figure.name == name)
+            .map(|figure| figure.value)
+    }
+}
+
+/// A figure over the same figure of another server in the same round.
+#[derive(Clone, Copy)]
+pub(crate) struct Ratio {
+    pub(crate) name: &'static str,
+    pub(crate) figure: &'static str,
+    pub(crate) base: Kind,
+}
+
+/// Every round of one point.
+pub(crate) struct Outcome {
+    pub(crate) point: Point,
+    pub(crate) rounds: Vec<BTreeMap<Kind, Sample>>,
+    pub(crate) left_out: Vec<String>,
+    pub(crate) failures: Vec<String>,
+}
+
+impl Outcome {
+    /// The median over the rounds.
+    pub(crate) fn median(&self, kind: Kind, name: &str) -> Option<f64> {
+        median(
+            self.rounds
+                .iter()
+                .filter_map(|round| round.get(&kind)?.get(name))
+                .collect(),
+        )
+    }
+
+    /// The median of the ratios, each taken within its round.
+    fn ratio(&self, kind: Kind, ratio: &Ratio) -> Option<f64> {
+        let of = |round: &BTreeMap<Kind, Sample>| {
+            let base = round.get(&ratio.base)?.get(ratio.figure)?;
+            Some(round.get(&kind)?.get(ratio.figure)? / base)
+        };
+        median(self.rounds.iter().filter_map(of).collect())
+    }
+
+    fn sample(&self, kind: Kind) -> Option<&Sample> {
+        self.rounds.iter().find_map(|round| round.get(&kind))
+    }
+
+    /// The point as a heading, a table and its notes.
+    pub(crate) fn markdown(&self) -> String {
+        let mut text = format!("### {}\n\n", self.point.title);
+        let Point {
+            name,
+            about,
+            rounds,
+            ..
+        } = &self.point;
+        let plural = if *rounds == 1 { "" } else { "s" };
+        let _ = writeln!(
+            text,
+            "`cargo bench --bench streams -- {name}`: {about} {rounds} round{plural}.\n"
+        );
+        let kinds: Vec<Kind> = Kind::ALL
+            .into_iter()
+            .filter(|kind| self.sample(*kind).is_some())
+            .collect();
+        if let Some(first) = kinds.first().and_then(|kind| self.sample(*kind)) {
+            let names: Vec<&str> = first.figures.iter().map(|figure| figure.name).collect();
+            let titles = names
+                .iter()
+                .copied()
+                .chain(self.point.ratios.iter().map(|ratio| ratio.name));
+            let titles: Vec<&str> = titles.collect();
+            let _ = writeln!(text, "| server | {} |", titles.join(" | "));
+            let _ = writeln!(text, "|---|{}", "---:|".repeat(titles.len()));
+            for kind in kinds {
+                let _ = writeln!(
+                    text,
+                    "| {} | {} |",
+                    kind.title(),
+                    self.cells(kind, &names).join(" | ")
+                );
+            }
+            text.push('\n');
+        }
+        let notes = self
+            .rounds
+            .last()
+            .into_iter()
+            .flat_map(BTreeMap::values)
+            .flat_map(|sample| &sample.notes);
+        for note in notes {
+            let _ = writeln!(text, "{note}\n");
+        }
+        for line in &self.left_out {
+            let _ = writeln!(text, "Left out: {line}.\n");
+        }
+        for line in &self.failures {
+            let _ = writeln!(text, "**Failed**: {line}.\n");
+        }
+        text
+    }
+
+    fn cells(&self, kind: Kind, names: &[&str]) -> Vec<String> {
+        let figure = |name: &&str| {
+            let digits = self
+                .sample(kind)?
+                .figures
+                .iter()
+                .find(|figure| figure.name == *name)?
+                .digits;
+            Some(grouped(self.median(kind, name)?, digits))
+        };
+        let ratio = |ratio: &Ratio| Some(format!("{:.2}", self.ratio(kind, ratio)?));
+        let figures = names.iter().map(figure);
+        let ratios = self.point.ratios.iter().map(ratio);
+        figures
+            .chain(ratios)
+            .map(|cell| cell.unwrap_or_else(|| "–".into()))
+            .collect()
+    }
+}
+
+/// The whole document.
+pub(crate) fn document(outcomes: &[Outcome], machine: &str, versions: &str, date: &str) -> String {
+    let mut text = format!(
+        "# Numbers\n\n\
+         Measured on {date}: {machine}; {versions}.\n\
+         Server and load client share the processors over loopback.\n\
+         Figures are medians over the rounds, ratios are taken within a round; servers take turns in every round.\n\
+         An absolute time says little on a shared machine, a ratio says more.\n\n"
+    );
+    if outcomes.iter().any(picture::shows) {
+        text.push_str("![The figures as bars](numbers.svg)\n\n");
+    }
+    for outcome in outcomes {
+        text.push_str(&outcome.markdown());
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+/// A number with commas between thousands.
+pub(crate) fn grouped(value: f64, digits: usize) -> String {
+    let plain = format!("{value:.digits$}");
+    let (whole, rest) = plain
+        .find('.')
+        .map_or((plain.as_str(), ""), |dot| plain.split_at(dot));
+    let (sign, whole) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |whole| ("-", whole));
+    let mut text = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{sign}{text}{rest}")
+}
