@@ -57,8 +57,10 @@ fn run(settings: &Settings) -> io::Result<()> {
     drop(stopped);
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        announce(host, &sockets);
+        let port = sockets.port().unwrap_or_default();
+        // Before the announcement, so that whoever reads it finds the process as it will stay.
         drop(sockets);
+        announce(host, port);
         let signal = signals.stop().await;
         tracing::info!("{signal}: stopping");
         stop.send_replace(());
@@ -98,8 +100,7 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 /// Says where the server listens, in a thread of its own: nothing waits for a full stdout.
-fn announce(host: Host, sockets: &Sockets) {
-    let port = sockets.port().unwrap_or_default();
+fn announce(host: Host, port: u16) {
     let lines = format!(
         "Server listening on http://{host}:{port}\n\
          Open it in a browser, or try: curl -N http://{host}:{port}/events\n"
