@@ -7,7 +7,9 @@ use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use mediatype::MediaType;
 
-use crate::faults::{End, Eol, Faults};
+use crate::end::End;
+use crate::faults::Faults;
+use crate::shape::Eol;
 
 /// What a client asked of its stream; what it did not ask for is as in the Node example.
 #[derive(Clone, Debug)]

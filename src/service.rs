@@ -10,8 +10,8 @@ use hyper::Request;
 use tokio_stream::StreamExt;
 
 use crate::answers::{self, Answer};
+use crate::end::Cut;
 use crate::events::Source;
-use crate::faults::Cut;
 use crate::query;
 use crate::streams::Streams;
 

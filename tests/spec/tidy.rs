@@ -1,5 +1,6 @@
 //! What the sources promise about themselves.
 
+use sse_clock::options::{PARAMETERS, Parameter};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -180,4 +181,20 @@ fn the_server_needs_at_most_80_crates() {
         .filter(|line| !line.is_empty())
         .collect();
     assert!((20..=80).contains(&crates.len()), "{}", crates.len());
+}
+
+#[test]
+fn the_readme_holds_the_table_of_the_options() {
+    let rows = PARAMETERS.iter().map(|parameter| {
+        let Parameter {
+            name,
+            allowed,
+            effect,
+            ..
+        } = parameter;
+        format!("| `{name}` | {allowed} | {effect} |\n")
+    });
+    let head = "| name | allowed | effect |\n|---|---|---|\n";
+    let table: String = std::iter::once(head.to_owned()).chain(rows).collect();
+    assert!(read("README.md").contains(&table), "it should be:\n{table}");
 }
