@@ -12,6 +12,7 @@ test: browser ## run every test, those in a browser too
 	cargo test -- --include-ignored
 
 bench: ## measure every point beside its peers and write benches/numbers.md and .svg
+	cargo bench --bench ticks
 	cargo bench --bench streams -- all
 
 bench-quick: ## measure one point, in about a minute

@@ -151,12 +151,12 @@ impl Stream for Ticks {
         let mut this = self.project();
         loop {
             let at = Instant::now();
-            let silent = this.said.is_none_or(|said| at - said >= SILENCE);
             let beat = match this.said {
                 None if *this.signs => Some(Beat::Silence),
                 _ => this.pace.beat(at, *this.interval, *this.now),
             };
-            if let Some(beat) = beat.or((*this.signs && silent).then_some(Beat::Silence)) {
+            let silent = || *this.signs && this.said.is_some_and(|said| at >= said + SILENCE);
+            if let Some(beat) = beat.or_else(|| silent().then_some(Beat::Silence)) {
                 *this.said = Some(at);
                 return Poll::Ready(Some(beat));
             }
@@ -184,9 +184,10 @@ impl Pace {
         match self {
             Self::Interval { due, first } => {
                 let due = due.get_or_insert_with(|| at + *first);
-                let late = at.checked_duration_since(*due)?;
-                *due += interval * (1 + missed(late, interval));
-                Some(Beat::Tick(now()))
+                (at >= *due).then(|| {
+                    *due += interval * (1 + missed(at - *due, interval));
+                    Beat::Tick(now())
+                })
             }
             Self::Grid { last, looked } => {
                 let (now, interval) = (now(), milliseconds(interval));
@@ -228,6 +229,9 @@ impl Pace {
 
 /// How many whole intervals a tick that comes this late has missed.
 fn missed(late: Duration, interval: Duration) -> u32 {
+    if late < interval {
+        return 0;
+    }
     u32::try_from(late.as_nanos() / interval.as_nanos()).unwrap_or(u32::MAX - 1)
 }
 

@@ -59,7 +59,7 @@ impl Source {
         };
         let data = look.data.clone().unwrap_or_else(|| match self {
             Self::Clock => wall::local_time(at),
-            Self::Greetings(_) => greeting(id),
+            Self::Greetings(_) => greeting(id).into(),
         });
         let event = Event {
             retry: look.retry.take(),

@@ -1,6 +1,7 @@
 //! What a client may ask of its stream: the options, each with its bounds.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
@@ -33,7 +34,7 @@ pub struct Options {
 }
 
 /// How the events of a stream look.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     /// The type of the events.
     pub event: Option<String>,
@@ -42,7 +43,15 @@ pub struct Look {
     /// Whether events have ids.
     pub ids: bool,
     /// The data in place of the time or the greeting.
-    pub data: Option<String>,
+    pub data: Option<Arc<str>>,
+}
+
+impl Look {
+    /// Whether the events look other than in the Node example.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        *self != Self::default()
+    }
 }
 
 impl Default for Options {

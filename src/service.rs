@@ -50,7 +50,7 @@ fn stream<B>(request: &Request<B>, shared: &Shared, source: Source) -> Answer<Ev
         .streams
         .seat(request.extensions().get().cloned(), &options);
     let ticks = source.ticks(&options);
-    let mut look = options.custom.then(|| Box::new(options.look));
+    let mut look = options.look.is_custom().then(|| Box::new(options.look));
     let blocks = ticks.map(move |beat| source.block(beat, look.as_deref_mut()));
     let blocks = seat.listen(options.faults.end.after(options.count, blocks));
     let body = options.faults.shape.body(blocks).boxed_unsync();

@@ -1,7 +1,7 @@
 //! The wall clock: what time it is here, and the event that says so.
 
 use std::cell::RefCell;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -20,31 +20,44 @@ pub fn now() -> u64 {
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
+/// The latest second that was asked for, with its local time as text and as an event.
+type Latest = (u64, Arc<str>, Bytes);
+
 /// The local time as Node's `toLocaleTimeString()` prints it in en-US: `9:05:07 AM`.
 ///
 /// `at` is in milliseconds since the Unix epoch.
 #[must_use]
-pub fn local_time(at: u64) -> String {
-    let at = i64::try_from(at)
-        .ok()
-        .and_then(|at| Timestamp::from_millisecond(at).ok());
-    let local = at.unwrap_or(Timestamp::MAX).to_zoned(ZONE.clone());
-    local.strftime("%-I:%M:%S %p").to_string()
+pub fn local_time(at: u64) -> Arc<str> {
+    with_latest(at, |(_, text, _)| text.clone())
 }
 
-/// The event that says the local time, made once a second and shared by all streams of a thread.
+/// The event that says the local time.
 #[must_use]
 pub fn time_event(at: u64) -> Bytes {
+    with_latest(at, |(_, _, event)| event.clone())
+}
+
+/// Formats a second once for all streams of a thread.
+fn with_latest<T>(at: u64, read: impl FnOnce(&Latest) -> T) -> T {
     thread_local! {
-        static LATEST: RefCell<(u64, Bytes)> = const { RefCell::new((u64::MAX, Bytes::new())) };
+        static LATEST: RefCell<Option<Latest>> = const { RefCell::new(None) };
     }
-    LATEST.with_borrow_mut(|(second, event)| {
-        if *second != at / 1000 {
-            *second = at / 1000;
-            *event = Event::of(&local_time(at)).into();
-        }
-        event.clone()
+    let second = at / 1000;
+    LATEST.with_borrow_mut(|latest| {
+        let known = latest.take().filter(|(known, ..)| *known == second);
+        read(latest.insert(known.unwrap_or_else(|| {
+            let text = format(second);
+            let event = Event::of(&text).into();
+            (second, text.into(), event)
+        })))
     })
+}
+
+fn format(second: u64) -> String {
+    let second = i64::try_from(second).ok();
+    let instant = second.and_then(|second| Timestamp::from_second(second).ok());
+    let local = instant.unwrap_or(Timestamp::MAX).to_zoned(ZONE.clone());
+    local.strftime("%-I:%M:%S %p").to_string()
 }
 
 #[cfg(test)]
