@@ -4,6 +4,8 @@
 
 mod command;
 mod events;
+mod lifetime;
+mod limits;
 mod parity;
 mod routes;
 mod support;

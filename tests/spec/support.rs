@@ -1,16 +1,28 @@
 //! What the tests share: the server in this process, the server as a process, and a raw client.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::convert::Infallible;
+use std::future::Future;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use sse_clock::server::Limits;
+use bytes::Bytes;
+use http_body_util::StreamBody;
+use hyper::body::{Body, Frame, Incoming};
+use hyper::{Request, Response};
+use socket2::{Domain, SockRef, Socket, Type};
+use sse_clock::clock;
+use sse_clock::server::{Limits, serve};
+use sse_clock::socket::{self, Accept, Host, Listener};
+use tokio::sync::oneshot;
+use tokio_stream::{Stream, StreamExt};
+
 use sse_clock::testing::{self, TestServer};
 
 /// How long a fact may take to come true; far more than it needs.
@@ -47,7 +59,7 @@ pub fn skipped(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "not tested: {why}");
     // Past the test harness, which hides the output of tests that pass.
     let name = thread::current().name().unwrap_or_default().to_owned();
-    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {why}");
+    let _ = writeln!(io::stderr(), "SKIPPED {name}: {why}");
 }
 
 /// A port of the loopback that was free a moment ago.
@@ -114,6 +126,130 @@ impl Drop for Server {
     }
 }
 
+/// A handler of the test's own behind `serve`, in a thread and a runtime of its own.
+#[derive(Debug)]
+pub struct Hosted {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Hosted {
+    /// Serves on a free port of the loopback.
+    pub fn start<H, F, B>(limits: Limits, handler: H) -> Self
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + 'static,
+    {
+        Self::start_on(|listener| listener, limits, handler)
+    }
+
+    /// Serves what `wrap` makes of a listener on a free port of the loopback.
+    pub fn start_on<L, H, F, B>(
+        wrap: impl FnOnce(Listener) -> L + Send + 'static,
+        limits: Limits,
+        handler: H,
+    ) -> Self
+    where
+        L: Accept,
+        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<B>> + Send + 'static,
+        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+            + Send
+            + 'static,
+    {
+        let sockets = socket::bind(Host::Address([127, 0, 0, 1].into()), 0).unwrap();
+        let address = ([127, 0, 0, 1], sockets.port().unwrap()).into();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let listener = wrap(sockets.listener().unwrap());
+                drop(sockets);
+                serve(listener, handler, limits, async { drop(stopped.await) }).await;
+            });
+        });
+        Self {
+            address,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A raw connection on which `request` was sent.
+    pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
+        Client::send(self.address, request)
+    }
+
+    /// The head of the answer to a GET of `path`, and the connection to read the body from.
+    pub fn get(&self, path: &str) -> (String, Client) {
+        let mut client = self.send(get(path));
+        (client.head(), client)
+    }
+
+    /// Tells the server to stop.
+    pub fn stop(&mut self) {
+        drop(self.stop.take());
+    }
+
+    /// Whether the server has stopped and let go of everything.
+    pub fn is_over(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        self.stop();
+        if !thread::panicking() {
+            eventually("the server stops", || self.is_over());
+            let ended = self.thread.take().unwrap().join();
+            ended.expect("the server did not panic");
+        }
+    }
+}
+
+/// A GET of `path` as bytes.
+pub fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: clock\r\n\r\n")
+}
+
+/// The server's own ticks, bare.
+pub fn ticks(interval: Duration) -> impl Stream<Item = ()> + Send {
+    clock::every(interval, || 0).map(drop)
+}
+
+/// A body of one frame per item.
+pub fn body<S>(items: S) -> StreamBody<impl Stream<Item = Result<Frame<Bytes>, Infallible>>>
+where
+    S: Stream<Item = Bytes>,
+{
+    StreamBody::new(items.map(|item| Ok(Frame::data(item))))
+}
+
+/// Lets this process open at least `files` more files than it has now, or as many as it may.
+pub fn room_for_files(files: usize) -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let room = maximum.map_or(usize::MAX, |files| usize::try_from(files).unwrap());
+    files.min(room.saturating_sub(1000) / 2)
+}
+
 /// A client that reads and writes bytes, and gives up at the deadline.
 #[derive(Debug)]
 pub struct Client(pub TcpStream);
@@ -124,6 +260,38 @@ impl Client {
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
         Self(stream)
+    }
+
+    /// Connects with as small a receive buffer as the system gives.
+    pub fn connect_narrow(address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+        socket.set_recv_buffer_size(1).unwrap();
+        socket.connect(&address.into()).unwrap();
+        let client = Self(socket.into());
+        client.0.set_read_timeout(Some(DEADLINE)).unwrap();
+        client
+    }
+
+    /// Leaves with a reset instead of an orderly end.
+    pub fn reset(self) {
+        SockRef::from(&self.0)
+            .set_linger(Some(Duration::ZERO))
+            .unwrap();
+    }
+
+    /// Whether the connection has ended, whatever is still there to read.
+    pub fn has_ended(&mut self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        let mut buffer = [0; 4096];
+        let ended = loop {
+            match self.0.read(&mut buffer) {
+                Ok(0) => break true,
+                Ok(_) => {}
+                Err(error) => break error.kind() != ErrorKind::WouldBlock,
+            }
+        };
+        self.0.set_nonblocking(false).unwrap();
+        ended
     }
 
     pub fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Self {
@@ -246,6 +414,38 @@ impl Binary {
             .count()
     }
 
+    /// The sockets among them.
+    pub fn sockets(&self) -> usize {
+        let files = std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap();
+        files
+            .filter_map(|file| std::fs::read_link(file.ok()?.path()).ok())
+            .filter(|target| target.to_string_lossy().starts_with("socket:"))
+            .count()
+    }
+
+    /// The processor time used so far.
+    pub fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
+        let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+        let ticks: u64 = fields
+            .skip(11)
+            .take(2)
+            .map(|ticks| ticks.parse::<u64>().unwrap())
+            .sum();
+        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+    }
+
+    /// A raw connection on which `request` was sent.
+    pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
+        Client::send(self.address(), request)
+    }
+
+    /// The head of the answer to a GET of `path`, and the connection to read the body from.
+    pub fn get(&self, path: &str) -> (String, Client) {
+        let mut client = self.send(get(path));
+        (client.head(), client)
+    }
+
     /// Resident memory in KiB.
     pub fn memory(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
@@ -274,8 +474,16 @@ impl Binary {
     /// The first log line from now on that holds `text`.
     #[track_caller]
     pub fn log_line(&self, text: &str) -> String {
+        self.log_line_within(DEADLINE, text)
+    }
+
+    /// The same where the fact may take longer.
+    #[track_caller]
+    pub fn log_line_within(&self, deadline: Duration, text: &str) -> String {
+        let end = Instant::now() + deadline;
         loop {
-            match self.stderr.recv_timeout(DEADLINE) {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.stderr.recv_timeout(left) {
                 Ok(line) if line.contains(text) => return line,
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => panic!("no log line with {text:?}"),
@@ -287,6 +495,11 @@ impl Binary {
     /// The log lines that nobody has taken yet, up to the end of the process.
     pub fn log(&self) -> String {
         self.stderr.iter().collect::<Vec<_>>().join("\n")
+    }
+
+    /// The log lines that came since the last look.
+    pub fn log_so_far(&self) -> Vec<String> {
+        self.stderr.try_iter().collect()
     }
 
     /// The next line on stdout.

@@ -1,0 +1,611 @@
+//! How streams begin and end: by the client, by a fault, by the end of the server.
+
+use std::future::ready;
+use std::io::{ErrorKind, Read, Write};
+use std::iter::repeat_with;
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
+use rustix::process::Signal;
+use sse_clock::Connection;
+use sse_clock::server::Limits;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
+
+use crate::support::{
+    Binary, Client, DEADLINE, Hosted, body, eventually, get, room_for_files, skipped, ticks,
+};
+
+const END: &str = "0\r\n\r\n";
+
+/// Tells when it is dropped, as a body does that holds it.
+#[derive(Clone)]
+struct Note(Sender<Instant>);
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        let _ = self.0.send(Instant::now());
+    }
+}
+
+/// A server whose answers tick, with the count of all ticks and the drops of its bodies.
+fn ticking(interval: Duration) -> (Hosted, Arc<AtomicU64>, Receiver<Instant>) {
+    let (sender, dropped) = channel();
+    let count = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&count);
+    let server = Hosted::start(Limits::default(), move |_| {
+        let (note, counter) = (Note(sender.clone()), Arc::clone(&counter));
+        ready(Response::new(body(ticks(interval).map(move |()| {
+            let _held = &note;
+            counter.fetch_add(1, SeqCst);
+            Bytes::from_static(b"tick")
+        }))))
+    });
+    (server, count, dropped)
+}
+
+/// A server whose answers never end and are written as fast as they are read.
+fn gushing(limits: Limits) -> (Hosted, Receiver<Instant>, Arc<AtomicU64>) {
+    let (sender, dropped) = channel();
+    let frames = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&frames);
+    let server = Hosted::start(limits, move |_| {
+        let (note, counter) = (Note(sender.clone()), Arc::clone(&counter));
+        let frames = repeat_with(move || {
+            let _held = &note;
+            counter.fetch_add(1, SeqCst);
+            Bytes::from_static(&[b'.'; 1024])
+        });
+        ready(Response::new(body(tokio_stream::iter(frames))))
+    });
+    (server, dropped, frames)
+}
+
+/// A client that never reads, once the server has no room left to write to it.
+fn stuck_client(address: SocketAddr, frames: &AtomicU64) -> Client {
+    let mut client = Client::connect_narrow(address);
+    client.0.write_all(get("/").as_bytes()).unwrap();
+    eventually("the server is stuck", || {
+        let before = frames.load(SeqCst);
+        std::thread::sleep(Duration::from_millis(100));
+        before > 0 && before == frames.load(SeqCst)
+    });
+    client
+}
+
+/// How long the process keeps the socket of a client that leaves in the way of `leave`.
+fn lingering(server: &Binary, leave: impl Fn(Client)) -> Duration {
+    let base = server.sockets();
+    let mut times: Vec<_> = repeat_with(|| {
+        let (_, client) = server.get("/events");
+        server.log_line("stream opened");
+        assert_eq!(server.sockets(), base + 1);
+        let start = Instant::now();
+        leave(client);
+        eventually("the socket is closed", || server.sockets() == base);
+        let time = start.elapsed();
+        let line = server.log_line("stream ended");
+        assert!(line.contains("client left"), "{line}");
+        time
+    })
+    .take(9)
+    .collect();
+    times.sort();
+    times[times.len() / 2]
+}
+
+#[test]
+fn a_leaving_client_cancels_its_interval() {
+    let (server, ticks, dropped) = ticking(Duration::from_millis(5));
+    let (_, mut client) = server.get("/");
+    assert_eq!(client.chunk(), b"tick");
+    drop(client);
+    dropped
+        .recv_timeout(DEADLINE)
+        .expect("the body was dropped");
+    let ticked = ticks.load(SeqCst);
+    let (_, mut other) = server.get("/");
+    for _ in 0..3 {
+        other.chunk();
+    }
+    let of_the_other = ticks.load(SeqCst) - ticked;
+    assert!(
+        (3..=4).contains(&of_the_other),
+        "{of_the_other} ticks for 3 chunks"
+    );
+}
+
+#[test]
+fn a_client_that_closes_is_gone_within_50_milliseconds() {
+    let server = Binary::start(&[]);
+    let time = lingering(&server, drop);
+    assert!(time < Duration::from_millis(50), "{time:?}");
+}
+
+#[test]
+fn a_client_that_resets_is_gone_within_50_milliseconds() {
+    let server = Binary::start(&[]);
+    let time = lingering(&server, Client::reset);
+    assert!(time < Duration::from_millis(50), "{time:?}");
+}
+
+#[test]
+fn a_client_that_half_closes_counts_as_gone() {
+    let (server, _, dropped) = ticking(Duration::from_secs(1));
+    let (_, mut client) = server.get("/");
+    client.0.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(client.rest(), "");
+    dropped
+        .recv_timeout(DEADLINE)
+        .expect("the body was dropped");
+}
+
+#[test]
+fn a_client_that_left_bytes_behind_is_gone_within_three_seconds() {
+    for leave in [drop, Client::reset] {
+        let (server, _, dropped) = ticking(Duration::from_secs(1));
+        let (_, mut client) = server.get("/");
+        client.0.write_all(b"\r\njunk").unwrap();
+        let left = Instant::now();
+        leave(client);
+        let gone = dropped
+            .recv_timeout(DEADLINE)
+            .expect("the body was dropped");
+        assert!(
+            gone - left < Duration::from_secs(3),
+            "took {:?}",
+            gone - left
+        );
+    }
+}
+
+#[test]
+fn junk_during_a_stream_is_left_unread_and_costs_no_memory() {
+    let server = Binary::start(&[]);
+    let (_, mut client) = server.get("/events");
+    client.chunk();
+    let before = server.memory();
+    client.0.set_nonblocking(true).unwrap();
+    let junk = vec![b'x'; 64 * 1024];
+    let (mut sent, start) = (0, Instant::now());
+    while start.elapsed() < Duration::from_secs(3) {
+        match client.0.write(&junk) {
+            Ok(length) => sent += length,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Err(error) => panic!("the stream ended: {error}"),
+        }
+    }
+    client.0.set_nonblocking(false).unwrap();
+    assert!(sent > 0);
+    assert!(client.chunk().starts_with(b"data: "));
+    let grown = server.memory().saturating_sub(before);
+    assert!(grown < 512, "{grown} KiB more for {sent} bytes of junk");
+}
+
+#[test]
+fn a_client_that_never_reads_is_gone_within_thirty_seconds() {
+    let (server, dropped, frames) = gushing(Limits::default());
+    let _client = stuck_client(server.address(), &frames);
+    let held = frames.load(SeqCst);
+    assert!(
+        held < 256,
+        "{held} KiB were written to a client that never reads"
+    );
+    let stuck = Instant::now();
+    let gone = dropped.recv_timeout(Duration::from_secs(30));
+    println!(
+        "gone after {:?}",
+        gone.expect("the body was dropped") - stuck
+    );
+}
+
+/// A process that is killed when it goes out of scope.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_client_that_vanished_is_gone_within_thirty_seconds() {
+    let user: &[_] = if rustix::process::geteuid().is_root() {
+        &[]
+    } else {
+        &["--user", "--map-root-user"]
+    };
+    let probe = Command::new("unshare")
+        .args(user)
+        .args([
+            "--net",
+            "sh",
+            "-c",
+            "ip link set lo up && nft list ruleset && command -v nsenter bash",
+        ])
+        .output();
+    if !probe.is_ok_and(|probe| probe.status.success()) {
+        return skipped(
+            "a vanished client needs unshare, nsenter, ip, nft and bash, and the right to a network namespace",
+        );
+    }
+    let mut command = Command::new("unshare");
+    command
+        .args(user)
+        .args(["--net", "sh", "-c"])
+        .arg("ip link set lo up && exec \"$0\" --host 127.0.0.1 --port 0")
+        .arg(env!("CARGO_BIN_EXE_sse-clock"))
+        .env_remove("RUST_LOG");
+    let server = Binary::spawn(command);
+    let inside = |script: &str| {
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &server.id().to_string(), "--net"]);
+        if !user.is_empty() {
+            command.args(["--user", "--preserve-credentials"]);
+        }
+        command.args(["bash", "-c", script]).stdout(Stdio::null());
+        command
+    };
+    let base = server.sockets();
+    let client = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{}; printf 'GET /events HTTP/1.1\\r\\nHost: clock\\r\\n\\r\\n' >&3; exec cat <&3",
+        server.port
+    );
+    let _client = Killed(inside(&client).spawn().unwrap());
+    server.log_line("stream opened");
+    let drop_all = "nft add table ip cut && nft add chain ip cut everything '{ type filter hook input priority 0; policy drop; }'";
+    assert!(inside(drop_all).status().unwrap().success());
+    let cut = Instant::now();
+    let line = server.log_line_within(Duration::from_secs(30), "stream ended");
+    println!("gone after {:?}: {line}", cut.elapsed());
+    eventually("the socket is closed", || server.sockets() == base);
+}
+
+#[test]
+fn head_leaves_no_stream() {
+    let (server, ticks, dropped) = ticking(Duration::ZERO);
+    let mut client = server.send("HEAD / HTTP/1.1\r\nHost: clock\r\n\r\n");
+    assert!(client.head().starts_with("HTTP/1.1 200"));
+    dropped
+        .recv_timeout(DEADLINE)
+        .expect("the body was dropped");
+    assert_eq!(ticks.load(SeqCst), 0);
+    client.0.write_all(get("/").as_bytes()).unwrap();
+    assert!(client.head().starts_with("HTTP/1.1 200"));
+    assert_eq!(client.chunk(), b"tick");
+}
+
+#[test]
+fn a_panic_in_a_handler_or_a_body_loses_one_connection_only() {
+    let limits = Limits {
+        max_connections: 2,
+        ..Limits::default()
+    };
+    let server = Hosted::start(limits, |request| {
+        let path = request.uri().path().to_owned();
+        async move {
+            assert_ne!(path, "/handler", "on purpose");
+            let mut count = 0;
+            let ticks = ticks(Duration::from_millis(5));
+            Response::new(body(ticks.map(move |()| {
+                count += 1;
+                assert!(path != "/body" || count < 3, "on purpose");
+                Bytes::from_static(b"tick")
+            })))
+        }
+    });
+    let (_, mut other) = server.get("/");
+    for _ in 0..3 {
+        assert_eq!(server.send(get("/handler")).rest(), "");
+        let (_, mut client) = server.get("/body");
+        assert_eq!(client.rest(), "4\r\ntick\r\n4\r\ntick\r\n");
+    }
+    let (_, mut last) = server.get("/");
+    assert_eq!(last.chunk(), b"tick");
+    assert_eq!(other.chunk(), b"tick");
+}
+
+#[test]
+fn shutdown_ends_open_streams_cleanly() {
+    let (mut server, _, _dropped) = ticking(Duration::from_millis(50));
+    let mut clients: Vec<_> = (0..20).map(|_| server.get("/").1).collect();
+    for client in &mut clients {
+        client.chunk();
+    }
+    server.stop();
+    for mut client in clients {
+        let rest = client.rest();
+        assert_eq!(rest.replace("4\r\ntick\r\n", ""), END);
+    }
+    eventually("the server is over", || server.is_over());
+}
+
+#[test]
+fn shutdown_ends_thousands_of_streams_cleanly() {
+    let server = Binary::start(&[]);
+    let count = room_for_files(5000);
+    let mut clients: Vec<_> = (0..count)
+        .map(|_| {
+            let mut client = server.send(get("/events"));
+            let mut head = [0; 4096];
+            let length = client.0.read(&mut head).unwrap();
+            (
+                client,
+                String::from_utf8_lossy(&head[..length]).into_owned(),
+            )
+        })
+        .collect();
+    let start = Instant::now();
+    server.signal(Signal::TERM);
+    for (client, answer) in &mut clients {
+        answer.push_str(&client.rest());
+    }
+    println!("{count} streams ended in {:?}", start.elapsed());
+    for (_, answer) in clients {
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        let events = body
+            .strip_suffix(END)
+            .unwrap_or_else(|| panic!("no terminating chunk in {answer:?}"));
+        for event in events.split_inclusive("\n\n\r\n") {
+            let (size, data) = event.split_once("\r\n").expect("a chunk");
+            let data = data.strip_suffix("\r\n").expect("a whole chunk");
+            assert_eq!(usize::from_str_radix(size, 16), Ok(data.len()), "{event:?}");
+            assert!(
+                data.starts_with("data: ") && data.ends_with("M\n\n"),
+                "{data:?}"
+            );
+        }
+    }
+    let mut server = server;
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
+fn shutdown_drops_at_once_what_has_no_answer_under_way() {
+    let limits = Limits {
+        drain: Duration::from_secs(60),
+        ..Limits::default()
+    };
+    let (silent, half, idle);
+    let mut server = Hosted::start(limits, |request| async move {
+        if request.uri().path() == "/waits" {
+            std::future::pending::<()>().await;
+        }
+        Response::new(Full::new(Bytes::from_static(b"whole")))
+    });
+    silent = Client::connect(server.address());
+    half = server.send("GET / HTTP/1.1\r\nHo");
+    let waiting = server.send(get("/waits"));
+    idle = {
+        let (_, mut client) = server.get("/");
+        assert_eq!(client.take(5), b"whole");
+        client
+    };
+    let mut half_of_the_second = {
+        let (_, mut client) = server.get("/");
+        assert_eq!(client.take(5), b"whole");
+        client
+    };
+    half_of_the_second.0.write_all(b"GET / HTTP").unwrap();
+    server.stop();
+    for mut client in [silent, half, waiting, idle, half_of_the_second] {
+        assert_eq!(client.rest(), "");
+    }
+    eventually("the server is over", || server.is_over());
+}
+
+#[test]
+fn shutdown_closes_the_listener_at_once_and_drops_stuck_streams_at_the_deadline() {
+    let drain = Duration::from_secs(1);
+    let (mut server, _dropped, frames) = gushing(Limits {
+        drain,
+        ..Limits::default()
+    });
+    let _client = stuck_client(server.address(), &frames);
+    let start = Instant::now();
+    server.stop();
+    eventually("connections are refused", || {
+        TcpStream::connect(server.address()).is_err()
+    });
+    let refused = start.elapsed();
+    eventually("the server is over", || server.is_over());
+    let over = start.elapsed();
+    assert!(refused < drain, "still listening after {refused:?}");
+    assert!(over >= drain, "dropped after {over:?}");
+}
+
+#[test]
+fn without_a_drain_stuck_streams_are_dropped_at_once() {
+    let (mut server, _dropped, frames) = gushing(Limits {
+        drain: Duration::ZERO,
+        ..Limits::default()
+    });
+    let _client = stuck_client(server.address(), &frames);
+    server.stop();
+    eventually("the server is over", || server.is_over());
+}
+
+#[test]
+fn shutdown_lets_a_slow_reader_have_the_rest_of_its_answer() {
+    static ANSWER: [u8; 512 * 1024] = [b'.'; 512 * 1024];
+    let mut server = Hosted::start(
+        Limits {
+            drain: DEADLINE,
+            ..Limits::default()
+        },
+        |_| ready(Response::new(Full::new(Bytes::from_static(&ANSWER)))),
+    );
+    let mut client = Client::connect_narrow(server.address());
+    client.0.write_all(get("/").as_bytes()).unwrap();
+    client.head();
+    server.stop();
+    eventually("the server is stopping", || {
+        TcpStream::connect(server.address()).is_err()
+    });
+    assert_eq!(client.rest().len(), ANSWER.len());
+    eventually("the server is over", || server.is_over());
+}
+
+#[test]
+fn a_handler_that_keeps_its_connection_does_not_hold_up_the_end() {
+    let (sender, kept) = channel::<Connection>();
+    let mut server = Hosted::start(
+        Limits {
+            drain: Duration::from_secs(60),
+            ..Limits::default()
+        },
+        move |request| {
+            let connection = request.extensions().get().cloned().unwrap();
+            drop(sender.send(connection));
+            ready(Response::new(Full::new(Bytes::from_static(b"whole"))))
+        },
+    );
+    let (_, client) = server.get("/");
+    let connection = kept.recv_timeout(DEADLINE).unwrap();
+    assert_eq!(connection.peer(), client.0.local_addr().unwrap());
+    assert!(!connection.is_ending());
+    server.stop();
+    eventually("the server is over", || server.is_over());
+    assert!(connection.is_ending());
+}
+
+#[test]
+fn a_kept_connection_gets_no_new_stream_while_the_server_ends() {
+    let (mut server, _, _dropped) = ticking(Duration::from_secs(1));
+    let (_, mut client) = server.get("/");
+    client.0.write_all(get("/").as_bytes()).unwrap();
+    let (_, mut idle) = server.get("/");
+    server.stop();
+    assert_eq!(idle.chunk(), b"");
+    drop(idle.0.write_all(get("/").as_bytes()));
+    assert_eq!(idle.rest(), "");
+    assert_eq!(client.rest(), END);
+}
+
+/// A process with one connection whose answer is stuck, for the client reads nothing.
+fn stuck_process(drain: &str) -> (Binary, Client) {
+    let server = Binary::start(&["--drain", drain]);
+    let mut client = Client::connect_narrow(server.address());
+    client.0.write_all(get("/").repeat(100).as_bytes()).unwrap();
+    // The server writes without a pause until it is stuck, and only then looks for signals.
+    client.0.peek(&mut [0]).unwrap();
+    (server, client)
+}
+
+#[test]
+fn hostile_clients_hold_up_the_end_for_the_drain_at_most() {
+    let (mut server, _stuck) = stuck_process("1");
+    let base = server.sockets();
+    let mut half: Vec<_> = (0..50)
+        .map(|_| server.send("GET /events HTTP/1.1\r\nHo"))
+        .collect();
+    let never: Vec<_> = (0..50)
+        .map(|_| {
+            let mut client = Client::connect_narrow(server.address());
+            client.0.write_all(get("/events").as_bytes()).unwrap();
+            client
+        })
+        .collect();
+    eventually("all are connected", || server.sockets() == base + 100);
+    let start = Instant::now();
+    server.signal(Signal::TERM);
+    for client in &mut half {
+        assert_eq!(client.rest(), "");
+    }
+    let dropped = start.elapsed();
+    server.log_line("1 connections are dropped unfinished");
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(dropped < Duration::from_secs(1), "{dropped:?}");
+    drop(never);
+}
+
+#[test]
+fn a_second_signal_exits_at_once_with_130() {
+    let (mut server, _stuck) = stuck_process("60");
+    server.signal(Signal::TERM);
+    server.log_line("SIGTERM: stopping");
+    server.signal(Signal::INT);
+    assert_eq!(server.wait().code(), Some(130));
+}
+
+#[test]
+fn interrupt_terminate_and_hangup_end_the_process_with_status_0() {
+    for (signal, name) in [
+        (Signal::INT, "SIGINT"),
+        (Signal::TERM, "SIGTERM"),
+        (Signal::HUP, "SIGHUP"),
+    ] {
+        let mut server = Binary::start(&[]);
+        let (_, mut client) = server.get("/events");
+        server.signal(signal);
+        assert!(client.rest().ends_with(END));
+        server.log_line(&format!("{name}: stopping"));
+        let line = server.log_line("stream ended");
+        assert!(line.contains("server stopping"), "{line}");
+        assert_eq!(server.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn user_signals_and_a_broken_pipe_are_survived() {
+    let server = Binary::start(&[]);
+    let (_, mut client) = server.get("/events");
+    server.signal(Signal::USR1);
+    server.log_line("SIGUSR1 means nothing here");
+    server.signal(Signal::USR2);
+    server.log_line("SIGUSR2 means nothing here");
+    server.signal(Signal::PIPE);
+    assert!(client.chunk().starts_with(b"data: "));
+    assert!(server.get("/").0.starts_with("HTTP/1.1 200"));
+}
+
+#[test]
+fn a_reconnect_storm_is_over_within_five_seconds() {
+    let server = Binary::start(&[]);
+    let address = server.address();
+    let count = room_for_files(2000);
+    let clients: Vec<_> = (0..count).map(|_| server.get("/events").1).collect();
+    drop(server);
+    for mut client in clients {
+        client.rest();
+    }
+    let mut command = Binary::command();
+    command.args(["--port", &address.port().to_string()]);
+    let server = Binary::spawn(command);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let streams = runtime.block_on(async {
+        let mut storm = JoinSet::new();
+        for _ in 0..count {
+            storm.spawn(async move {
+                let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+                stream.write_all(get("/events").as_bytes()).await.unwrap();
+                let mut answer = [0; 15];
+                stream.read_exact(&mut answer).await.unwrap();
+                assert_eq!(&answer, b"HTTP/1.1 200 OK");
+                stream
+            });
+        }
+        storm.join_all().await
+    });
+    let time = start.elapsed();
+    assert_eq!(streams.len(), count);
+    assert!(time < Duration::from_secs(5), "{count} clients in {time:?}");
+    println!("{count} clients were back in {time:?}");
+    drop(server);
+}
