@@ -161,7 +161,12 @@ impl Stream for Ticks {
                 return Poll::Ready(Some(beat));
             }
             let said = *this.said.get_or_insert(at);
-            let wake = this.pace.next(at, *this.interval).min(said + SILENCE);
+            let tick = this.pace.next(at, *this.interval);
+            let wake = if *this.signs {
+                tick.min(said + SILENCE)
+            } else {
+                tick
+            };
             match this.sleep.as_mut().as_pin_mut() {
                 Some(sleep) if sleep.deadline() == wake => {}
                 Some(sleep) => sleep.reset(wake),
