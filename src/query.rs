@@ -58,19 +58,18 @@ pub fn options<B>(request: &Request<B>) -> Result<Options, BadParameter> {
             let names: Vec<_> = PARAMETERS.iter().map(|known| known.name).collect();
             return Err(BadParameter::new(&name, &value, names.join(", ")));
         };
-        if seen.contains(&parameter.name) {
+        if seen.iter().any(|(known, _)| *known == name) {
             return Err(BadParameter::new(&name, &value, "once"));
         }
-        seen.push(parameter.name);
         (parameter.set)(&mut options, &value)
             .ok_or_else(|| BadParameter::new(&name, &value, parameter.allowed))?;
+        seen.push((name, value));
     }
-    if let Some(end) = seen
-        .iter()
-        .find(|name| **name == "end")
-        .filter(|_| options.count.is_none())
-    {
-        return Err(BadParameter::new(end, "without count", "beside count"));
+    let mut ends = seen.iter().filter(|(name, _)| name == "end");
+    if let (None, Some((name, end))) = (options.count, ends.next()) {
+        let mut known = PARAMETERS.iter().filter(|known| known.name == name);
+        let allowed = known.next().map_or("", |known| known.allowed);
+        return Err(BadParameter::new(name, end, allowed));
     }
     options.custom = !seen.is_empty();
 
