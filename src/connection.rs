@@ -54,7 +54,7 @@ impl Connection {
 
     /// Whether an answer has begun and has not left this process as a whole.
     pub(crate) fn is_answering(&self) -> bool {
-        self.0.answering.load(Relaxed) || self.0.stuck.load(Relaxed)
+        self.0.answering.load(Relaxed) || self.is_stuck()
     }
 
     /// Notes that the head of an answer was given to hyper, or that its body is at its end.
@@ -62,9 +62,14 @@ impl Connection {
         self.0.answering.store(answering, Relaxed);
     }
 
-    /// Notes whether bytes wait for room in the socket.
-    pub(crate) fn set_stuck(&self, stuck: bool) {
-        self.0.stuck.store(stuck, Relaxed);
+    /// Whether bytes wait for room in the socket.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.0.stuck.load(Relaxed)
+    }
+
+    /// Notes whether they do, and says whether they did before.
+    pub(crate) fn set_stuck(&self, stuck: bool) -> bool {
+        self.0.stuck.swap(stuck, Relaxed)
     }
 
     /// The server's phase, to wait for the next one.

@@ -48,7 +48,6 @@ pin_project! {
         blocks: S,
         left: Option<u64>,
         end: End,
-        flushed: bool,
         stall: Option<Pin<Box<Sleep>>>,
     }
 }
@@ -60,7 +59,6 @@ impl End {
             blocks,
             left: count,
             end: self,
-            flushed: false,
             stall: None,
         }
     }
@@ -80,13 +78,8 @@ impl<S: Stream<Item = Block>> Stream for Counted<S> {
         }
         match this.end {
             End::Clean => Poll::Ready(None),
-            End::Abort if *this.flushed => Poll::Ready(Some(Err(Cut))),
-            // hyper writes what it has when it has to wait, and not before an error.
-            End::Abort => {
-                *this.flushed = true;
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
+            // The server cuts once what it has of the body has left.
+            End::Abort => Poll::Ready(Some(Err(Cut))),
             End::Truncate => {
                 Poll::Ready(ready!(this.blocks.poll_next(cx)).map(|block| match block {
                     Block::Event(bytes) => {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -83,10 +83,13 @@ impl Signals {
 
 pin_project! {
     /// A body that ends, when it has no end of its own, as soon as the server stops.
-    pub(crate) struct Ending<B> {
+    ///
+    /// One that fails is cut once all that it yielded has left.
+    pub(crate) struct Ending<B: Body> {
         #[pin]
         body: B,
         endless: bool,
+        failed: Option<B::Error>,
         answer: Answer,
     }
 }
@@ -98,6 +101,7 @@ impl<B: Body> Ending<B> {
             // A body of a known length was promised in the head: it goes out whole.
             endless: body.size_hint().exact().is_none(),
             body,
+            failed: None,
             answer: Answer(connection),
         }
     }
@@ -115,7 +119,19 @@ impl<B: Body> Body for Ending<B> {
         if *this.endless && this.answer.0.is_ending() {
             return Poll::Ready(None);
         }
-        this.body.poll_frame(cx)
+        if this.failed.is_none() {
+            match ready!(this.body.poll_frame(cx)) {
+                Some(Err(error)) => *this.failed = Some(error),
+                other => return Poll::Ready(other),
+            }
+            // hyper writes what it has when it has to wait, and not before an error.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if this.answer.0.is_stuck() {
+            return Poll::Pending;
+        }
+        Poll::Ready(this.failed.take().map(Err))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -50,7 +50,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.connection.set_stuck(written.is_pending());
+        if self.connection.set_stuck(written.is_pending()) && written.is_ready() {
+            // A body that waits for this was polled before.
+            cx.waker().wake_by_ref();
+        }
         written
     }
 
