@@ -102,15 +102,26 @@ impl TestServer {
     pub fn stats_of(&self, key: &str) -> Stats {
         self.streams.stats(Some(key))
     }
-}
 
-/// Ends the open streams and waits until the server is gone.
-impl Drop for TestServer {
-    fn drop(&mut self) {
+    /// Stops the server, and says what it saw up to its end.
+    #[must_use = "dropping the server stops it as well"]
+    pub fn stop(mut self) -> Stats {
+        self.end();
+        self.stats()
+    }
+
+    fn end(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             // A panic of the server has been reported by its own thread.
             let _ = thread.join();
         }
+    }
+}
+
+/// Ends the open streams and waits until the server is gone.
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.end();
     }
 }
