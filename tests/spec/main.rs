@@ -2,11 +2,16 @@
 
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
+mod clock;
 mod command;
 mod events;
+mod faults;
 mod lifetime;
 mod limits;
+mod options;
 mod parity;
 mod routes;
+mod stats;
 mod support;
 mod tidy;
+mod wire;

@@ -1,0 +1,270 @@
+//! Ticks as a stream, with a clock on the wall that the tests set.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use sse_clock::clock::{Beat, CATCH_UP, Ticks, every};
+use tokio::time::{Instant, advance, timeout};
+use tokio_stream::StreamExt;
+
+use crate::wire::milliseconds;
+
+const START: u64 = 1_763_699_759_123;
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+thread_local! {
+    static ORIGIN: Cell<Option<Instant>> = const { Cell::new(None) };
+    static OFFSET: Cell<i64> = const { Cell::new(0) };
+}
+
+/// The wall clock: it runs along with the paused one, but for what it was set by.
+fn wall() -> u64 {
+    let origin = ORIGIN.get().expect("the clocks are set");
+    (START + milliseconds(origin.elapsed())).saturating_add_signed(OFFSET.get())
+}
+
+fn set_clocks() {
+    ORIGIN.set(Some(Instant::now()));
+    OFFSET.set(0);
+}
+
+fn set_wall_clock_by(milliseconds: i64) {
+    OFFSET.set(OFFSET.get() + milliseconds);
+}
+
+/// The beat that comes next, and how long it took.
+async fn next(ticks: &mut (impl StreamExt<Item = Beat> + Unpin)) -> (Beat, Duration) {
+    let before = Instant::now();
+    let beat = ticks.next().await.expect("ticks never end");
+    (beat, before.elapsed())
+}
+
+/// All beats that are due, without a wait.
+async fn due(ticks: &mut (impl StreamExt<Item = Beat> + Unpin)) -> Vec<Beat> {
+    let mut beats = Vec::new();
+    while let Ok(beat) = timeout(Duration::ZERO, ticks.next()).await {
+        beats.extend(beat);
+        assert!(beats.len() < 5000, "the beats do not end");
+    }
+    beats
+}
+
+fn live(interval: Duration) -> Ticks {
+    every(interval, wall)
+}
+
+fn grid(interval: Duration, last: Option<u64>) -> Ticks {
+    live(interval).on_a_grid(last)
+}
+
+fn ticks(from: u64, interval: u64, count: u64) -> Vec<Beat> {
+    (0..count)
+        .map(|k| Beat::Tick(from + k * interval))
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_tick_comes_after_one_interval() {
+    set_clocks();
+    let mut ticks = Box::pin(live(SECOND));
+    assert_eq!(next(&mut ticks).await, (Beat::Tick(START + 1000), SECOND));
+    assert_eq!(next(&mut ticks).await, (Beat::Tick(START + 2000), SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_tick_comes_at_once_where_it_is_wanted() {
+    set_clocks();
+    let mut ticks = Box::pin(live(SECOND).at_once());
+    assert_eq!(next(&mut ticks).await, (Beat::Tick(START), Duration::ZERO));
+    assert_eq!(next(&mut ticks).await, (Beat::Tick(START + 1000), SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clock_of_a_stream_begins_with_its_first_poll() {
+    set_clocks();
+    let mut plain = Box::pin(live(SECOND));
+    let mut on_a_grid = Box::pin(grid(SECOND, None));
+    advance(10 * SECOND).await;
+    assert_eq!(next(&mut plain).await, (Beat::Tick(START + 11_000), SECOND));
+    assert_eq!(
+        next(&mut on_a_grid).await,
+        (Beat::Tick(START + 12_000), SECOND)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_ids_a_stalled_reader_skips_and_stays_on_its_beat() {
+    set_clocks();
+    let mut ticks = Box::pin(live(SECOND));
+    next(&mut ticks).await;
+    advance(Duration::from_millis(5300)).await;
+    assert_eq!(due(&mut ticks).await, [Beat::Tick(START + 6300)]);
+    assert_eq!(
+        next(&mut ticks).await,
+        (Beat::Tick(START + 7000), Duration::from_millis(700))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_ids_a_stalled_reader_gets_what_fell_due() {
+    set_clocks();
+    let mut stream = Box::pin(grid(SECOND, None));
+    next(&mut stream).await;
+    advance(Duration::from_millis(5300)).await;
+    assert_eq!(due(&mut stream).await, ticks(START + 2000, 1000, 5));
+    assert_eq!(
+        next(&mut stream).await,
+        (Beat::Tick(START + 7000), Duration::from_millis(700))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_stalls_for_long_gets_the_newest_thousand_and_a_gap() {
+    set_clocks();
+    let mut stream = Box::pin(grid(SECOND, None));
+    next(&mut stream).await;
+    advance(1003 * SECOND).await;
+    let mut expected = vec![Beat::Gap(3)];
+    expected.extend(ticks(START + 5000, 1000, CATCH_UP));
+    assert_eq!(due(&mut stream).await, expected);
+    assert_eq!(
+        next(&mut stream).await,
+        (Beat::Tick(START + 1_005_000), SECOND)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_comes_back_gets_what_it_missed_and_then_what_falls_due() {
+    set_clocks();
+    let mut stream = Box::pin(grid(SECOND, Some(START - 3456)));
+    assert_eq!(due(&mut stream).await, ticks(START - 2456, 1000, 3));
+    assert_eq!(
+        next(&mut stream).await,
+        (Beat::Tick(START + 544), Duration::from_millis(544))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_one_interval_ahead_is_waited_for() {
+    set_clocks();
+    let mut stream = Box::pin(grid(SECOND, Some(START + 1000)));
+    assert_eq!(
+        next(&mut stream).await,
+        (Beat::Tick(START + 2000), 2 * SECOND)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_further_ahead_is_as_none_without_a_gap() {
+    set_clocks();
+    for ahead in [1001, 3_600_000, 315_360_000_000] {
+        let now = wall();
+        let mut stream = Box::pin(grid(SECOND, Some(now + ahead)));
+        assert_eq!(next(&mut stream).await, (Beat::Tick(now + 1000), SECOND));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_set_back_by_more_than_an_interval_is_a_gap_and_a_new_grid() {
+    set_clocks();
+    let mut stream = Box::pin(grid(SECOND, None));
+    next(&mut stream).await;
+    set_wall_clock_by(-3_600_000);
+    assert_eq!(next(&mut stream).await, (Beat::Gap(0), Duration::ZERO));
+    let now = wall();
+    assert_eq!(now, START + 1000 - 3_600_000);
+    assert_eq!(next(&mut stream).await, (Beat::Tick(now + 1000), SECOND));
+    assert_eq!(next(&mut stream).await, (Beat::Tick(now + 2000), SECOND));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_set_back_by_an_interval_at_most_is_waited_for() {
+    set_clocks();
+    let mut stream = Box::pin(grid(SECOND, None));
+    next(&mut stream).await;
+    set_wall_clock_by(-1000);
+    assert_eq!(
+        next(&mut stream).await,
+        (Beat::Tick(START + 2000), 2 * SECOND)
+    );
+    set_wall_clock_by(-1);
+    assert_eq!(
+        next(&mut stream).await,
+        (Beat::Tick(START + 3000), SECOND + Duration::from_millis(1))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wall_clock_set_forward_is_caught_up_with_under_the_cap() {
+    set_clocks();
+    let mut stream = Box::pin(grid(SECOND, None));
+    next(&mut stream).await;
+    set_wall_clock_by(3_600_000);
+    advance(SECOND).await;
+    let mut expected = vec![Beat::Gap(2601)];
+    expected.extend(ticks(START + 2_603_000, 1000, CATCH_UP));
+    assert_eq!(due(&mut stream).await, expected);
+    assert_eq!(
+        next(&mut stream).await,
+        (Beat::Tick(START + 3_603_000), SECOND)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_has_86_400_seconds_with_ids_and_without() {
+    set_clocks();
+    for mut stream in [live(SECOND), grid(SECOND, None)].map(Box::pin) {
+        let begin = wall();
+        for second in 1..=86_400 {
+            let beat = stream.next().await.unwrap();
+            assert_eq!(beat, Beat::Tick(begin + 1000 * second));
+        }
+        assert_eq!(wall(), begin + 86_400_000);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_is_a_little_late_each_time_makes_no_drift() {
+    set_clocks();
+    let mut stream = Box::pin(grid(SECOND, None));
+    for second in 1..=3600 {
+        let beat = stream.next().await.unwrap();
+        assert_eq!(beat, Beat::Tick(START + 1000 * second));
+        advance(Duration::from_millis(second % 7)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sign_of_life_comes_first_and_fifteen_seconds_after_the_last_thing_said() {
+    set_clocks();
+    let quarter = Duration::from_secs(15);
+    let mut stream = Box::pin(live(40 * SECOND).signs_of_life(true));
+    assert_eq!(next(&mut stream).await, (Beat::Silence, Duration::ZERO));
+    assert_eq!(next(&mut stream).await, (Beat::Silence, quarter));
+    assert_eq!(next(&mut stream).await, (Beat::Silence, quarter));
+    let tick = Beat::Tick(START + 40_000);
+    assert_eq!(next(&mut stream).await, (tick, 10 * SECOND));
+    assert_eq!(next(&mut stream).await, (Beat::Silence, quarter));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_says_enough_needs_no_signs_of_life() {
+    set_clocks();
+    let mut stream = Box::pin(grid(14 * SECOND, None).signs_of_life(true));
+    assert_eq!(next(&mut stream).await, (Beat::Silence, Duration::ZERO));
+    for k in 1..=10 {
+        let tick = Beat::Tick(START + 14_000 * k);
+        assert_eq!(next(&mut stream).await, (tick, 14 * SECOND));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_signs_of_life_sleeps_until_its_tick() {
+    set_clocks();
+    let mut stream = Box::pin(live(HOUR));
+    assert_eq!(
+        next(&mut stream).await,
+        (Beat::Tick(START + 3_600_000), HOUR)
+    );
+}

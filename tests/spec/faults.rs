@@ -1,0 +1,331 @@
+//! What goes wrong on request, in bytes and in the framing of HTTP.
+
+use std::io::{ErrorKind, Read};
+use std::time::{Duration, Instant};
+
+use tokio::time::Instant as VirtualInstant;
+
+use crate::support::{Server, eventually};
+use crate::wire::{Reply, body_of, come_back, frame, get, now};
+
+const TWO: &str = "/stream?interval=10&count=2&data=x";
+const BLOCKS: [&str; 3] = [":\n\n", "data: x\n\n", "data: x\n\n"];
+
+#[track_caller]
+fn assert_chunks(reply: &Reply, chunks: &[&str]) {
+    let sent: Vec<_> = reply
+        .chunks
+        .iter()
+        .map(|chunk| chunk.escape_ascii().to_string())
+        .collect();
+    let wanted: Vec<_> = chunks
+        .iter()
+        .map(|chunk| chunk.as_bytes().escape_ascii().to_string())
+        .collect();
+    assert_eq!(sent, wanted);
+}
+
+#[test]
+fn a_clean_end_is_the_terminating_chunk() {
+    let server = Server::start();
+    for end in ["", "&end=clean"] {
+        let reply = get(&server, &format!("{TWO}{end}"));
+        assert_chunks(&reply, &BLOCKS);
+        assert!(reply.complete);
+    }
+}
+
+#[test]
+fn after_a_clean_end_the_connection_takes_another_request() {
+    let server = Server::start();
+    let request = "GET /stream?count=1&data=x HTTP/1.1\r\nHost: clock\r\n\r\n";
+    let mut client = server.send(request.repeat(2));
+    for _ in 0..2 {
+        assert!(client.head().starts_with("HTTP/1.1 200 OK\r\n"));
+        assert_eq!(client.chunk(), b":\n\n");
+        assert_eq!(client.chunk(), b"data: x\n\n");
+        assert_eq!(client.chunk(), b"");
+    }
+}
+
+#[test]
+fn an_aborted_stream_is_cut_after_its_last_event_without_the_terminating_chunk() {
+    let server = Server::start();
+    for query in ["", "&split=4"] {
+        let reply = get(&server, &format!("{TWO}&end=abort{query}"));
+        assert_eq!(reply.text(), BLOCKS.concat());
+        assert!(!reply.complete);
+    }
+}
+
+#[test]
+fn an_aborted_stream_is_cut_after_its_last_event_though_its_reader_is_slow() {
+    let server = Server::start();
+    let data = "x".repeat(1000);
+    let replay = |count: u64, key: &str| {
+        let last = now() - 11_000;
+        let target = format!("/events?ids&interval=10&lastEventId={last}&end=abort");
+        server
+            .get(&format!("{target}&data={data}&count={count}&key={key}"))
+            .1
+    };
+    // What fits into the sockets and the buffers between them, when nobody reads.
+    let reader_of_nothing = replay(1000, "all");
+    let mut room = 0;
+    eventually("the sockets are full", || {
+        let before = std::mem::replace(&mut room, server.stats_of("all").events);
+        std::thread::sleep(Duration::from_millis(100));
+        room > 0 && room == before
+    });
+    assert!(room < 1000, "all fits");
+    drop(reader_of_nothing);
+
+    for fewer in 0..10 {
+        let count = room - fewer;
+        let key = count.to_string();
+        let mut client = replay(count, &key);
+        eventually("the last event is made", || {
+            server.stats_of(&key).events == count
+        });
+        let mut bytes = Vec::new();
+        client.0.read_to_end(&mut bytes).unwrap();
+        let text = String::from_utf8(bytes).unwrap();
+        assert_eq!(text.matches(&data).count() as u64, count);
+        assert!(!text.ends_with("0\r\n\r\n"));
+    }
+}
+
+#[test]
+fn a_truncated_stream_ends_with_half_an_event_and_the_terminating_chunk() {
+    let server = Server::start();
+    let reply = get(&server, &format!("{TWO}&end=truncate"));
+    assert_chunks(&reply, &[":\n\n", "data: x\n\n", "data: x\n\n", "data"]);
+    assert!(reply.complete);
+
+    let reply = get(
+        &Server::start(),
+        "/stream?interval=10&count=1&end=truncate&ids&event=e&data=xyz",
+    );
+    assert_chunks(
+        &reply,
+        &[":\n\n", "event: e\nid: 0\ndata: xyz\n\n", "event: e\nid: "],
+    );
+    assert!(reply.complete);
+}
+
+#[test]
+fn a_stalled_stream_stays_open_and_says_nothing() {
+    let server = Server::start();
+    let (_, mut client) = server.get(&format!("{TWO}&end=stall"));
+    for block in BLOCKS {
+        assert_eq!(client.chunk(), block.as_bytes());
+    }
+    client
+        .0
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    let silence = client.0.read(&mut [0]).unwrap_err().kind();
+    assert!(matches!(
+        silence,
+        ErrorKind::WouldBlock | ErrorKind::TimedOut
+    ));
+    assert_eq!(server.stats().open, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_stream_is_held_for_ten_minutes_without_a_comment() {
+    let mut body = body_of("/stream?count=1&data=x&end=stall");
+    assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
+    assert_eq!(frame(&mut body).await.unwrap(), "data: x\n\n");
+    let before = VirtualInstant::now();
+    assert_eq!(frame(&mut body).await, None);
+    assert_eq!(before.elapsed(), Duration::from_secs(600));
+}
+
+#[test]
+fn a_status_answers_in_place_of_the_stream() {
+    let server = Server::start();
+    for (code, status, line) in [
+        (201, "201 Created", "201 Created\n"),
+        (302, "302 Found", "302 Found\n"),
+        (401, "401 Unauthorized", "401 Unauthorized\n"),
+        (404, "404 Not Found", "404 Not Found\n"),
+        (
+            500,
+            "500 Internal Server Error",
+            "500 Internal Server Error\n",
+        ),
+        (503, "503 Service Unavailable", "503 Service Unavailable\n"),
+    ] {
+        let reply = get(&server, &format!("/events?status={code}"));
+        assert_eq!(reply.status(), status);
+        assert_eq!(reply.header("Content-Type"), Some("text/event-stream"));
+        assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+        assert_eq!(reply.text(), line);
+        assert!(reply.complete);
+    }
+    for code in [299, 599] {
+        let reply = get(&server, &format!("/events?status={code}"));
+        assert!(reply.status().starts_with(&code.to_string()));
+        assert_eq!(reply.text().lines().count(), 1);
+    }
+    assert_eq!(server.stats().opened, 0);
+}
+
+#[test]
+fn a_status_that_has_no_body_gets_none() {
+    let server = Server::start();
+    for (code, status) in [
+        (204, "204 No Content"),
+        (205, "205 Reset Content"),
+        (304, "304 Not Modified"),
+    ] {
+        let reply = get(&server, &format!("/stream?status={code}"));
+        assert_eq!(reply.status(), status);
+        assert_eq!(reply.header("Content-Type"), Some("text/event-stream"));
+        assert_eq!(reply.header("Transfer-Encoding"), None);
+        assert_eq!(reply.bytes(), b"");
+    }
+}
+
+#[test]
+fn the_status_200_is_the_stream() {
+    let server = Server::start();
+    let reply = get(&server, &format!("{TWO}&status=200"));
+    assert_chunks(&reply, &BLOCKS);
+}
+
+#[test]
+fn then_is_the_status_of_a_client_that_comes_back() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x&then=204";
+    for id in ["1", "x", "…"] {
+        assert_eq!(come_back(&server, target, id).status(), "204 No Content");
+    }
+    assert_eq!(come_back(&server, target, "").status(), "200 OK");
+    assert_eq!(get(&server, target).status(), "200 OK");
+    assert_eq!(
+        get(&server, &format!("{target}&lastEventId=1")).status(),
+        "200 OK"
+    );
+}
+
+#[test]
+fn then_goes_before_status() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x&then=404&status=503";
+    assert_eq!(come_back(&server, target, "1").status(), "404 Not Found");
+    assert_eq!(get(&server, target).status(), "503 Service Unavailable");
+    let target = "/stream?count=1&data=x&then=200&status=503";
+    let reply = come_back(&server, target, "1");
+    assert_eq!(reply.text(), ":\n\ndata: x\n\n");
+}
+
+#[test]
+fn a_media_type_in_place_of_the_streams_runs_nowhere() {
+    let server = Server::start();
+    for (given, answered) in [
+        ("text/html", "text/html"),
+        ("text/html;+charset=utf-8", "text/html; charset=utf-8"),
+        ("text/event-stream", "text/event-stream"),
+    ] {
+        for status in ["", "&status=404"] {
+            let query = format!("count=1&data=%3Cscript%3E&type={given}{status}");
+            let reply = get(&server, &format!("/stream?{query}"));
+            assert_eq!(reply.header("Content-Type"), Some(answered));
+            assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
+            assert_eq!(reply.header("Content-Security-Policy"), Some("sandbox"));
+            assert_eq!(reply.head.matches("Content-Type:").count(), 1);
+        }
+    }
+    let reply = get(&server, "/stream?count=1");
+    assert_eq!(reply.header("X-Content-Type-Options"), None);
+    assert_eq!(reply.header("Content-Security-Policy"), None);
+}
+
+#[test]
+fn a_delay_holds_the_head_back_and_the_clock_of_the_stream() {
+    let server = Server::start();
+    let (before, begin) = (Instant::now(), now());
+    let mut client = server
+        .send("GET /events?delay=300&ids&interval=50&count=1 HTTP/1.1\r\nHost: clock\r\n\r\n");
+    client.head();
+    assert!(before.elapsed() >= Duration::from_millis(300));
+    assert_eq!(client.chunk(), b":\n\n");
+    let event = String::from_utf8(client.chunk()).unwrap();
+    assert!(
+        crate::wire::ids(&event)[0] >= begin + 350,
+        "{event} {begin}"
+    );
+}
+
+#[test]
+fn a_client_that_leaves_during_a_delay_was_no_stream() {
+    let server = Server::start();
+    drop(server.send("GET /events?delay=60000&key=k HTTP/1.1\r\nHost: clock\r\n\r\n"));
+    assert_eq!(get(&server, "/stream?count=1").status(), "200 OK");
+    assert_eq!(server.stats().opened, 1);
+}
+
+#[test]
+fn a_split_makes_each_frame_its_own_chunk() {
+    let server = Server::start();
+    for split in [1, 2, 4, 7, 1024] {
+        let reply = get(
+            &server,
+            &format!("/stream?count=1&data=%C3%A9&split={split}&bom&eol=crlf"),
+        );
+        let whole = "\u{feff}:\r\n\r\ndata: é\r\n\r\n".as_bytes();
+        assert_eq!(reply.bytes(), whole);
+        assert!(reply.complete);
+        let blocks = [&whole[..8], &whole[8..]];
+        let frames: Vec<_> = blocks
+            .iter()
+            .flat_map(|block| block.chunks(split))
+            .collect();
+        assert_eq!(reply.chunks, frames);
+    }
+}
+
+#[test]
+fn line_ends_and_a_byte_order_mark_are_as_asked_for() {
+    for (query, whole) in [
+        (
+            "eol=lf",
+            ":\n\nretry: 5\nevent: e\nid: 0\ndata: a\ndata: b\n\n",
+        ),
+        (
+            "eol=cr",
+            ":\r\rretry: 5\revent: e\rid: 0\rdata: a\rdata: b\r\r",
+        ),
+        (
+            "eol=crlf",
+            ":\r\n\r\nretry: 5\r\nevent: e\r\nid: 0\r\ndata: a\r\ndata: b\r\n\r\n",
+        ),
+        (
+            "bom",
+            "\u{feff}:\n\nretry: 5\nevent: e\nid: 0\ndata: a\ndata: b\n\n",
+        ),
+        (
+            "bom&eol=cr",
+            "\u{feff}:\r\rretry: 5\revent: e\rid: 0\rdata: a\rdata: b\r\r",
+        ),
+    ] {
+        let target = format!("/stream?count=1&retry=5&event=e&ids&data=a%0D%0Ab&{query}");
+        assert_eq!(get(&Server::start(), &target).text(), whole, "{query}");
+    }
+}
+
+#[test]
+fn line_ends_are_those_of_a_gap_too() {
+    let server = Server::start();
+    let reply = get(
+        &server,
+        "/events?ids&lastEventId=0&interval=3600000&count=1&eol=crlf&data=x",
+    );
+    let text = reply.text();
+    let asides: Vec<_> = text.split("\r\n\r\n").take(2).collect();
+    assert_eq!(asides[0], ":");
+    assert!(asides[1].starts_with("event: gap\r\ndata: "), "{text:?}");
+    assert!(!text.replace("\r\n", "").contains(['\r', '\n']));
+}

@@ -1,0 +1,510 @@
+//! What each option does to a stream, its bounds, and what a bad one is told.
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use sse_clock::options::PARAMETERS;
+use tokio::time::Instant as VirtualInstant;
+
+use crate::support::Server;
+use crate::wire::{Reply, body_of, encoded, frame, get, ids, now, time_events};
+
+const ALLOWED: &str = "interval, count, event, retry, ids, lastEventId, data, key, status, type, \
+                       delay, end, then, split, eol, bom";
+
+fn body(target: &str) -> String {
+    let reply = get(&Server::start(), target);
+    assert_eq!(reply.status(), "200 OK", "{target}");
+    assert!(reply.complete, "{target}");
+    reply.text()
+}
+
+/// The answer to an option that is not followed: `line`, and that it is readable everywhere.
+#[track_caller]
+fn assert_refused(server: &Server, query: &str, line: &str) {
+    let reply = get(server, &format!("/events?{query}"));
+    assert_eq!(reply.status(), "400 Bad Request", "{query}");
+    assert_eq!(
+        reply.header("Content-Type"),
+        Some("text/plain; charset=utf-8")
+    );
+    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+    assert_eq!(reply.text(), line, "{query}");
+}
+
+/// Each of `good` is followed and each of `bad` refused, as values of `name`.
+#[track_caller]
+fn assert_bounds(name: &str, good: &[&str], bad: &[&str]) {
+    let server = Server::start();
+    let parameter = PARAMETERS.iter().find(|known| known.name == name);
+    let allowed = parameter.expect("a parameter").allowed;
+    let beside = if name == "count" { "" } else { "&count=1" };
+    for value in good {
+        let target = format!("/stream?{name}={}{beside}", encoded(value));
+        let reply = Reply::to(&server, &format!("HEAD {target} HTTP/1.1\r\n\r\n"));
+        assert!(!reply.status().starts_with("400"), "{name}={value}");
+    }
+    for value in bad {
+        let given: String = value.escape_debug().take(64).collect();
+        assert_refused(
+            &server,
+            &format!("{name}={}{beside}", encoded(value)),
+            &format!("{name}: given \"{given}\", allowed {allowed}\n"),
+        );
+    }
+}
+
+#[test]
+fn interval_is_the_time_between_two_events() {
+    let server = Server::start();
+    let begin = Instant::now();
+    let reply = get(&server, "/events?interval=200&count=3&data=x");
+    let took = begin.elapsed();
+    assert_eq!(reply.text(), ":\n\ndata: x\n\ndata: x\n\ndata: x\n\n");
+    assert!(took >= Duration::from_millis(600), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn interval_keeps_its_beat_to_the_millisecond() {
+    for (target, waits) in [
+        ("/events?interval=10", [10, 10, 10]),
+        ("/events?interval=1234", [1234, 1234, 1234]),
+        ("/stream?interval=7000", [0, 7000, 7000]),
+    ] {
+        let mut body = body_of(target);
+        assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
+        for wait in waits {
+            let before = VirtualInstant::now();
+            let block = frame(&mut body).await.unwrap();
+            assert!(block.ends_with(b"\n\n"), "{block:?}");
+            assert_eq!(before.elapsed(), Duration::from_millis(wait), "{target}");
+        }
+    }
+}
+
+#[test]
+fn interval_is_10_to_3_600_000() {
+    let good = ["10", "11", "1000", "3599999", "3600000"];
+    let bad = [
+        "9",
+        "3600001",
+        "0",
+        "",
+        "-10",
+        "+10",
+        " 10",
+        "1e2",
+        "10.0",
+        "18446744073709551616",
+    ];
+    assert_bounds("interval", &good, &bad);
+}
+
+#[test]
+fn count_ends_the_stream_after_that_many_events() {
+    assert_eq!(
+        body("/stream?interval=10&count=2"),
+        ":\n\n\
+         data: hello from server sent events ---- [0]\n\n\
+         data: hello from server sent events ---- [1]\n\n"
+    );
+    assert_eq!(
+        body("/stream?count=1"),
+        ":\n\ndata: hello from server sent events ---- [0]\n\n"
+    );
+}
+
+#[test]
+fn count_is_1_to_1_000_000() {
+    assert_bounds(
+        "count",
+        &["1", "2", "999999", "1000000"],
+        &["0", "1000001", "", "x"],
+    );
+}
+
+#[test]
+fn event_names_each_event() {
+    assert_eq!(
+        body("/stream?interval=10&count=2&event=tick&data=x"),
+        ":\n\nevent: tick\ndata: x\n\nevent: tick\ndata: x\n\n"
+    );
+    assert_eq!(
+        body("/stream?count=1&event=%20a:%C3%A9&data=x"),
+        ":\n\nevent:  a:é\ndata: x\n\n"
+    );
+}
+
+#[test]
+fn event_is_1_to_64_characters_without_line_end_or_nul() {
+    let (most, more) = ("é".repeat(64), "é".repeat(65));
+    assert_bounds(
+        "event",
+        &["a", &most[2..], &most],
+        &["", &more, "a\nb", "a\rb", "a\0b"],
+    );
+}
+
+#[test]
+fn retry_is_the_head_of_the_first_event_only() {
+    assert_eq!(
+        body("/stream?interval=10&count=2&retry=1500&event=e&ids&data=x"),
+        ":\n\nretry: 1500\nevent: e\nid: 0\ndata: x\n\nevent: e\nid: 1\ndata: x\n\n"
+    );
+}
+
+#[test]
+fn retry_is_0_to_3_600_000() {
+    assert_bounds(
+        "retry",
+        &["0", "1", "3599999", "3600000"],
+        &["3600001", "-1", ""],
+    );
+}
+
+#[test]
+fn ids_number_the_events_by_their_time() {
+    let before = now();
+    let text = body("/events?interval=10&count=3&ids");
+    let after = now();
+    let ids = ids(&text);
+    assert!(
+        before + 10 <= ids[0] && ids[2] <= after,
+        "{before} {ids:?} {after}"
+    );
+    let events = time_events(&ids);
+    assert_eq!(text, format!(":\n\n{events}"));
+    assert_eq!([ids[1] - ids[0], ids[2] - ids[1]], [10, 10]);
+}
+
+#[test]
+fn ids_have_no_value_or_true_or_false() {
+    for (query, line) in [
+        ("ids", "id: 0\n"),
+        ("ids=", "id: 0\n"),
+        ("ids=true", "id: 0\n"),
+        ("ids=false", ""),
+    ] {
+        let text = body(&format!("/stream?count=1&data=x&{query}"));
+        assert_eq!(text, format!(":\n\n{line}data: x\n\n"), "{query}");
+    }
+    assert_bounds("ids", &[""], &["TRUE", "1", "yes", " "]);
+}
+
+#[test]
+fn data_is_the_whole_text_of_each_event() {
+    for (data, fields) in [
+        ("x", "data: x\n"),
+        ("", "data: \n"),
+        ("one%0Atwo", "data: one\ndata: two\n"),
+        (
+            "one%0D%0Atwo%0Dthree",
+            "data: one\ndata: two\ndata: three\n",
+        ),
+        ("%0A", "data: \ndata: \n"),
+        ("a+b%2B", "data: a b+\n"),
+        ("%FF%C3", "data: \u{fffd}\u{fffd}\n"),
+        ("%00", "data: \0\n"),
+    ] {
+        let text = body(&format!("/stream?count=1&data={data}"));
+        assert_eq!(text, format!(":\n\n{fields}\n"), "{data}");
+    }
+}
+
+#[test]
+fn data_leaves_the_counter_of_the_greetings_going() {
+    let server = Server::start();
+    get(&server, "/stream?interval=10&count=2&data=x");
+    let text = get(&server, "/stream?count=1").text();
+    assert_eq!(
+        text,
+        ":\n\ndata: hello from server sent events ---- [2]\n\n"
+    );
+}
+
+#[test]
+fn data_is_up_to_1_kib() {
+    let (most, more) = ("é".repeat(512), "x".repeat(1025));
+    assert_bounds("data", &["", &more[2..], &more[1..], &most], &[&more]);
+}
+
+#[test]
+fn key_names_the_stream_for_stats() {
+    let server = Server::start();
+    get(&server, "/stream?count=1&key=my.own_key-1");
+    assert_eq!(server.stats_of("my.own_key-1").opened, 1);
+    assert_eq!(server.stats_of("other").opened, 0);
+}
+
+#[test]
+fn key_is_1_to_64_characters_of_a_few_kinds() {
+    let (most, more) = ("k".repeat(64), "k".repeat(65));
+    let kinds = "azAZ09._-";
+    assert_bounds(
+        "key",
+        &["k", kinds, &most[1..], &most],
+        &["", &more, "a b", "a/b", "é", "a\nb"],
+    );
+}
+
+#[test]
+fn last_event_id_takes_anything() {
+    let long = "9".repeat(400);
+    assert_bounds(
+        "lastEventId",
+        &["", "5", "x", "\0", "\n", "\u{fffd}", &long],
+        &[],
+    );
+}
+
+#[test]
+fn the_faults_have_their_bounds() {
+    let statuses = (["200", "201", "598", "599"], ["199", "600", "100", ""]);
+    assert_bounds("status", &statuses.0, &statuses.1);
+    assert_bounds("then", &statuses.0, &statuses.1);
+    assert_bounds("delay", &["0", "1"], &["60001", "-1", "", "1s"]);
+    assert_bounds(
+        "end",
+        &["clean", "abort", "truncate", "stall"],
+        &["", "Clean", "kill"],
+    );
+    assert_bounds("split", &["1", "2", "1023", "1024"], &["0", "1025", ""]);
+    assert_bounds("eol", &["lf", "cr", "crlf"], &["", "LF", "lfcr", "\n"]);
+    assert_bounds("bom", &[""], &["true", "1"]);
+    assert_bounds(
+        "type",
+        &["text/html", "text/plain; charset=utf-8", "a/b+c"],
+        &[
+            "",
+            "text",
+            "text/",
+            "text/html\n",
+            "text/html\r\nA: b",
+            "é/é",
+        ],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_delay_is_a_minute() {
+    for (delay, wait) in [("59999", 59_999), ("60000", 60_000)] {
+        let request = hyper::Request::get(format!("/stream?delay={delay}")).body(());
+        let before = VirtualInstant::now();
+        let response = sse_clock::service::respond(&request.unwrap(), &std::sync::Arc::default());
+        sse_clock::faults::answer(response).await;
+        assert_eq!(before.elapsed(), Duration::from_millis(wait));
+    }
+}
+
+#[test]
+fn an_unknown_name_is_told_the_known_ones() {
+    let server = Server::start();
+    for query in ["nope=1", "count=1&nope=1", "nope=1&nope=1"] {
+        let line = format!("nope: given \"1\", allowed {ALLOWED}\n");
+        assert_refused(&server, query, &line);
+    }
+    for (name, query) in [("", "=1"), ("Count", "Count=1"), ("count ", "count+=1")] {
+        let line = format!("{name}: given \"1\", allowed {ALLOWED}\n");
+        assert_refused(&server, query, &line);
+    }
+}
+
+#[test]
+fn a_name_is_given_once() {
+    let server = Server::start();
+    for parameter in PARAMETERS {
+        let (name, value) = match parameter.name {
+            name @ ("interval" | "status" | "then") => (name, "200"),
+            name @ ("count" | "retry" | "key" | "data" | "split" | "delay" | "event") => {
+                (name, "1")
+            }
+            name @ "lastEventId" => (name, "1"),
+            name @ "type" => (name, "a/b"),
+            name @ "end" => (name, "stall"),
+            name @ "eol" => (name, "cr"),
+            name @ ("ids" | "bom") => (name, ""),
+            name => panic!("no value for {name}"),
+        };
+        assert_refused(
+            &server,
+            &format!("{name}={value}&{name}={value}"),
+            &format!("{name}: given \"{value}\", allowed once\n"),
+        );
+    }
+}
+
+#[test]
+fn what_was_given_is_repeated_escaped_and_cut_at_64_characters() {
+    let server = Server::start();
+    let allowed = "10 to 3600000 (ms)";
+    let (long, cut) = ("x".repeat(65), "x".repeat(64));
+    for (given, repeated) in [
+        (cut.as_str(), cut.as_str()),
+        (&long, &cut),
+        (&"é".repeat(65), &"é".repeat(64)),
+        ("a\"b\\", "a\\\"b\\\\"),
+        ("a\r\nb\0", "a\\r\\nb\\0"),
+        ("\u{2028}\u{1b}", "\\u{2028}\\u{1b}"),
+        ("\u{202e}", "\\u{202e}"),
+    ] {
+        let line = format!("interval: given \"{repeated}\", allowed {allowed}\n");
+        assert_refused(&server, &format!("interval={}", encoded(given)), &line);
+    }
+    let line = format!("{cut}: given \"\", allowed {ALLOWED}\n");
+    assert_refused(&server, &long, &line);
+    let line = format!("a\\nb: given \"\", allowed {ALLOWED}\n");
+    assert_refused(&server, "a%0Ab", &line);
+}
+
+#[test]
+fn an_end_needs_a_count() {
+    let server = Server::start();
+    for end in ["clean", "abort", "truncate", "stall"] {
+        assert_refused(
+            &server,
+            &format!("end={end}"),
+            &format!(
+                "end: given \"{end}\", allowed clean, abort, truncate or stall, beside count\n"
+            ),
+        );
+        let reply = Reply::to(
+            &server,
+            &format!("HEAD /events?end={end}&count=1 HTTP/1.1\r\n\r\n"),
+        );
+        assert_eq!(reply.status(), "200 OK");
+    }
+}
+
+#[test]
+fn a_bad_option_is_told_after_the_path_and_the_method_are_right() {
+    let server = Server::start();
+    for (request, status) in [
+        ("HEAD /events?x HTTP/1.1\r\n\r\n", "400 Bad Request"),
+        ("OPTIONS /events?x HTTP/1.1\r\n\r\n", "204 No Content"),
+        ("POST /events?x HTTP/1.1\r\n\r\n", "405 Method Not Allowed"),
+        (
+            "POST /events?x HTTP/1.1\r\nContent-Length: 1\r\n\r\nx",
+            "413 Payload Too Large",
+        ),
+        (
+            "GET /events?x HTTP/1.1\r\nHost: twice\r\n\r\n",
+            "400 Bad Request",
+        ),
+        ("GET /nowhere?x HTTP/1.1\r\n\r\n", "404 Not Found"),
+        ("GET /events/?x HTTP/1.1\r\n\r\n", "404 Not Found"),
+        ("GET /?x HTTP/1.1\r\n\r\n", "200 OK"),
+        ("GET /stats?x HTTP/1.1\r\n\r\n", "400 Bad Request"),
+    ] {
+        assert_eq!(Reply::to(&server, request).status(), status, "{request}");
+    }
+    let reply = Reply::to(&server, "HEAD /stream?x HTTP/1.1\r\n\r\n");
+    assert_eq!(reply.bytes(), b"");
+    assert_eq!(server.stats().opened, 0);
+}
+
+#[test]
+fn a_head_with_options_is_that_of_the_stream_and_leaves_none_behind() {
+    let server = Server::start();
+    let reply = Reply::to(&server, "HEAD /events?count=1&interval=10 HTTP/1.1\r\n\r\n");
+    assert_eq!(reply.status(), "200 OK");
+    assert_eq!(reply.header("Content-Type"), Some("text/event-stream"));
+    assert_eq!(reply.bytes(), b"");
+    assert_eq!(server.stats().opened, 0);
+}
+
+#[test]
+fn a_stream_with_options_begins_together_with_its_head() {
+    let server = Server::start();
+    for (query, begin) in [
+        ("interval=60000", ":\n\n"),
+        ("interval=60000&bom", "\u{feff}:\n\n"),
+        ("interval=60000&bom&eol=crlf", "\u{feff}:\r\n\r\n"),
+        ("key=k", ":\n\n"),
+        ("ids=false", ":\n\n"),
+    ] {
+        let mut client = server.send(format!(
+            "GET /events?{query} HTTP/1.1\r\nHost: clock\r\n\r\n"
+        ));
+        let mut bytes = [0; 4096];
+        let length = client.0.read(&mut bytes).unwrap();
+        let text = std::str::from_utf8(&bytes[..length]).unwrap();
+        let (_, body) = text.split_once("\r\n\r\n").expect("a whole head");
+        assert_eq!(body, format!("{:X}\r\n{begin}\r\n", begin.len()), "{query}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifteen_seconds_after_the_last_byte_comes_a_comment() {
+    for (query, comment) in [
+        ("", ":\n\n"),
+        ("&eol=cr", ":\r\r"),
+        ("&eol=crlf", ":\r\n\r\n"),
+        ("&ids", ":\n\n"),
+        ("&count=1", ":\n\n"),
+    ] {
+        let mut body = body_of(&format!("/events?interval=40000&data=x{query}"));
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            let before = VirtualInstant::now();
+            let block = frame(&mut body).await.unwrap();
+            let seconds = before.elapsed().as_secs();
+            let is_comment = block == comment;
+            waits.push((if is_comment { "comment" } else { "event" }, seconds));
+        }
+        if query == "&ids" {
+            // The wall clock, which says when a tick with an id is due, is not paused.
+            assert_eq!(
+                waits[..3],
+                [("comment", 0), ("comment", 15), ("comment", 15)]
+            );
+        } else {
+            let expected = [
+                ("comment", 0),
+                ("comment", 15),
+                ("comment", 15),
+                ("event", 10),
+            ];
+            assert_eq!(waits, expected, "{query}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_sends_enough_has_no_comments() {
+    let mut body = body_of("/events?interval=15000&data=x&count=3");
+    let mut text = String::new();
+    while let Some(block) = frame(&mut body).await {
+        text.push_str(std::str::from_utf8(&block).unwrap());
+    }
+    assert_eq!(text, ":\n\ndata: x\n\ndata: x\n\ndata: x\n\n");
+}
+
+#[test]
+fn a_stream_without_options_is_the_examples_to_the_byte() {
+    for query in ["", "?", "?&"] {
+        let server = Server::start();
+        let (head, mut client) = server.get(&format!("/stream{query}"));
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        let greeting = |number| format!("data: hello from server sent events ---- [{number}]\n\n");
+        assert_eq!(client.chunk(), greeting(0).as_bytes());
+        assert_eq!(client.chunk(), greeting(1).as_bytes());
+    }
+    let server = Server::start();
+    let before = now();
+    let (_, mut client) = server.get("/events");
+    let chunk = String::from_utf8(client.chunk()).unwrap();
+    let moments = (before + 1000..=now()).map(sse_clock::wall::local_time);
+    let events: Vec<_> = moments.map(|time| format!("data: {time}\n\n")).collect();
+    assert!(events.contains(&chunk), "{chunk}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_without_options_has_no_comments() {
+    let mut body = body_of("/events");
+    for _ in 0..60 {
+        let before = VirtualInstant::now();
+        let block = frame(&mut body).await.unwrap();
+        assert!(block.starts_with(b"data: "), "{block:?}");
+        assert_eq!(before.elapsed(), Duration::from_secs(1));
+    }
+}
