@@ -10,6 +10,8 @@ mod lifetime;
 mod limits;
 mod options;
 mod parity;
+mod proxy;
+mod resume;
 mod routes;
 mod stats;
 mod support;

@@ -1,0 +1,335 @@
+//! Nothing is lost and nothing comes twice.
+
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use sse_clock::wall::local_time;
+use sseer::event_stream::EventStream;
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
+
+use crate::proxy::{Dice, Proxy};
+use crate::support::{Binary, DEADLINE, Server, eventually};
+use crate::wire::{Reply, body_of, come_back, encoded, frame, get, ids, now, time_events};
+
+/// The ids of `count` events of a stream in which `id` is sent back by header or by option.
+fn resumed(server: &Server, id: &str, by_header: bool, rest: &str) -> (String, Vec<u64>) {
+    let target = format!("/events?ids&{rest}");
+    let reply = if by_header {
+        come_back(server, &target, id)
+    } else {
+        get(server, &format!("{target}&lastEventId={}", encoded(id)))
+    };
+    assert_eq!(reply.status(), "200 OK", "{id:?}");
+    let text = reply.text();
+    let ids = ids(&text);
+    (text, ids)
+}
+
+fn grid(last: u64, interval: u64, count: u64) -> Vec<u64> {
+    (1..=count).map(|k| last + k * interval).collect()
+}
+
+#[test]
+fn a_client_that_comes_back_goes_on_with_the_next_tick() {
+    let server = Server::start();
+    for by_header in [true, false] {
+        let last = now() - 345;
+        let (text, ids) = resumed(
+            &server,
+            &last.to_string(),
+            by_header,
+            "interval=100&count=5",
+        );
+        assert_eq!(ids, grid(last, 100, 5));
+        let events = time_events(&ids);
+        assert_eq!(text, format!(":\n\n{events}"));
+        assert!(now() >= last + 500, "the last two fell due");
+    }
+}
+
+#[test]
+fn the_header_wins_over_the_option() {
+    let server = Server::start();
+    let last = now() - 5000;
+    let target = format!("/events?ids&interval=1000&count=1&lastEventId={}", last - 7);
+    let reply = come_back(&server, &target, &last.to_string());
+    assert_eq!(ids(&reply.text()), [last + 1000]);
+    let reply = come_back(&server, &target, "");
+    assert_eq!(ids(&reply.text()), [last - 7 + 1000]);
+    let reply = come_back(&server, &target, "junk");
+    assert!(ids(&reply.text())[0] > now() - 500);
+}
+
+#[test]
+fn an_id_that_is_no_number_starts_a_fresh_stream_and_never_an_error() {
+    let server = Server::start();
+    let digits = "9".repeat(400);
+    let year = (now() + 31_536_000_000).to_string();
+    let begin = now();
+    for id in [
+        "",
+        "…",
+        "-1",
+        "+5",
+        "1e9",
+        "0x10",
+        "18446744073709551615",
+        "18446744073709551616",
+        &digits,
+        &year,
+        "5 5",
+        "5,5",
+        "null",
+        "NaN",
+        "\u{feff}5",
+        "٥",
+    ] {
+        for by_header in [true, false] {
+            let (text, ids) = resumed(&server, id, by_header, "interval=10&count=1");
+            assert!(begin + 10 <= ids[0] && ids[0] <= now(), "{id:?}: {text}");
+            assert!(!text.contains("gap"), "{id:?}: {text}");
+        }
+    }
+    for id in [" 5 ", "\0", "5\0", "5\n", "\u{7f}", "\r"] {
+        let (text, ids) = resumed(&server, id, false, "interval=10&count=1");
+        assert!(begin + 10 <= ids[0], "{id:?}: {text}");
+        assert!(!text.contains("gap"), "{id:?}: {text}");
+    }
+    for bytes in ["%FF", "%C3%28", "5%FF"] {
+        let reply = get(
+            &server,
+            &format!("/events?ids&interval=10&count=1&lastEventId={bytes}"),
+        );
+        assert!(begin + 10 <= ids(&reply.text())[0], "{bytes}");
+    }
+}
+
+#[test]
+fn ids_in_a_header_that_are_not_utf_8_or_come_twice_start_a_fresh_stream() {
+    let server = Server::start();
+    let begin = now();
+    for headers in [
+        b"Last-Event-ID: \xff\xfe\r\n".as_slice(),
+        b"Last-Event-ID: 5\xff\r\n",
+        b"Last-Event-ID: 5\r\nLast-Event-ID: 6\r\n",
+        b"Last-Event-ID: 5\r\nLast-Event-ID: 5\r\n",
+    ] {
+        let mut request =
+            b"GET /events?ids&interval=10&count=1 HTTP/1.1\r\nHost: clock\r\n".to_vec();
+        request.write_all(headers).unwrap();
+        request.write_all(b"Connection: close\r\n\r\n").unwrap();
+        let reply = Reply::read(server.send(request));
+        assert_eq!(reply.status(), "200 OK");
+        let text = reply.text();
+        assert!(begin + 10 <= ids(&text)[0], "{text}");
+        assert!(!text.contains("gap"), "{text}");
+    }
+}
+
+#[test]
+fn an_id_without_ids_is_ignored() {
+    let server = Server::start();
+    for target in [
+        "/events?interval=10&count=1&data=x",
+        "/stream?count=1&data=x",
+    ] {
+        assert_eq!(come_back(&server, target, "5").text(), ":\n\ndata: x\n\n");
+    }
+}
+
+#[test]
+fn what_is_too_long_ago_is_told_as_a_gap() {
+    let server = Server::start();
+    for by_header in [true, false] {
+        let before = now();
+        let (text, ids) = resumed(&server, "0", by_header, "interval=1000&count=1000&retry=9");
+        let missed = before / 1000;
+        let gap = |left_out| format!(":\n\nretry: 9\nevent: gap\ndata: {left_out}\n\nid: ");
+        let first = ids[0] / 1000;
+        assert!(first == missed - 999 || first == now() / 1000 - 999);
+        assert!(text.starts_with(&gap(first - 1)), "{}", &text[..80]);
+        assert_eq!(ids, grid((first - 1) * 1000, 1000, 1000));
+        assert_eq!(text.matches("retry").count(), 1);
+    }
+}
+
+#[test]
+fn a_thousand_missed_ticks_are_no_gap() {
+    let server = Server::start();
+    let last = now() - 999 * 3_600_000;
+    let (text, ids) = resumed(
+        &server,
+        &last.to_string(),
+        true,
+        "interval=3600000&count=999",
+    );
+    assert_eq!(ids, grid(last, 3_600_000, 999));
+    assert!(!text.contains("gap"));
+}
+
+#[test]
+fn count_takes_replayed_events_in() {
+    let server = Server::start();
+    let last = now() - 10_000;
+    let (_, ids) = resumed(&server, &last.to_string(), true, "interval=1000&count=3");
+    assert_eq!(ids, grid(last, 1000, 3));
+}
+
+#[test]
+fn on_stream_the_id_is_the_counter_and_nothing_is_replayed() {
+    let server = Server::start();
+    for first in [0, 2] {
+        let reply = come_back(&server, "/stream?ids&interval=10&count=2", "0");
+        let event = |number| {
+            format!("id: {number}\ndata: hello from server sent events ---- [{number}]\n\n")
+        };
+        assert_eq!(
+            reply.text(),
+            format!(":\n\n{}{}", event(first), event(first + 1))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn fifty_clients_with_the_oldest_id_each_cost_a_bounded_replay() {
+    for _ in 0..50 {
+        let mut body = body_of("/events?ids&lastEventId=0&interval=3600000");
+        assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
+        assert!(frame(&mut body).await.unwrap().starts_with(b"event: gap\n"));
+        for _ in 0..1000 {
+            assert!(frame(&mut body).await.unwrap().starts_with(b"id: "));
+        }
+        assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
+    }
+}
+
+/// A client that comes back whenever it is cut off, until told to stop: the ids that a parser
+/// which is not ours dispatched.
+async fn persist(
+    url: String,
+    stop: Arc<AtomicBool>,
+    newest: Arc<AtomicU64>,
+    mut cuts: usize,
+) -> Vec<u64> {
+    let http = reqwest::Client::new();
+    let mut ids: Vec<u64> = Vec::new();
+    while cuts > 0 && !stop.load(SeqCst) {
+        let mut request = http.get(&url).header("Connection", "close");
+        if let Some(last) = ids.last() {
+            request = request.header("Last-Event-ID", last.to_string());
+        }
+        let Ok(response) = request.send().await else {
+            cuts -= 1;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        };
+        assert_eq!(response.status(), 200);
+        let mut events = EventStream::new(response.bytes_stream());
+        while let Some(Ok(event)) = events.next().await {
+            assert_eq!(event.event, "message", "{event:?}");
+            let id = event.id.parse().expect("an id");
+            assert_eq!(event.data, local_time(id));
+            ids.push(id);
+            newest.store(id, SeqCst);
+            if stop.load(SeqCst) {
+                break;
+            }
+        }
+        cuts -= 1;
+    }
+    ids
+}
+
+#[track_caller]
+fn assert_full_grid(ids: &[u64]) {
+    for pair in ids.windows(2) {
+        assert_eq!(pair[1] - pair[0], 10, "{} after {}", pair[1], pair[0]);
+    }
+}
+
+#[test]
+fn two_thousand_cuts_at_any_byte_lose_nothing_and_double_nothing() {
+    let server = Server::start();
+    let proxy = Proxy::start(server.address(), 1200, 3);
+    let url = format!("http://{}/events?ids&interval=10", proxy.address);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let all = runtime.block_on(async {
+        let mut clients = JoinSet::new();
+        for _ in 0..20 {
+            clients.spawn(persist(url.clone(), Arc::default(), Arc::default(), 101));
+        }
+        tokio::time::timeout(2 * DEADLINE, clients.join_all()).await
+    });
+    let all = all.expect("all clients have been cut off often enough");
+    assert!(proxy.cuts() >= 2000, "{} cuts", proxy.cuts());
+    for ids in &all {
+        assert!(ids.len() > 100, "{} events", ids.len());
+        assert_full_grid(ids);
+    }
+}
+
+/// A port that the system does not give to anybody else between two runs of a server.
+fn port_of_our_own() -> u16 {
+    let mut dice = Dice(u64::from(std::process::id()));
+    let mut ports = std::iter::from_fn(|| u16::try_from(10_000 + dice.below(20_000)).ok());
+    let free = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("a free port")
+}
+
+#[test]
+fn a_server_that_is_killed_and_started_again_loses_nothing_and_doubles_nothing() {
+    let port = port_of_our_own();
+    let serve = || {
+        let mut command = Binary::command();
+        command.args(["--port", &port.to_string()]);
+        // As this process, so that the texts of the events agree.
+        command.env_remove("TZ");
+        if let Some(zone) = std::env::var_os("TZ") {
+            command.env("TZ", zone);
+        }
+        Binary::spawn(command)
+    };
+    let mut server = serve();
+    let address: SocketAddr = server.address();
+    let url = format!("http://{address}/events?ids&interval=10");
+    let stop = Arc::new(AtomicBool::new(false));
+    let newest: Vec<_> = (0..20).map(|_| Arc::new(AtomicU64::new(0))).collect();
+    let clients = {
+        let (newest, stop) = (newest.clone(), Arc::clone(&stop));
+        std::thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut clients = JoinSet::new();
+                for newest in newest {
+                    clients.spawn(persist(url.clone(), Arc::clone(&stop), newest, usize::MAX));
+                }
+                clients.join_all().await
+            })
+        })
+    };
+    for _ in 0..6 {
+        let begin = now();
+        eventually("every client goes on", || {
+            newest
+                .iter()
+                .all(|newest| newest.load(SeqCst) > begin + 100)
+        });
+        server.signal(rustix::process::Signal::KILL);
+        server.wait();
+        server = serve();
+    }
+    let begin = now();
+    eventually("every client goes on", || {
+        newest.iter().all(|newest| newest.load(SeqCst) > begin)
+    });
+    stop.store(true, SeqCst);
+    for ids in clients.join().expect("no client fails") {
+        assert!(*ids.last().unwrap() > begin);
+        assert_full_grid(&ids);
+    }
+}
