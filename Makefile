@@ -1,6 +1,6 @@
 # The two commands of the README: `cargo run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-quick browser
+.PHONY: help run test check bench bench-quick browser npm
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -8,7 +8,7 @@ help: ## list the targets
 run: ## serve on http://localhost:3000
 	cargo run
 
-test: browser ## run every test, those in a browser too
+test: browser npm ## run every test, those in a browser too
 	cargo test -- --include-ignored
 
 bench: ## measure every point beside its peers and write benches/numbers.md and .svg
@@ -27,3 +27,7 @@ browser: # install Chromium and its driver where they are missing
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
 	{ [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y chromium chromium-driver; } || \
 	{ echo "make test needs a browser: apt-get install chromium chromium-driver" >&2; exit 1; }
+
+npm: # install the programs from npm that the tests run
+	@if command -v npm >/dev/null; then npm ci --prefix tests/npm; \
+	else echo "the tests that need Node are skipped: npm is missing" >&2; fi

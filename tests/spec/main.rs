@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
+mod anything;
+mod clients;
 mod clock;
 mod command;
 mod events;

@@ -1,0 +1,141 @@
+//! Whatever is asked for, the handler answers, and with bounded work.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::task::{Context, Poll, Wake, Waker};
+
+use http_body_util::BodyExt;
+use hyper::header::HeaderValue;
+use hyper::{Request, Uri};
+use proptest::collection::vec;
+use proptest::prelude::{Strategy, any, prop_assert, prop_oneof, proptest};
+use proptest::sample::select;
+use proptest::test_runner::TestCaseError;
+use sse_clock::faults;
+use sse_clock::options::PARAMETERS;
+use sse_clock::service::{Shared, respond};
+use tokio::runtime::Builder;
+
+use crate::wire::encoded;
+
+/// More than a comment, a gap and all that is made up for, a frame each.
+const FRAMES: usize = 1100;
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, SeqCst);
+    }
+}
+
+fn value() -> impl Strategy<Value = String> {
+    const LIKELY: &[&str] = &[
+        "",
+        "0",
+        "1",
+        "10",
+        "200",
+        "204",
+        "404",
+        "1000",
+        "true",
+        "cr",
+        "crlf",
+        "abort",
+        "truncate",
+        "stall",
+        "text/html",
+        "18446744073709551615",
+        "9999999999999999999999",
+        "1763699759000",
+    ];
+    prop_oneof![
+        select(LIKELY).prop_map(String::from),
+        (0..=2_000_000_u64).prop_map(|number| number.to_string()),
+        vec(any::<u8>(), 0..80).prop_map(encoded),
+    ]
+}
+
+fn parameters() -> impl Strategy<Value = String> {
+    let names: Vec<_> = PARAMETERS.iter().map(|known| known.name).collect();
+    let name = prop_oneof![
+        9 => select(names).prop_map(String::from),
+        1 => vec(any::<u8>(), 0..20).prop_map(encoded),
+    ];
+    let pair = (name, value()).prop_map(|(name, value)| format!("{name}={value}"));
+    vec(pair, 0..6).prop_map(|pairs| pairs.join("&"))
+}
+
+fn query() -> impl Strategy<Value = String> {
+    let bytes = vec(any::<u8>(), 0..200);
+    let visible = bytes.prop_map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    prop_oneof![3 => parameters(), 1 => visible]
+}
+
+fn check(uri: Uri, id: Option<HeaderValue>) -> Result<(), TestCaseError> {
+    let asked: BTreeSet<_> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
+        .filter(|(name, _)| ["status", "then"].contains(&name.as_ref()))
+        .filter_map(|(_, value)| value.parse::<u16>().ok())
+        .chain([200, 400])
+        .collect();
+    let mut request = Request::get(uri).body(()).unwrap();
+    if let Some(id) = id {
+        request.headers_mut().insert("last-event-id", id);
+    }
+    let runtime = Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let response = respond(&request, &Arc::<Shared>::default());
+        let response = faults::answer(response).await;
+        prop_assert!(
+            asked.contains(&response.status().as_u16()),
+            "{:?}",
+            response.status()
+        );
+        let mut body = response.into_body();
+        let (mut frames, mut bytes) = (0, 0);
+        let woken = Arc::<Woken>::default();
+        let waker = Waker::from(Arc::clone(&woken));
+        // All that the body has to say at this instant.
+        while frames < 20 * FRAMES {
+            woken.0.store(0, SeqCst);
+            let mut next = std::pin::pin!(body.frame());
+            match next.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    frames += 1;
+                    bytes += frame.into_data().unwrap().len();
+                }
+                Poll::Ready(None | Some(Err(_))) => break,
+                Poll::Pending if woken.0.load(SeqCst) == 0 => break,
+                Poll::Pending => {}
+            }
+        }
+        prop_assert!(bytes < FRAMES * 8192, "{bytes} bytes");
+        let is_split = request.uri().query().unwrap_or_default().contains("split");
+        prop_assert!(is_split || frames < FRAMES, "{frames} frames");
+        Ok(())
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_query_and_any_last_event_id_get_an_answer_with_bounded_work(
+        path in select(["/events", "/stream", "/stats"].as_slice()),
+        query in query(),
+        id in proptest::option::of(prop_oneof![
+            "[0-9]{0,20}".prop_map(String::into_bytes),
+            vec(any::<u8>(), 0..100),
+        ]),
+    ) {
+        let id = id.and_then(|id| HeaderValue::from_bytes(&id).ok());
+        if let Ok(uri) = format!("{path}?{query}").parse() {
+            check(uri, id)?;
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Clients and a parser that are not ours.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::process::Command;
+
+use reqwest_eventsource::{Event, EventSource};
+use serde_json::Value;
+use sseer::event_stream::EventStream;
+use tokio::time::timeout;
+use tokio_stream::StreamExt;
+
+use crate::support::{DEADLINE, Server, eventually};
+use crate::wire::{body_of, frame};
+
+const COUNT: usize = 7;
+
+/// Three events to a connection, so that seven need two more.
+fn target(key: &str) -> String {
+    format!("/events?ids&interval=20&count=3&retry=10&event=tick&data=one%0Atwo&key={key}")
+}
+
+/// What every client must have made of it: events by name, id and data, across reconnects.
+#[track_caller]
+fn assert_read(server: &Server, key: &str, events: &[(String, String, String)]) {
+    assert_eq!(events.len(), COUNT);
+    let ids: Vec<u64> = events
+        .iter()
+        .map(|(_, id, _)| id.parse().unwrap())
+        .collect();
+    for (name, _, data) in events {
+        assert_eq!((name.as_str(), data.as_str()), ("tick", "one\ntwo"));
+    }
+    assert!(
+        ids.windows(2).all(|pair| pair[1] == pair[0] + 20),
+        "{ids:?}"
+    );
+    eventually("the client has left", || server.stats_of(key).open == 0);
+    let stats = server.stats_of(key);
+    assert_eq!(stats.opened, 3);
+    assert_eq!(
+        stats.last_event_ids.unwrap(),
+        [ids[2].to_string(), ids[5].to_string()]
+    );
+}
+
+#[tokio::test]
+async fn a_rust_client_reads_events_and_comes_back_for_more() {
+    let server = Server::start();
+    let mut source = EventSource::get(server.url(&target("rust")));
+    let mut events = Vec::new();
+    let reading = async {
+        while events.len() < COUNT {
+            match source.next().await.expect("it goes on") {
+                Ok(Event::Open) | Err(reqwest_eventsource::Error::StreamEnded) => {}
+                Ok(Event::Message(event)) => events.push((event.event, event.id, event.data)),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    timeout(DEADLINE, reading).await.expect("the events come");
+    source.close();
+    drop(source);
+    assert_read(&server, "rust", &events);
+}
+
+#[test]
+fn a_node_client_reads_events_and_comes_back_for_more() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/npm");
+    let has_node = Command::new("node").arg("--version").output().is_ok();
+    if !has_node || !folder.join("node_modules/eventsource").exists() {
+        let missing = "needs Node and `npm ci --prefix tests/npm`: make test";
+        assert!(std::env::var_os("CI").is_none(), "{missing}");
+        eprintln!("skipped: {missing}");
+        return;
+    }
+    let server = Server::start();
+    let output = Command::new("node")
+        .arg(folder.join("client.js"))
+        .args([&server.url(&target("node")), "tick", &COUNT.to_string()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let events: Vec<_> = lines
+        .lines()
+        .map(|line| {
+            let event: Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| event[name].as_str().unwrap().to_owned();
+            (text("type"), text("id"), text("data"))
+        })
+        .collect();
+    assert_read(&server, "node", &events);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parser_reads_every_line_end_mark_and_split() {
+    for eol in ["lf", "cr", "crlf"] {
+        for bom in ["", "&bom"] {
+            for split in 1..=16 {
+                let shape = format!("eol={eol}{bom}&split={split}");
+                let target = format!(
+                    "/stream?ids&interval=10&count=3&end=truncate&retry=5&event=%C3%A9v%C3%A9nement\
+                     &data=%C3%A9%0A%F0%9F%95%92%0A%0A:x&{shape}"
+                );
+                let mut body = body_of(&target);
+                let mut frames = Vec::new();
+                while let Some(bytes) = frame(&mut body).await {
+                    assert!((1..=split).contains(&bytes.len()), "{shape}");
+                    frames.push(Ok::<_, Infallible>(bytes));
+                }
+                let mut events = EventStream::new(tokio_stream::iter(frames));
+                let mut ids = Vec::new();
+                while let Some(event) = events.next().await {
+                    let event = event.unwrap_or_else(|error| panic!("{shape}: {error}"));
+                    assert_eq!(event.event, "événement", "{shape}");
+                    assert_eq!(event.data, "é\n🕒\n\n:x", "{shape}");
+                    ids.push(event.id);
+                }
+                assert_eq!(ids, ["0", "1", "2"], "{shape}");
+            }
+        }
+    }
+}
