@@ -3,14 +3,17 @@
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
 mod anything;
+mod browser;
 mod clients;
 mod clock;
 mod command;
 mod events;
 mod faults;
+mod laboratory;
 mod lifetime;
 mod limits;
 mod options;
+mod page;
 mod parity;
 mod proxy;
 mod resume;

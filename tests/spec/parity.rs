@@ -91,8 +91,23 @@ fn stream_has_the_status_the_headers_and_the_greetings_of_the_express_example() 
             .collect();
         assert_eq!(first.chunk(), greeting(0));
         let (_, _, mut second) = get(&twin, "/stream");
-        assert_eq!(second.chunk(), greeting(1));
-        assert_eq!(first.chunk(), greeting(2));
+        // On a busy machine the two may take turns in any order; a number goes to one of them.
+        let next = |client: &mut Client| {
+            let event = client.chunk();
+            (1..99).find(|number| event == greeting(*number))
+        };
+        let numbers = [
+            next(&mut first),
+            next(&mut second),
+            next(&mut first),
+            next(&mut second),
+        ];
+        assert!(numbers.iter().all(Option::is_some), "{numbers:?}");
+        assert!(
+            numbers[0] < numbers[2] && numbers[1] < numbers[3],
+            "{numbers:?}"
+        );
+        assert_eq!(BTreeSet::from(numbers).len(), 4, "{numbers:?}");
         (status, named)
     });
     assert_eq!(ours, theirs);

@@ -233,7 +233,7 @@ async fn persist(
         while let Some(Ok(event)) = events.next().await {
             assert_eq!(event.event, "message", "{event:?}");
             let id = event.id.parse().expect("an id");
-            assert_eq!(event.data, local_time(id));
+            assert_eq!(*event.data, *local_time(id));
             ids.push(id);
             newest.store(id, SeqCst);
             if stop.load(SeqCst) {

@@ -113,14 +113,18 @@ fn the_page_is_the_one_that_was_compiled_in_with_its_length() {
     for target in ["/", "/?server=http://localhost:4000"] {
         let tag = tag(&server);
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2);
-        assert_eq!(
-            kept(&server, &request("GET", target, "")),
-            format!(
-                "HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\
-                 Cache-Control: no-cache\r\nEtag: {tag}\r\nContent-Length: {}\r\n\r\n{PAGE}",
-                PAGE.len()
-            )
-        );
+        let answer = kept(&server, &request("GET", target, ""));
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        for line in [
+            "HTTP/1.1 200 OK",
+            "Content-Type: text/html; charset=utf-8",
+            "Cache-Control: no-cache",
+            &format!("Etag: {tag}"),
+            &format!("Content-Length: {}", PAGE.len()),
+        ] {
+            assert!(head.lines().any(|had| had == line), "{line}: {head}");
+        }
+        assert!(body == PAGE, "the page came otherwise");
     }
 }
 
@@ -138,13 +142,11 @@ fn a_client_that_has_the_page_gets_304_without_it() {
     ] {
         for method in ["GET", "HEAD"] {
             let header = format!("If-None-Match: {known}\r\n");
-            assert_eq!(
-                kept(&server, &request(method, "/", &header)),
-                format!(
-                    "HTTP/1.1 304 Not Modified\r\nCache-Control: no-cache\r\nEtag: {tag}\r\n\r\n"
-                ),
-                "{method} {known}"
-            );
+            let answer = kept(&server, &request(method, "/", &header));
+            let head =
+                format!("HTTP/1.1 304 Not Modified\r\nCache-Control: no-cache\r\nEtag: {tag}\r\n");
+            assert!(answer.starts_with(&head), "{method} {known}: {answer}");
+            assert!(answer.ends_with("\r\n\r\n"), "{method} {known}: {answer}");
         }
     }
 }
