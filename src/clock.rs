@@ -150,35 +150,33 @@ impl Stream for Ticks {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Beat>> {
         let mut this = self.project();
         loop {
-            let at = Instant::now();
-            let beat = match this.said {
-                None if *this.signs => Some(Beat::Silence),
-                _ => this.pace.beat(at, *this.interval, *this.now),
-            };
-            let silent = || *this.signs && this.said.is_some_and(|said| at >= said + SILENCE);
-            if let Some(beat) = beat.or_else(|| silent().then_some(Beat::Silence)) {
-                *this.said = Some(at);
-                return Poll::Ready(Some(beat));
+            if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
+                ready!(sleep.poll(cx));
             }
-            let said = *this.said.get_or_insert(at);
-            let tick = this.pace.next(at, *this.interval);
-            let wake = if *this.signs {
-                tick.min(said + SILENCE)
-            } else {
-                tick
+            let at = Instant::now();
+            let beat = match *this.said {
+                None if *this.signs => Some(Beat::Silence),
+                said => this.pace.beat(at, *this.interval, *this.now).or_else(|| {
+                    let silent = *this.signs && said.is_some_and(|said| at >= said + SILENCE);
+                    silent.then_some(Beat::Silence)
+                }),
             };
+            if beat.is_some() || this.said.is_none() {
+                *this.said = Some(at);
+            }
+            let mut wake = this.pace.next(at, *this.interval);
+            if let (Some(said), true) = (*this.said, *this.signs) {
+                wake = wake.min(said + SILENCE);
+            }
+            // Where more is due already, the sleep stays at its end.
             match this.sleep.as_mut().as_pin_mut() {
-                Some(sleep) if sleep.deadline() == wake => {}
+                _ if wake <= at => {}
                 Some(sleep) => sleep.reset(wake),
                 None => this.sleep.set(Some(sleep_until(wake))),
             }
-            ready!(
-                this.sleep
-                    .as_mut()
-                    .as_pin_mut()
-                    .expect("it was set")
-                    .poll(cx)
-            );
+            if beat.is_some() {
+                return Poll::Ready(beat);
+            }
         }
     }
 }
@@ -219,15 +217,20 @@ impl Pace {
         }
     }
 
-    /// When the next tick is due, seen from `at`, when none was.
+    /// When the next tick is due, seen from `at`.
     fn next(&self, at: Instant, interval: Duration) -> Instant {
         match self {
-            Self::Interval { due, .. } => due.unwrap_or(at),
-            Self::Grid { last, looked } => {
-                let (last, now) = (last.unwrap_or(0), looked.map_or(0, |(_, now)| now));
-                let wait = (last + milliseconds(interval)).saturating_sub(now);
+            Self::Interval { due: Some(due), .. } => *due,
+            Self::Grid {
+                last: Some(last),
+                looked: Some((_, now)),
+            } => {
+                let wait = last
+                    .saturating_add(milliseconds(interval))
+                    .saturating_sub(*now);
                 at + Duration::from_millis(wait)
             }
+            _ => at,
         }
     }
 }
