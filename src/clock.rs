@@ -129,6 +129,26 @@ impl Ticks {
         Self { pace, ..self }
     }
 
+    /// The same with the first tick up to 7 ms later, where nobody notices: streams that wake
+    /// together share the wake-up, which costs more than an event.
+    #[must_use]
+    pub fn in_step(self) -> Self {
+        const STEP: u64 = 8;
+        let interval = milliseconds(self.interval);
+        let unnoticed = 100 * STEP..milliseconds(SILENCE);
+        let pace = match self.pace {
+            Pace::Interval { due, first }
+                if unnoticed.contains(&interval) && interval.is_multiple_of(STEP) =>
+            {
+                let wait = (self.now)().wrapping_neg() % STEP;
+                let first = first + Duration::from_millis(wait);
+                Pace::Interval { due, first }
+            }
+            pace => pace,
+        };
+        Self { pace, ..self }
+    }
+
     /// The same with ticks that are points of a grid, which begins at [`start`]: late ones are sent
     /// as [`due`] says.
     #[must_use]

@@ -29,7 +29,7 @@ impl Source {
             Self::Clock if options.look.ids => {
                 ticks.on_a_grid(options.last_event_id.as_deref().and_then(clock::tick))
             }
-            Self::Clock => ticks,
+            Self::Clock => ticks.in_step(),
             Self::Greetings(_) => ticks.at_once(),
         }
     }

@@ -501,10 +501,13 @@ fn a_stream_without_options_is_the_examples_to_the_byte() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_options_has_no_comments() {
     let mut body = body_of("/events");
-    for _ in 0..60 {
+    for number in 0..60 {
         let before = VirtualInstant::now();
         let block = frame(&mut body).await.unwrap();
         assert!(block.starts_with(b"data: "), "{block:?}");
-        assert_eq!(before.elapsed(), Duration::from_secs(1));
+        // The first may wait for others, so that they wake together.
+        let late = before.elapsed().saturating_sub(Duration::from_secs(1));
+        let most = Duration::from_millis(if number == 0 { 7 } else { 0 });
+        assert!(late <= most, "event {number} is {late:?} late");
     }
 }
