@@ -51,8 +51,8 @@ impl Default for Limits {
 
 /// Serves the connections of `listener` with `handler` until `shutdown` resolves.
 ///
-/// Then the listener is closed, every endless body ends, connections that have no answer under
-/// way are dropped, and so is after [`Limits::drain`] whatever is left.
+/// Then the listener is closed, every body whose length is not known ends, connections that have
+/// no answer under way are dropped, and so is after [`Limits::drain`] whatever is left.
 ///
 /// # Examples
 ///

@@ -48,15 +48,15 @@ pub fn there_is(program: &str) -> bool {
         .status()
         .is_ok();
     if !found {
+        let ci = std::env::var_os("CI").is_some();
+        assert!(!ci, "{program} is not installed: make test installs it");
         skipped(&format!("{program} is not installed"));
     }
     found
 }
 
-/// Says that a promise was not tested, which under `CI` is a failure.
-#[track_caller]
+/// Says that a promise was not tested.
 pub fn skipped(why: &str) {
-    assert!(std::env::var_os("CI").is_none(), "not tested: {why}");
     // Past the test harness, which hides the output of tests that pass.
     let name = thread::current().name().unwrap_or_default().to_owned();
     let _ = writeln!(io::stderr(), "SKIPPED {name}: {why}");
