@@ -7,6 +7,7 @@ mod browser;
 mod clients;
 mod clock;
 mod command;
+mod crowd;
 mod events;
 mod faults;
 mod laboratory;

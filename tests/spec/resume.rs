@@ -1,19 +1,15 @@
 //! Nothing is lost and nothing comes twice.
 
 use std::io::Write;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
-use sse_clock::wall::local_time;
-use sseer::event_stream::EventStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
-use tokio_stream::StreamExt;
 
-use crate::proxy::{Dice, Proxy};
-use crate::support::{Binary, DEADLINE, Server, eventually};
+use crate::crowd::{Crowd, assert_full_grid, persist};
+use crate::proxy::Proxy;
+use crate::support::{Binary, DEADLINE, Server, port_of_our_own};
 use crate::wire::{Reply, body_of, come_back, encoded, frame, get, ids, now, time_events};
 
 /// The ids of `count` events of a stream in which `id` is sent back by header or by option.
@@ -208,50 +204,6 @@ async fn fifty_clients_with_the_oldest_id_each_cost_a_bounded_replay() {
     }
 }
 
-/// A client that comes back whenever it is cut off, until told to stop: the ids that a parser
-/// which is not ours dispatched.
-async fn persist(
-    url: String,
-    stop: Arc<AtomicBool>,
-    newest: Arc<AtomicU64>,
-    mut cuts: usize,
-) -> Vec<u64> {
-    let http = reqwest::Client::new();
-    let mut ids: Vec<u64> = Vec::new();
-    while cuts > 0 && !stop.load(SeqCst) {
-        let mut request = http.get(&url).header("Connection", "close");
-        if let Some(last) = ids.last() {
-            request = request.header("Last-Event-ID", last.to_string());
-        }
-        let Ok(response) = request.send().await else {
-            cuts -= 1;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            continue;
-        };
-        assert_eq!(response.status(), 200);
-        let mut events = EventStream::new(response.bytes_stream());
-        while let Some(Ok(event)) = events.next().await {
-            assert_eq!(event.event, "message", "{event:?}");
-            let id = event.id.parse().expect("an id");
-            assert_eq!(*event.data, *local_time(id));
-            ids.push(id);
-            newest.store(id, SeqCst);
-            if stop.load(SeqCst) {
-                break;
-            }
-        }
-        cuts -= 1;
-    }
-    ids
-}
-
-#[track_caller]
-fn assert_full_grid(ids: &[u64]) {
-    for pair in ids.windows(2) {
-        assert_eq!(pair[1] - pair[0], 10, "{} after {}", pair[1], pair[0]);
-    }
-}
-
 #[test]
 fn two_thousand_cuts_at_any_byte_lose_nothing_and_double_nothing() {
     let server = Server::start();
@@ -269,67 +221,24 @@ fn two_thousand_cuts_at_any_byte_lose_nothing_and_double_nothing() {
     assert!(proxy.cuts() >= 2000, "{} cuts", proxy.cuts());
     for ids in &all {
         assert!(ids.len() > 100, "{} events", ids.len());
-        assert_full_grid(ids);
+        assert_full_grid(ids, 10);
     }
-}
-
-/// A port that the system does not give to anybody else between two runs of a server.
-fn port_of_our_own() -> u16 {
-    let mut dice = Dice(u64::from(std::process::id()));
-    let mut ports = std::iter::from_fn(|| u16::try_from(10_000 + dice.below(20_000)).ok());
-    let free = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.expect("a free port")
 }
 
 #[test]
 fn a_server_that_is_killed_and_started_again_loses_nothing_and_doubles_nothing() {
     let port = port_of_our_own();
-    let serve = || {
-        let mut command = Binary::command();
-        command.args(["--port", &port.to_string()]);
-        // As this process, so that the texts of the events agree.
-        command.env_remove("TZ");
-        if let Some(zone) = std::env::var_os("TZ") {
-            command.env("TZ", zone);
-        }
-        Binary::spawn(command)
-    };
-    let mut server = serve();
-    let address: SocketAddr = server.address();
-    let url = format!("http://{address}/events?ids&interval=10");
-    let stop = Arc::new(AtomicBool::new(false));
-    let newest: Vec<_> = (0..20).map(|_| Arc::new(AtomicU64::new(0))).collect();
-    let clients = {
-        let (newest, stop) = (newest.clone(), Arc::clone(&stop));
-        std::thread::spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async {
-                let mut clients = JoinSet::new();
-                for newest in newest {
-                    clients.spawn(persist(url.clone(), Arc::clone(&stop), newest, usize::MAX));
-                }
-                clients.join_all().await
-            })
-        })
-    };
+    let mut server = Binary::start_on(port);
+    let url = format!("http://{}/events?ids&interval=10", server.address());
+    let crowd = Crowd::listen(20, url);
     for _ in 0..6 {
-        let begin = now();
-        eventually("every client goes on", || {
-            newest
-                .iter()
-                .all(|newest| newest.load(SeqCst) > begin + 100)
-        });
+        crowd.goes_on_for(Duration::from_millis(100));
         server.signal(rustix::process::Signal::KILL);
         server.wait();
-        server = serve();
+        server = Binary::start_on(port);
     }
-    let begin = now();
-    eventually("every client goes on", || {
-        newest.iter().all(|newest| newest.load(SeqCst) > begin)
-    });
-    stop.store(true, SeqCst);
-    for ids in clients.join().expect("no client fails") {
-        assert!(*ids.last().unwrap() > begin);
-        assert_full_grid(&ids);
+    crowd.goes_on_for(Duration::from_millis(100));
+    for ids in crowd.leave() {
+        assert_full_grid(&ids, 10);
     }
 }

@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -64,8 +64,20 @@ pub fn skipped(why: &str) {
 
 /// A port of the loopback that was free a moment ago.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     listener.local_addr().unwrap().port()
+}
+
+/// A port that the system gives to nobody by itself, between two runs of a server either.
+pub fn port_of_our_own() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let ours = std::process::id() * 97;
+    let mut ports = std::iter::repeat_with(|| {
+        let port = 10_000 + (ours + NEXT.fetch_add(1, SeqCst)) % 20_000;
+        u16::try_from(port).unwrap()
+    });
+    let free = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("there are more")
 }
 
 static SERVER_PANICS: AtomicUsize = AtomicUsize::new(0);
@@ -365,6 +377,17 @@ impl Binary {
     pub fn start(arguments: &[&str]) -> Self {
         let mut command = Self::command();
         command.args(["--port", "0"]).args(arguments);
+        Self::spawn(command)
+    }
+
+    /// Runs `sse-clock` on this port, in the time zone of this process so that both say the same.
+    pub fn start_on(port: u16) -> Self {
+        let mut command = Self::command();
+        command.args(["--port", &port.to_string()]);
+        match std::env::var_os("TZ") {
+            Some(zone) => command.env("TZ", zone),
+            None => command.env_remove("TZ"),
+        };
         Self::spawn(command)
     }
 

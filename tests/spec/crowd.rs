@@ -1,0 +1,121 @@
+//! Clients that come back whenever they are cut off.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use sse_clock::wall::local_time;
+use sseer::event_stream::EventStream;
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+use tokio_stream::StreamExt;
+
+use crate::support::eventually;
+use crate::wire::{milliseconds, now};
+
+/// Many of them, in a thread of their own.
+#[derive(Debug)]
+pub struct Crowd {
+    newest: Vec<Arc<AtomicU64>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Vec<Vec<u64>>>>,
+}
+
+impl Crowd {
+    /// So many `clients` at one `url`.
+    pub fn listen(clients: usize, url: String) -> Self {
+        let newest: Vec<Arc<AtomicU64>> = (0..clients).map(|_| Arc::default()).collect();
+        let stop = Arc::<AtomicBool>::default();
+        let (newest_of, stopped) = (newest.clone(), Arc::clone(&stop));
+        let thread = thread::spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let mut clients = JoinSet::new();
+                for newest in newest_of {
+                    clients.spawn(persist(
+                        url.clone(),
+                        Arc::clone(&stopped),
+                        newest,
+                        usize::MAX,
+                    ));
+                }
+                clients.join_all().await
+            })
+        });
+        Self {
+            newest,
+            stop,
+            thread: Some(thread),
+        }
+    }
+
+    /// Waits until every client has got events of `time` from now.
+    #[track_caller]
+    pub fn goes_on_for(&self, time: Duration) {
+        let end = now() + milliseconds(time);
+        eventually("every client goes on", || {
+            let mut newest = self.newest.iter().map(|newest| newest.load(SeqCst));
+            newest.all(|newest| newest > end)
+        });
+    }
+
+    /// The ids that each client's parser dispatched.
+    pub fn leave(mut self) -> Vec<Vec<u64>> {
+        self.stop.store(true, SeqCst);
+        let thread = self.thread.take().expect("it is taken here only");
+        thread.join().expect("no client fails")
+    }
+}
+
+/// After a failed test nobody goes on knocking.
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        self.stop.store(true, SeqCst);
+    }
+}
+
+/// A client that comes back whenever it is cut off, until told to stop: the ids that a parser
+/// which is not ours dispatched.
+pub async fn persist(
+    url: String,
+    stop: Arc<AtomicBool>,
+    newest: Arc<AtomicU64>,
+    mut cuts: usize,
+) -> Vec<u64> {
+    let http = reqwest::Client::new();
+    let mut ids: Vec<u64> = Vec::new();
+    while cuts > 0 && !stop.load(SeqCst) {
+        let mut request = http.get(&url).header("Connection", "close");
+        if let Some(last) = ids.last() {
+            request = request.header("Last-Event-ID", last.to_string());
+        }
+        let Ok(response) = request.send().await else {
+            cuts -= 1;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        };
+        assert_eq!(response.status(), 200);
+        let mut events = EventStream::new(response.bytes_stream());
+        while let Some(Ok(event)) = events.next().await {
+            assert_eq!(event.event, "message", "{event:?}");
+            let id = event.id.parse().expect("an id");
+            assert_eq!(*event.data, *local_time(id));
+            ids.push(id);
+            newest.store(id, SeqCst);
+            if stop.load(SeqCst) {
+                break;
+            }
+        }
+        cuts -= 1;
+    }
+    ids
+}
+
+/// Asserts that every tick is there, once.
+#[track_caller]
+pub fn assert_full_grid(ids: &[u64], interval: u64) {
+    for pair in ids.windows(2) {
+        assert_eq!(pair[1], pair[0] + interval, "{} after {}", pair[1], pair[0]);
+    }
+}
