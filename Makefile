@@ -1,6 +1,8 @@
 # The two commands of the README: `cargo run` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-quick browser npm
+# Debian keeps nginx where the PATH of most users does not lead.
+export PATH := $(PATH):/usr/sbin
+.PHONY: help run test check bench bench-quick programs npm
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -8,7 +10,7 @@ help: ## list the targets
 run: ## serve on http://localhost:3000
 	cargo run
 
-test: browser npm ## run every test, those in a browser too
+test: programs npm ## run every test, those in a browser and behind nginx too
 	cargo test -- --include-ignored
 
 bench: ## measure every point beside its peers and write benches/numbers.md and .svg
@@ -23,10 +25,14 @@ check: ## format, lints and documentation, with warnings as errors
 	cargo clippy --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-browser: # install Chromium and its driver where they are missing
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
-	{ [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y chromium chromium-driver; } || \
-	{ echo "make test needs a browser: apt-get install chromium chromium-driver" >&2; exit 1; }
+programs: # install what is missing of Chromium, its driver and nginx
+	@missing=; \
+	command -v chromium >/dev/null || missing="$$missing chromium"; \
+	command -v chromedriver >/dev/null || missing="$$missing chromium-driver"; \
+	command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	[ -z "$$missing" ] || \
+	{ [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y $$missing; } || \
+	{ echo "make test needs more programs: apt-get install$$missing" >&2; exit 1; }
 
 npm: # install the programs from npm that the tests run
 	@if command -v npm >/dev/null; then npm ci --prefix tests/npm; \
