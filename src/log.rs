@@ -1,7 +1,9 @@
 //! The log on stderr, which never makes a stream wait.
 
 use std::io::{self, IsTerminal};
-use std::panic;
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{panic, thread};
 
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
@@ -11,16 +13,15 @@ use tracing_subscriber::filter::LevelFilter;
 const WAITING: usize = 16 * 1024;
 
 /// Starts the log at the level that `RUST_LOG` names, else info; dropping the guard flushes it.
-pub(crate) fn start() -> WorkerGuard {
+pub(crate) fn start() -> Log {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING)
         .finish(io::stderr());
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .try_from_env();
     tracing_subscriber::fmt()
-        .with_env_filter(
-            EnvFilter::builder()
-                .with_default_directive(LevelFilter::INFO.into())
-                .from_env_lossy(),
-        )
+        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("info")))
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         .log_internal_errors(false)
@@ -30,5 +31,17 @@ pub(crate) fn start() -> WorkerGuard {
     panic::set_hook(Box::new(|panic| {
         tracing::error!("a task panicked: {panic}");
     }));
-    guard
+    Log(Some(guard))
+}
+
+/// The running log.
+pub(crate) struct Log(Option<WorkerGuard>);
+
+/// Flushes, for a moment at most: the guard prints to stdout when it fails, and would wait there.
+impl Drop for Log {
+    fn drop(&mut self) {
+        let (guard, (done, flushed)) = (self.0.take(), mpsc::channel::<()>());
+        thread::spawn(move || drop((guard, done)));
+        let _ = flushed.recv_timeout(Duration::from_secs(1));
+    }
 }
