@@ -15,10 +15,11 @@ use sse_clock::server::{Limits, Server};
 use sse_clock::service::{Shared, respond};
 use sse_clock::shutdown::Signals;
 use sse_clock::socket::{self, Host, Sockets};
+use sse_clock::wall;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-#[cfg(feature = "jemalloc")]
+#[cfg(all(unix, feature = "jemalloc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
 /// Serves on every core until a signal asks to stop; a second one ends the process on the spot.
 fn run(settings: &Settings) -> io::Result<()> {
     process::keep_pages_small();
+    wall::find_zone();
     let room = process::room_for_connections();
     let limits = Limits {
         max_connections: settings.max_connections.unwrap_or(room),

@@ -13,6 +13,11 @@ use crate::sse::Event;
 /// The time zone of the machine, or the one that `TZ` names; UTC when there is none to be found.
 static ZONE: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::try_system().unwrap_or(TimeZone::UTC));
 
+/// Finds the time zone now, while there are files to read it from.
+pub fn find_zone() {
+    LazyLock::force(&ZONE);
+}
+
 /// The present time in milliseconds since the Unix epoch.
 #[must_use]
 pub fn now() -> u64 {
