@@ -24,6 +24,9 @@ use crate::places::{Place, Places, admit};
 use crate::socket::Accept;
 use crate::wire::Wire;
 
+/// The least time for a drain.
+const AT_LEAST: Duration = Duration::from_millis(500);
+
 /// What a client may cost.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -34,7 +37,8 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// The bytes of a request head, above which the answer is 431; at least 8,192, hyper's least.
     pub max_head: usize,
-    /// How long streams that cannot be written to may hold up the end.
+    /// How long streams that cannot be written to may hold up the end; at least half a second,
+    /// which the others need to end as well.
     pub drain: Duration,
 }
 
@@ -132,7 +136,10 @@ impl Server {
         }
         drop((listener, open));
         phase.send_replace(Phase::Draining);
-        if timeout(self.limits.drain, closed.recv()).await.is_err() {
+        if timeout(self.limits.drain.max(AT_LEAST), closed.recv())
+            .await
+            .is_err()
+        {
             let left = closed.sender_strong_count();
             tracing::warn!("{left} connections are dropped unfinished");
             phase.send_replace(Phase::Over);
@@ -177,13 +184,13 @@ where
         service_fn(move |request| Box::pin(pass(request, handler.clone(), whose.clone())));
     let mut serving = http.serve_connection(wire, service);
     async move {
-        tokio::select! {
+        let ends = tokio::select! {
             biased;
             // First, so that hyper keeps no connection for another request once answers end.
-            _ = phase.changed() => {}
-            _ = &mut serving => return,
-        }
-        if connection.is_answering() && *phase.borrow() != Phase::Over {
+            _ = phase.changed() => true,
+            _ = &mut serving => false,
+        };
+        if ends && connection.is_answering() && *phase.borrow() != Phase::Over {
             Pin::new(&mut serving).graceful_shutdown();
             tokio::select! {
                 biased;
@@ -191,6 +198,8 @@ where
                 _ = phase.changed() => {}
             }
         }
+        // The place is free, and the server over, once the connection is closed.
+        drop(serving);
         drop(guard);
     }
 }

@@ -351,7 +351,10 @@ fn shutdown_ends_thousands_of_streams_cleanly() {
     for (client, answer) in &mut clients {
         answer.push_str(&client.rest());
     }
-    println!("{count} streams ended in {:?}", start.elapsed());
+    let elapsed = start.elapsed();
+    println!("{count} streams ended in {elapsed:?}");
+    // The promise is a second; an unoptimized build on a busy machine gets three.
+    assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
     for (_, answer) in clients {
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
@@ -527,7 +530,9 @@ fn hostile_clients_hold_up_the_end_for_the_drain_at_most() {
     let dropped = start.elapsed();
     server.log_line("1 connections are dropped unfinished");
     assert_eq!(server.wait().code(), Some(0));
+    let ended = start.elapsed();
     assert!(dropped < Duration::from_secs(1), "{dropped:?}");
+    assert!(ended < Duration::from_secs(5), "{ended:?}");
     drop(never);
 }
 
