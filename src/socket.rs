@@ -29,7 +29,8 @@ pub trait Accept: Send {
     ///
     /// # Errors
     ///
-    /// Those of accept(2). The server waits a little and calls again, whatever the error.
+    /// Those of accept(2). The server calls again, whatever the error; after all but those of one
+    /// connection it waits a little.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
 }
 
@@ -38,10 +39,8 @@ impl Accept for TcpListener {
 
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = TcpListener::accept(self).await?;
-        // Linux inherits the options from the listener, at no system call a connection.
-        if cfg!(not(target_os = "linux")) {
-            tune(&SockRef::from(&stream))?;
-        }
+        // Where the options cannot be had, the client has left or does without.
+        let _ = tune(&SockRef::from(&stream));
         Ok((stream, peer))
     }
 }
@@ -68,14 +67,13 @@ impl FromStr for Host {
     type Err = std::net::AddrParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "localhost" => Ok(Self::Localhost),
-            _ => text
-                .trim_start_matches('[')
-                .trim_end_matches(']')
-                .parse()
-                .map(Self::Address),
+        if text.eq_ignore_ascii_case("localhost") {
+            return Ok(Self::Localhost);
         }
+        let in_brackets = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        in_brackets.unwrap_or(text).parse().map(Self::Address)
     }
 }
 
@@ -213,13 +211,18 @@ impl Accept for Listener {
     type Io = TcpStream;
 
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
-        match &mut self.0[..] {
+        let (stream, peer) = match &self.0[..] {
             [one, other] => tokio::select! {
-                accepted = Accept::accept(one) => accepted,
-                accepted = Accept::accept(other) => accepted,
+                accepted = one.accept() => accepted?,
+                accepted = other.accept() => accepted?,
             },
-            [one] => Accept::accept(one).await,
+            [one] => one.accept().await?,
             _ => std::future::pending().await,
+        };
+        // Linux inherits the options from the listener, at no system call a connection.
+        if cfg!(not(target_os = "linux")) {
+            let _ = tune(&SockRef::from(&stream));
         }
+        Ok((stream, peer))
     }
 }
