@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -17,6 +17,7 @@ pub(crate) struct Places {
     all: usize,
     free: Semaphore,
     taken: AtomicUsize,
+    full: AtomicBool,
 }
 
 /// A place set aside for a connection that has yet to come.
@@ -32,6 +33,7 @@ impl Places {
             all,
             free: Semaphore::new(all),
             taken: AtomicUsize::new(0),
+            full: AtomicBool::new(false),
         })
     }
 
@@ -45,7 +47,8 @@ impl Places {
 impl Reservation {
     fn take(self) -> Place {
         let places = &self.0;
-        if places.taken.fetch_add(1, SeqCst) + 1 == places.all {
+        let taken = places.taken.fetch_add(1, SeqCst) + 1;
+        if taken == places.all && !places.full.swap(true, SeqCst) {
             tracing::warn!(
                 "all {} places are taken: later clients wait in the backlog",
                 places.all
@@ -64,7 +67,9 @@ impl Drop for Reservation {
 impl Drop for Place {
     fn drop(&mut self) {
         let places = &self.0.0;
-        if places.taken.fetch_sub(1, SeqCst) == places.all {
+        let taken = places.taken.fetch_sub(1, SeqCst) - 1;
+        // A few more, lest the log say so for each client that takes the last place.
+        if taken + places.all / 10 < places.all && places.full.swap(false, SeqCst) {
             tracing::info!("a place is free again: waiting clients get in");
         }
     }
