@@ -78,11 +78,14 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
         let lingering = lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
         let mut scrap = [MaybeUninit::uninit(); 4096];
         loop {
+            // First, for both draw on one budget and a fast sender would use it up.
+            if lingering.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
+            }
             let mut scrap = ReadBuf::uninit(&mut scrap);
-            match Pin::new(&mut *io).poll_read(cx, &mut scrap) {
-                Poll::Ready(Ok(())) if !scrap.filled().is_empty() => {}
-                Poll::Ready(_) => return Poll::Ready(Ok(())),
-                Poll::Pending => return lingering.as_mut().poll(cx).map(Ok),
+            ready!(Pin::new(&mut *io).poll_read(cx, &mut scrap))?;
+            if scrap.filled().is_empty() {
+                return Poll::Ready(Ok(()));
             }
         }
     }
