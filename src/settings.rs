@@ -17,7 +17,7 @@ pub(crate) struct Settings {
     host: String,
 
     /// The TCP port; 0 takes a free one
-    #[arg(long, env = "PORT", default_value_t = 3000)]
+    #[arg(long, env = "PORT", default_value_t = PORT, value_parser = port)]
     pub(crate) port: u16,
 
     /// Connections at a time; later clients wait [default: what the limit of open files allows]
@@ -28,6 +28,17 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=3600))]
     drain: u64,
+}
+
+const PORT: u16 = 3000;
+
+/// An empty `PORT` is none, as in Node's `process.env.PORT || 3000`.
+fn port(text: &str) -> Result<u16, String> {
+    if text.is_empty() {
+        return Ok(PORT);
+    }
+    let port = text.parse();
+    port.map_err(|_| "a port is 0 to 65535, from --port or PORT in the environment".into())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -61,10 +72,10 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` when it is neither `localhost` nor an address.
+    /// `InvalidData` when it is neither `localhost` nor an address.
     pub(crate) fn host(&self) -> io::Result<Host> {
         let parsed = self.host.parse();
-        parsed.map_err(|_| io::Error::from(ErrorKind::InvalidInput))
+        parsed.map_err(|_| io::Error::from(ErrorKind::InvalidData))
     }
 
     /// How long streams that cannot be written to may hold up the end.
@@ -82,10 +93,10 @@ impl Settings {
             ErrorKind::PermissionDenied => {
                 format!("port {port} needs privileges: choose one above 1023 with --port")
             }
-            ErrorKind::InvalidInput => {
+            ErrorKind::InvalidData => {
                 format!("host {host:?} is no address: try --host localhost, 127.0.0.1 or 0.0.0.0")
             }
-            ErrorKind::AddrNotAvailable | ErrorKind::Unsupported => {
+            ErrorKind::AddrNotAvailable | ErrorKind::Unsupported | ErrorKind::InvalidInput => {
                 format!("host {host} is no address of this machine: try --host localhost")
             }
             _ => format!("cannot listen on {host}, port {port}: {error}"),
