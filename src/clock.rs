@@ -15,12 +15,14 @@ pub const CATCH_UP: u64 = 1000;
 /// How long a stream may say nothing before a proxy might take it for dead.
 pub const SILENCE: Duration = Duration::from_secs(15);
 
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What a stream wakes for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Beat {
     /// A tick, with its time in milliseconds since the Unix epoch.
     Tick(u64),
-    /// So many ticks are left out ahead of the next one.
+    /// So many ticks are left out ahead of the next one; 0 when the clock was set back.
     Gap(u64),
     /// Nothing is due, but a sign of life is.
     Silence,
@@ -97,14 +99,14 @@ enum Pace {
     },
 }
 
-/// A tick every `interval` of at least a millisecond, the first after one interval: Node's
+/// A tick every `interval` of a millisecond to a year, the first after one interval: Node's
 /// `setInterval`.
 ///
 /// Ticks that a reader was too slow for are skipped; the others stay on their beat. `now` is the
 /// wall clock, in milliseconds since the Unix epoch.
 #[must_use]
 pub fn every(interval: Duration, now: fn() -> u64) -> Ticks {
-    let interval = interval.max(Duration::from_millis(1));
+    let interval = interval.clamp(Duration::from_millis(1), YEAR);
     Ticks {
         interval,
         now,
@@ -217,10 +219,14 @@ impl Pace {
                 if looked.is_none() {
                     *last = Some(start(*last, interval, now));
                 }
-                let (then, before) = looked.replace((at, now)).unwrap_or((at, now));
+                // `at` was before `now`, this is after it: a pause in between is no clock set back.
+                let look = (Instant::now(), now);
+                let (then, before) = looked.replace(look).unwrap_or((at, now));
                 let last = last.get_or_insert(now);
                 let expected = before.saturating_add(milliseconds(at - then));
-                if now.saturating_add(interval) < expected.max(*last) {
+                // Small steps back are waited for, until they add up.
+                let far = last.saturating_sub(interval);
+                if now.saturating_add(interval) < expected.max(far) {
                     *last = now;
                     return Some(Beat::Gap(0));
                 }

@@ -40,7 +40,7 @@ impl Keys {
         if keys.len() == KEPT {
             let free = keys
                 .iter()
-                .filter(|(_, (_, key))| Arc::strong_count(key) == 1);
+                .filter(|(_, (_, key))| key.counts.stats().open == 0);
             let oldest = free.min_by_key(|(_, (age, _))| *age)?.0.clone();
             keys.remove(&oldest);
         }

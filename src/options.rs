@@ -128,7 +128,7 @@ pub const PARAMETERS: &[Parameter] = &[
         allowed: "anything",
         effect: "the `Last-Event-ID` of a first connection; the header wins",
         set: |options, value| {
-            options.last_event_id = Some(value.into());
+            options.last_event_id = (!value.is_empty()).then(|| value.into());
             Some(())
         },
     },
@@ -241,6 +241,8 @@ fn status(text: &str) -> Option<StatusCode> {
 }
 
 fn media_type(text: &str) -> Option<HeaderValue> {
-    MediaType::parse(text).ok()?;
-    HeaderValue::from_str(text).ok()
+    let media_type = MediaType::parse(text).ok()?;
+    let is_range = media_type.ty == "*" || media_type.subty == "*";
+    let value = HeaderValue::from_str(&media_type.to_string()).ok();
+    value.filter(|_| !is_range)
 }

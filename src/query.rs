@@ -3,9 +3,9 @@
 use std::fmt;
 
 use hyper::header::HeaderName;
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 
-use crate::options::{KEY, Options, PARAMETERS, is_key};
+use crate::options::{KEY, Options, PARAMETERS, Parameter, is_key};
 
 /// The header by which a client goes on where it was cut off, HTML 9.2.4.
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -58,27 +58,35 @@ pub fn options<B>(request: &Request<B>) -> Result<Options, BadParameter> {
             let names: Vec<_> = PARAMETERS.iter().map(|known| known.name).collect();
             return Err(BadParameter::new(&name, &value, names.join(", ")));
         };
-        if seen.iter().any(|(known, _)| *known == name) {
+        if seen
+            .iter()
+            .any(|(known, _): &(&Parameter, _)| known.name == name)
+        {
             return Err(BadParameter::new(&name, &value, "once"));
         }
         (parameter.set)(&mut options, &value)
             .ok_or_else(|| BadParameter::new(&name, &value, parameter.allowed))?;
-        seen.push((name, value));
+        seen.push((parameter, value));
     }
-    let mut ends = seen.iter().filter(|(name, _)| name == "end");
-    if let (None, Some((name, end))) = (options.count, ends.next()) {
-        let mut known = PARAMETERS.iter().filter(|known| known.name == name);
-        let allowed = known.next().map_or("", |known| known.allowed);
-        return Err(BadParameter::new(name, end, allowed));
+    let end = seen.iter().find(|(known, _)| known.name == "end");
+    if let (None, Some((end, given))) = (options.count, end) {
+        return Err(BadParameter::new(end.name, given, end.allowed));
     }
     options.custom = !seen.is_empty();
+    if request.method() == Method::HEAD {
+        // It is no stream, and leaves no trace.
+        options.key = None;
+    }
 
-    let ids: Vec<_> = request.headers().get_all(LAST_EVENT_ID).iter().collect();
-    let comes_back = ids.iter().any(|id| !id.is_empty());
-    options.last_event_id = match ids[..] {
-        [] => options.last_event_id,
-        [id] if id.is_empty() => options.last_event_id,
-        [id] => Some(String::from_utf8_lossy(id.as_bytes()).into_owned()),
+    let ids = request.headers().get_all(LAST_EVENT_ID).iter();
+    let mut ids = ids
+        .filter(|id| !id.is_empty())
+        .map(|id| String::from_utf8_lossy(id.as_bytes()));
+    let (id, other) = (ids.next(), ids.next());
+    let comes_back = id.is_some();
+    options.last_event_id = match (id, other) {
+        (None, _) => options.last_event_id,
+        (Some(id), None) => Some(id.into_owned()),
         // Two say nothing.
         _ => None,
     };
