@@ -57,6 +57,7 @@ fn stream<B>(request: &Request<B>, shared: &Shared, source: Source) -> Answer<Ev
     options.faults.head.leave_on(answers::event_stream(body))
 }
 
+/// What the server saw, of all streams or of those of a key.
 fn stats<B>(request: &Request<B>, shared: &Shared) -> Answer<Events> {
     match query::key(request) {
         Ok(key) => answers::stats(&shared.streams.stats(key.as_deref())),

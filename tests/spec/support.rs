@@ -84,7 +84,7 @@ static SERVER_PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// The server in this process; dropping it fails the test if the server panicked.
 #[derive(Debug)]
-pub struct Server(TestServer);
+pub struct Server(Option<TestServer>);
 
 impl Server {
     pub fn start() -> Self {
@@ -102,7 +102,9 @@ impl Server {
                 print(panic);
             }));
         });
-        Self(testing::start_with(limits).expect("the loopback has a free port"))
+        Self(Some(
+            testing::start_with(limits).expect("the loopback has a free port"),
+        ))
     }
 
     /// A raw connection on which `request` was sent.
@@ -126,12 +128,13 @@ impl Deref for Server {
     type Target = TestServer;
 
     fn deref(&self) -> &TestServer {
-        &self.0
+        self.0.as_ref().expect("it runs until it is dropped")
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
+        drop(self.0.take());
         if !thread::panicking() {
             assert_eq!(SERVER_PANICS.load(SeqCst), 0, "the server panicked");
         }
