@@ -4,11 +4,15 @@
 use std::fs;
 
 use base64::prelude::{BASE64_STANDARD, Engine};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use sse_clock::server::Limits;
 
 use crate::browser::{Browser, CUT, GONE, NO_STREAM, REFUSED};
-use crate::support::{Binary, Server, eventually, free_port};
+use crate::support::{Binary, Hosted, Server, eventually, free_port};
 
 /// The browser with the laboratory of `server` open and its stream running.
 async fn laboratory(server: &Server) -> Browser {
@@ -102,14 +106,19 @@ async fn a_client_told_to_stop_does_not_come_back() {
     assert!(browser.text("#state").await.starts_with("closed"));
     eventually("no stream is open", || server.stats().open == 0);
 
-    // Twice the reconnection time, told by a stream of the test's own.
+    // Twice the reconnection time, told by a stream of the test's own. A page that came back would
+    // say so, whatever it was answered.
+    let changes = browser.texts("#changes li").await;
     let before = server.stats().opened;
     server.exchange(
         "GET /events?interval=1000&count=2 HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n",
     );
     assert_eq!(server.stats().opened, before + 1);
-    assert!(browser.text("#state").await.starts_with("closed"));
-    browser.assert_quiet(&[]).await;
+    assert_eq!(browser.texts("#changes li").await, changes);
+
+    leave_and_return(&browser, &server.url("/stats")).await;
+    assert_eq!(browser.texts("#changes li").await, changes);
+    browser.assert_quiet(&["favicon.ico"]).await;
 }
 
 #[tokio::test]
@@ -258,6 +267,25 @@ async fn a_page_without_a_server_waits_and_across_a_restart_it_misses_nothing() 
     browser
         .assert_quiet(&[CUT, GONE, "net::ERR_EMPTY_RESPONSE"])
         .await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_server_that_lets_no_page_read_is_asked_until_one_closes() {
+    let server = Server::start();
+    let other = Hosted::start(Limits::default(), |_| async {
+        Response::new(Full::<Bytes>::default())
+    });
+    let url = server.url(&format!("/?server={}", other.address()));
+    let browser = Browser::open(&url).await;
+    browser
+        .until_text("#state", "no answer that a page may read")
+        .await;
+    browser.until_text("#changes", "the page tries again").await;
+
+    browser.click("#close").await;
+    browser.until_text("#state", "closed you closed it").await;
+    browser.assert_quiet(&["CORS", "net::ERR_FAILED"]).await;
 }
 
 #[tokio::test]
@@ -465,6 +493,16 @@ async fn sixty_thousand_events_leave_the_page_small() {
     browser.assert_quiet(&[]).await;
 }
 
+/// Goes to another page and back, to the page as it was left.
+async fn leave_and_return(browser: &Browser, other: &str) {
+    browser
+        .run("addEventListener('pageshow', () => { document.body.dataset.back = ''; })")
+        .await;
+    browser.goto(other).await;
+    browser.back().await;
+    browser.until("'back' in document.body.dataset").await;
+}
+
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
 async fn a_page_that_was_left_gives_its_streams_back_and_takes_them_again() {
@@ -478,6 +516,8 @@ async fn a_page_that_was_left_gives_its_streams_back_and_takes_them_again() {
     eventually("no stream is open", || server.stats().open == 0);
     browser.back().await;
 
+    // Kept as it was, not loaded anew.
+    browser.until_text("#changes", "brought back").await;
     browser.until_text("#state", "open").await;
     eventually("the EventSource and the wire are open", || {
         server.stats().open == 2
