@@ -323,6 +323,12 @@ async fn the_buttons_do_what_they_say() {
 
     browser.click("#clear").await;
     assert!(browser.texts("#events tr").await.len() < 2);
+
+    let p50 = "document.querySelector('#deviation-p50').textContent";
+    browser.until(&format!("{p50} !== '–'")).await;
+    browser.click("#pause").await;
+    browser.click("#clear").await;
+    assert_eq!(browser.text("#deviation-p50").await, "–");
     browser.assert_quiet(&[]).await;
 }
 
