@@ -26,7 +26,7 @@ pub type Answer<S> = Response<Either<Whole, S>>;
 const PAGE: &[u8] = include_bytes!("../public/index.html");
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const PAGE_POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-yzTVaWJ7goCgLZO9N6WWHEFS7/WQ/b9Z2Vdmd4QkWLc='; \
+    script-src 'sha256-w3f3sxf8jTcFhay8eqPHRzRVoFV5f72s6Yu/SMU3hvA='; \
     style-src 'sha256-DZ5qTtjBTAr2nfe5gM9SvTMF/dVX4KtBKV/koILk6Bs='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
