@@ -26,8 +26,8 @@ pub type Answer<S> = Response<Either<Whole, S>>;
 const PAGE: &[u8] = include_bytes!("../public/index.html");
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const PAGE_POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-I+qjunwPf5f+gRtA3cb63eTVRCgNTupbbkmgSjd42mA='; \
-    style-src 'sha256-+6oVW3cw08xFoqBEPdNwxtSlU3nl5/jLWYUuZueQR0g='; \
+    script-src 'sha256-nje+98SytIyJVqj3ZQE0R4CbbxsKh8SPBcCRaCBgd2s='; \
+    style-src 'sha256-iagIYqvJ4Mu5joZEfkviN1Lu/4Q3vBfrZkYRJe9yeu8='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
