@@ -66,6 +66,8 @@ pub mod shutdown;
 
 pub mod socket;
 
+pub mod host;
+
 pub mod testing;
 
 pub use connection::Connection;

@@ -11,10 +11,11 @@ use std::thread;
 
 use settings::Settings;
 use sse_clock::faults;
+use sse_clock::host::Host;
 use sse_clock::server::{Limits, Server};
 use sse_clock::service::{Shared, respond};
 use sse_clock::shutdown::Signals;
-use sse_clock::socket::{self, Host, Sockets};
+use sse_clock::socket::{self, Sockets};
 use sse_clock::wall;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;

@@ -1,18 +1,15 @@
 //! The screen: a request in, a response out. The twin of the Node callback.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, atomic::AtomicU64};
 
-use bytes::Bytes;
 use http_body_util::BodyExt;
-use http_body_util::combinators::UnsyncBoxBody;
 use hyper::Request;
 use tokio_stream::StreamExt;
 
 use crate::answers::{self, Answer};
-use crate::end::Cut;
 use crate::events::Source;
 use crate::query;
+use crate::shape::Events;
 use crate::streams::Streams;
 
 /// What all requests share.
@@ -22,9 +19,6 @@ pub struct Shared {
     pub streams: Arc<Streams>,
     greetings: Arc<AtomicU64>,
 }
-
-/// The body of a stream; dropping it is Node's `clearInterval`.
-pub type Events = UnsyncBoxBody<Bytes, Cut>;
 
 /// Answers `request`, as the callback of Node's `http.createServer` does.
 pub fn respond<B>(request: &Request<B>, shared: &Shared) -> Answer<Events> {

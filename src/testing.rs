@@ -9,9 +9,10 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use crate::faults;
+use crate::host::Host;
 use crate::server::{Limits, serve};
 use crate::service::{Shared, respond};
-use crate::socket::{self, Host};
+use crate::socket;
 use crate::stats::Stats;
 use crate::streams::Streams;
 

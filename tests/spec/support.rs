@@ -18,8 +18,9 @@ use hyper::body::{Body, Frame, Incoming};
 use hyper::{Request, Response};
 use socket2::{Domain, SockRef, Socket, Type};
 use sse_clock::clock;
+use sse_clock::host::Host;
 use sse_clock::server::{Limits, serve};
-use sse_clock::socket::{self, Accept, Host, Listener};
+use sse_clock::socket::{self, Accept, Listener};
 use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt};
 
