@@ -4,17 +4,34 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use tokio::sync::watch;
+use tokio::sync::SetOnce;
 
-/// How far the server has come in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Phase {
-    /// Connections are accepted and served.
-    Serving,
-    /// No more are accepted; answers under way may finish, endless ones end themselves.
-    Draining,
+/// The end of a server's life, in two steps that its connections wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Life {
+    /// No more connections are accepted; answers under way may finish, endless ones end themselves.
+    pub(crate) draining: SetOnce<()>,
     /// Whatever is left is dropped.
-    Over,
+    pub(crate) over: SetOnce<()>,
+}
+
+/// A life that is over at the latest when this is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Alive(Arc<Life>);
+
+impl Alive {
+    /// Begins the end.
+    pub(crate) fn drain(&self) {
+        // Whoever was first has set it.
+        let _ = self.0.draining.set(());
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.drain();
+        let _ = self.0.over.set(());
+    }
 }
 
 /// A handle on the connection of a request, found in the request's extensions.
@@ -24,17 +41,16 @@ pub struct Connection(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     peer: SocketAddr,
-    /// Never marked as seen, so that any change at all means the end has begun.
-    phase: watch::Receiver<Phase>,
+    life: Arc<Life>,
     answering: AtomicBool,
     stuck: AtomicBool,
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, phase: watch::Receiver<Phase>) -> Self {
+    pub(crate) fn new(peer: SocketAddr, server: &Alive) -> Self {
         Self(Arc::new(Shared {
             peer,
-            phase,
+            life: Arc::clone(&server.0),
             answering: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
         }))
@@ -49,7 +65,7 @@ impl Connection {
     /// Whether the server has begun to stop, so that an endless answer ends now.
     #[must_use]
     pub fn is_ending(&self) -> bool {
-        self.0.phase.has_changed().unwrap_or(true)
+        self.0.life.draining.initialized()
     }
 
     /// Whether an answer has begun and has not left this process as a whole.
@@ -72,8 +88,8 @@ impl Connection {
         self.0.stuck.swap(stuck, Relaxed)
     }
 
-    /// The server's phase, to wait for the next one.
-    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
-        self.0.phase.clone()
+    /// The life of the server, to wait for its end.
+    pub(crate) fn life(&self) -> &Life {
+        &self.0.life
     }
 }

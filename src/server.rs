@@ -15,10 +15,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::connection::{Connection, Phase};
+use crate::connection::{Alive, Connection};
 use crate::gate::pass;
 use crate::places::{Place, Places, admit};
 use crate::socket::Accept;
@@ -120,7 +120,7 @@ impl Server {
         S: Future<Output = ()>,
     {
         let http = self.limits.http();
-        let (phase, watcher) = watch::channel(Phase::Serving);
+        let alive = Alive::default();
         // Nothing is ever sent: the channel closes with the last connection.
         let (open, mut closed) = mpsc::channel::<Infallible>(1);
         let mut shutdown = pin!(shutdown);
@@ -130,19 +130,19 @@ impl Server {
                 () = &mut shutdown => break,
                 admitted = admit(&mut listener, &self.places) => admitted,
             };
-            let connection = Connection::new(peer, watcher.clone());
+            let connection = Connection::new(peer, &alive);
             let guard = (place, open.clone());
             tokio::spawn(attend(guard, io, &http, handler.clone(), connection));
         }
         drop((listener, open));
-        phase.send_replace(Phase::Draining);
+        alive.drain();
         if timeout(self.limits.drain.max(AT_LEAST), closed.recv())
             .await
             .is_err()
         {
             let left = closed.sender_strong_count();
             tracing::warn!("{left} connections are dropped unfinished");
-            phase.send_replace(Phase::Over);
+            drop(alive);
             closed.recv().await;
         }
     }
@@ -177,7 +177,6 @@ where
     F: Future<Output = Response<B>>,
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
 {
-    let mut phase = connection.phase();
     let wire = TokioIo::new(Wire::new(io, connection.clone()));
     let whose = connection.clone();
     let service =
@@ -187,15 +186,15 @@ where
         let ends = tokio::select! {
             biased;
             // First, so that hyper keeps no connection for another request once answers end.
-            _ = phase.changed() => true,
+            () = connection.life().draining.wait() => true,
             _ = &mut serving => false,
         };
-        if ends && connection.is_answering() && *phase.borrow() != Phase::Over {
+        if ends && connection.is_answering() {
             Pin::new(&mut serving).graceful_shutdown();
             tokio::select! {
                 biased;
                 _ = &mut serving => {}
-                _ = phase.changed() => {}
+                () = connection.life().over.wait() => {}
             }
         }
         // The place is free, and the server over, once the connection is closed.

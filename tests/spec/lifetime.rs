@@ -1,6 +1,6 @@
 //! How streams begin and end: by the client, by a fault, by the end of the server.
 
-use std::future::ready;
+use std::future::{pending, ready};
 use std::io::{ErrorKind, Read, Write};
 use std::iter::repeat_with;
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -15,9 +15,10 @@ use http_body_util::Full;
 use hyper::Response;
 use rustix::process::Signal;
 use sse_clock::Connection;
-use sse_clock::server::Limits;
+use sse_clock::server::{Limits, serve};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_stream::StreamExt;
 
 use crate::support::{
@@ -613,4 +614,25 @@ fn a_reconnect_storm_is_over_within_five_seconds() {
     assert!(time < Duration::from_secs(5), "{count} clients in {time:?}");
     println!("{count} clients were back in {time:?}");
     drop(server);
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_drops_its_connections() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let tick = Duration::from_millis(10);
+    let handler = move |_| {
+        let frames = ticks(tick).map(|()| Bytes::from_static(b"tick"));
+        ready(Response::new(body(frames)))
+    };
+    let serving = tokio::spawn(serve(listener, handler, Limits::default(), pending()));
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    client.write_all(get("/").as_bytes()).await.unwrap();
+    client.read_u8().await.unwrap();
+
+    serving.abort();
+    let rest = timeout(DEADLINE, client.read_to_end(&mut Vec::new())).await;
+    rest.expect("the connection is closed").unwrap();
 }
