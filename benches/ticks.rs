@@ -41,6 +41,6 @@ fn one_tick_through_the_body(bencher: Bencher) {
         .build()
         .unwrap();
     let request = Request::get("/events").body(()).unwrap();
-    let mut body = respond(&request, &Shared::default()).into_body();
+    let mut body = Box::pin(respond(&request, &Shared::default()).into_body());
     bencher.bench_local(|| runtime.block_on(body.frame()));
 }

@@ -46,7 +46,7 @@ pin_project! {
     pub struct Counted<S> {
         #[pin]
         blocks: S,
-        left: Option<u64>,
+        left: u64,
         end: End,
         stall: Option<Pin<Box<Sleep>>>,
     }
@@ -57,7 +57,8 @@ impl End {
     pub fn after<S>(self, count: Option<u64>, blocks: S) -> Counted<S> {
         Counted {
             blocks,
-            left: count,
+            // Without a count it is longer than any stream lives.
+            left: count.unwrap_or(u64::MAX),
             end: self,
             stall: None,
         }
@@ -69,10 +70,10 @@ impl<S: Stream<Item = Block>> Stream for Counted<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Block, Cut>>> {
         let this = self.project();
-        if *this.left != Some(0) {
+        if *this.left > 0 {
             let block = ready!(this.blocks.poll_next(cx));
-            if let (Some(left), Some(Block::Event(_))) = (this.left, &block) {
-                *left -= 1;
+            if let Some(Block::Event(_)) = block {
+                *this.left -= 1;
             }
             return Poll::Ready(block.map(Ok));
         }

@@ -1,9 +1,13 @@
 //! What the events of a stream say, and how the options dress them.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use pin_project_lite::pin_project;
+use tokio_stream::Stream;
 
 use crate::clock::{self, Beat, Ticks};
 use crate::options::{Look, Options};
@@ -19,11 +23,41 @@ pub enum Source {
     Greetings(Arc<AtomicU64>),
 }
 
+pin_project! {
+    /// What goes out for each beat of a stream.
+    #[derive(Debug)]
+    pub struct Blocks {
+        #[pin]
+        ticks: Ticks,
+        source: Source,
+        look: Option<Box<Look>>,
+    }
+}
+
+impl Stream for Blocks {
+    type Item = Block;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Block>> {
+        let this = self.project();
+        let beat = this.ticks.poll_next(cx);
+        beat.map(|beat| beat.map(|beat| this.source.block(beat, this.look.as_deref_mut())))
+    }
+}
+
 impl Source {
-    /// The ticks that `options` ask for: greetings begin at once, and a clock with ids ticks on a
-    /// grid.
+    /// The blocks that `options` ask for.
     #[must_use]
-    pub fn ticks(&self, options: &Options) -> Ticks {
+    pub fn blocks(self, options: &Options) -> Blocks {
+        let look = options.look.is_custom();
+        Blocks {
+            ticks: self.ticks(options),
+            source: self,
+            look: look.then(|| Box::new(options.look.clone())),
+        }
+    }
+
+    /// Greetings begin at once, and a clock with ids ticks on a grid.
+    fn ticks(&self, options: &Options) -> Ticks {
         let ticks = clock::every(options.interval, wall::now).signs_of_life(options.custom);
         match self {
             Self::Clock if options.look.ids => {

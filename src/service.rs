@@ -2,15 +2,17 @@
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use http_body_util::BodyExt;
 use hyper::Request;
-use tokio_stream::StreamExt;
 
 use crate::answers::{self, Answer};
-use crate::events::Source;
+use crate::end::Counted;
+use crate::events::{Blocks, Source};
 use crate::query;
-use crate::shape::Events;
-use crate::streams::Streams;
+use crate::shape::Shaped;
+use crate::streams::{Listened, Streams};
+
+/// The body of a stream; dropping it is Node's `clearInterval`.
+pub type Events = Shaped<Listened<Counted<Blocks>>>;
 
 /// What all requests share.
 #[derive(Debug, Default)]
@@ -43,11 +45,9 @@ fn stream<B>(request: &Request<B>, shared: &Shared, source: Source) -> Answer<Ev
     let seat = shared
         .streams
         .seat(request.extensions().get().cloned(), &options);
-    let ticks = source.ticks(&options);
-    let mut look = options.look.is_custom().then(|| Box::new(options.look));
-    let blocks = ticks.map(move |beat| source.block(beat, look.as_deref_mut()));
+    let blocks = source.blocks(&options);
     let blocks = seat.listen(options.faults.end.after(options.count, blocks));
-    let body = options.faults.shape.body(blocks).boxed_unsync();
+    let body = options.faults.shape.body(blocks);
     options.faults.head.leave_on(answers::event_stream(body))
 }
 

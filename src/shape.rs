@@ -4,16 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame};
 use pin_project_lite::pin_project;
 use tokio_stream::Stream;
 
 use crate::end::Cut;
 use crate::sse::Block;
-
-/// The body of a stream; dropping it is Node's `clearInterval`.
-pub type Events = UnsyncBoxBody<Bytes, Cut>;
 
 /// What is odd about the bytes of a stream; the standard allows all of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! Whatever is asked for, the handler answers, and with bounded work.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
@@ -111,14 +112,14 @@ fn check(uri: Uri, id: Option<HeaderValue>) -> Result<(), TestCaseError> {
                 response.status()
             );
         }
-        let mut body = response.into_body();
+        let mut body = pin!(response.into_body());
         let (mut frames, mut bytes) = (0, 0);
         let woken = Arc::<Woken>::default();
         let waker = Waker::from(Arc::clone(&woken));
         // All that the body has to say at this instant.
         while frames < 20 * FRAMES {
             woken.0.store(0, SeqCst);
-            let mut next = std::pin::pin!(body.frame());
+            let mut next = pin!(body.frame());
             match next.as_mut().poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(Some(Ok(frame))) => {
                     frames += 1;

@@ -128,7 +128,7 @@ pub fn time_events(ids: &[u64]) -> String {
 /// The body of the handler's answer to a GET, with no server around it.
 pub fn body_of(target: &str) -> impl Body<Data = Bytes> + Unpin + use<> {
     let request = Request::get(target).body(()).unwrap();
-    respond(&request, &Arc::<Shared>::default()).into_body()
+    Box::pin(respond(&request, &Arc::<Shared>::default()).into_body())
 }
 
 /// The next frame of `body`.
