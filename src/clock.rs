@@ -131,22 +131,15 @@ impl Ticks {
         Self { pace, ..self }
     }
 
-    /// The same with the first tick up to 7 ms later, where nobody notices: streams that wake
-    /// together share the wake-up, which costs more than an event.
+    /// The same with the first tick so much later.
     #[must_use]
-    pub fn in_step(self) -> Self {
-        const STEP: u64 = 8;
-        let interval = milliseconds(self.interval);
-        let unnoticed = 100 * STEP..milliseconds(SILENCE);
+    pub fn later(self, by: Duration) -> Self {
         let pace = match self.pace {
-            Pace::Interval { due, first }
-                if unnoticed.contains(&interval) && interval.is_multiple_of(STEP) =>
-            {
-                let wait = (self.now)().wrapping_neg() % STEP;
-                let first = first + Duration::from_millis(wait);
-                Pace::Interval { due, first }
-            }
-            pace => pace,
+            Pace::Interval { due, first } => Pace::Interval {
+                due,
+                first: first + by,
+            },
+            pace @ Pace::Grid { .. } => pace,
         };
         Self { pace, ..self }
     }

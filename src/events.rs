@@ -12,7 +12,7 @@ use tokio_stream::Stream;
 use crate::clock::{self, Beat, Ticks};
 use crate::options::{Look, Options};
 use crate::sse::{Block, COMMENT, Event};
-use crate::wall;
+use crate::{step, wall};
 
 /// Where the events of a stream come from.
 #[derive(Clone, Debug)]
@@ -63,7 +63,7 @@ impl Source {
             Self::Clock if options.look.ids => {
                 ticks.on_a_grid(options.last_event_id.as_deref().and_then(clock::tick))
             }
-            Self::Clock => ticks.in_step(),
+            Self::Clock => ticks.later(step::wait(options.interval, wall::now())),
             Self::Greetings(_) => ticks.at_once(),
         }
     }

@@ -32,6 +32,8 @@ pub mod clock;
 
 pub mod events;
 
+mod step;
+
 pub mod wall;
 
 pub mod sse;
