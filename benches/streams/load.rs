@@ -60,6 +60,9 @@ pub(crate) struct Load {
     target: Target,
     opened: usize,
     ended: usize,
+    /// Streams whose connection was lost before its head: they are opened again.
+    again: Vec<usize>,
+    refused: usize,
     reason: String,
     tally: Tally,
 }
@@ -75,6 +78,8 @@ impl Load {
             target,
             opened: 0,
             ended: 0,
+            again: Vec::new(),
+            refused: 0,
             reason: String::new(),
             tally: Tally::new(),
         })
@@ -91,6 +96,11 @@ impl Load {
         } else {
             &self.reason
         }
+    }
+
+    /// How many connections were lost before their head, and made anew.
+    pub(crate) fn refused(&self) -> usize {
+        self.refused
     }
 
     /// Streams that ended with the terminating chunk.
@@ -119,9 +129,13 @@ impl Load {
                 self.connect(Ipv4Addr::LOCALHOST, self.streams.len())?;
                 made += 1;
             }
+            while let Some(slot) = self.again.pop() {
+                self.connect(Ipv4Addr::LOCALHOST, slot)?;
+                self.refused += 1;
+            }
             let pause = u64::from(made >= due);
             self.turn(Duration::from_millis(pause))?;
-            if self.tally.lost > 0 {
+            if self.tally.lost > 0 || self.refused > wanted {
                 return Err(format!("a stream could not be opened: {}", self.reason));
             }
             if begin.elapsed() > over + OPEN_DEADLINE {
@@ -151,7 +165,7 @@ impl Load {
                 }
             }
             self.turn(Duration::from_millis(20))?;
-            if self.tally.lost > 0 {
+            if self.tally.lost > 0 || !self.again.is_empty() {
                 return Err(format!("a stream could not be opened: {}", self.reason));
             }
             if begin.elapsed() > 3 * OPEN_DEADLINE {
@@ -190,35 +204,34 @@ impl Load {
             other => other.map_err(|e| format!("epoll failed: {e}"))?,
         }
         for event in &self.ready {
-            let Some(stream) = self.streams.get_mut(event.token().0) else {
+            let slot = event.token().0;
+            let Some(stream) = self.streams.get_mut(slot) else {
                 continue;
             };
-            if stream.phase == Phase::Connecting && event.is_writable() {
-                match stream.ask(&self.request) {
-                    Ok(()) => stream.phase = Phase::Waiting,
-                    Err(error) => {
-                        stream.lose(&error.to_string(), &mut self.tally, &mut self.reason);
-                    }
-                }
+            let before = stream.phase;
+            let has_head = matches!(before, Phase::Open | Phase::Ended);
+            let mut result = Ok(());
+            if before == Phase::Connecting && event.is_writable() {
+                result = stream.ask(&self.request);
             }
-            if event.is_readable() || event.is_read_closed() {
-                let before = stream.phase;
-                let result = stream.receive(
-                    &mut self.buffer,
-                    event.is_read_closed(),
-                    &self.target,
-                    &mut self.tally,
-                );
-                match result {
-                    Ok(()) if before != Phase::Open && stream.framing.is_open() => {
-                        self.opened += 1;
-                    }
-                    Ok(()) => {}
-                    Err(reason) => stream.lose(&reason, &mut self.tally, &mut self.reason),
+            let closed = event.is_read_closed();
+            if result.is_ok() && (event.is_readable() || closed) {
+                result = stream.receive(&mut self.buffer, closed, &self.target, &mut self.tally);
+            }
+            if let Err(reason) = result {
+                stream.socket = None;
+                stream.phase = Phase::Lost;
+                self.reason = reason;
+                if has_head {
+                    self.tally.lost += 1;
+                } else {
+                    self.again.push(slot);
                 }
-                if stream.phase == Phase::Ended && before != Phase::Ended {
-                    self.ended += 1;
-                }
+            } else if !has_head && stream.framing.is_open() {
+                self.opened += 1;
+            }
+            if stream.phase == Phase::Ended && before != Phase::Ended {
+                self.ended += 1;
             }
         }
         Ok(())
@@ -276,14 +289,16 @@ impl Stream {
         })
     }
 
-    fn ask(&mut self, request: &str) -> io::Result<()> {
+    fn ask(&mut self, request: &str) -> Result<(), String> {
         let Some(socket) = &mut self.socket else {
             return Ok(());
         };
-        if let Some(error) = socket.take_error()? {
-            return Err(error);
-        }
-        socket.write_all(request.as_bytes())
+        let asked = match socket.take_error() {
+            Ok(None) => socket.write_all(request.as_bytes()),
+            Ok(Some(error)) | Err(error) => Err(error),
+        };
+        self.phase = Phase::Waiting;
+        asked.map_err(|error| error.to_string())
     }
 
     /// A read that does not fill the buffer has emptied the socket: epoll reports what comes later,
@@ -329,15 +344,6 @@ impl Stream {
             if let Some(last) = self.last.replace(now) {
                 tally.deviation.record((now - last).abs_diff(interval));
             }
-        }
-    }
-
-    fn lose(&mut self, why: &str, tally: &mut Tally, reason: &mut String) {
-        self.socket = None;
-        if self.phase != Phase::Lost {
-            self.phase = Phase::Lost;
-            tally.lost += 1;
-            why.clone_into(reason);
         }
     }
 }

@@ -11,8 +11,9 @@ struct Panel {
     points: &'static [&'static str],
     title: &'static str,
     unit: &'static str,
-    /// Stacked from the left; the label is their sum.
-    figures: &'static [&'static str],
+    figure: &'static str,
+    /// What it consists of, from the left.
+    parts: &'static [&'static str],
     digits: usize,
     better: &'static str,
 }
@@ -22,7 +23,8 @@ const PANELS: [Panel; 4] = [
         points: &["rate", "quick"],
         title: "Processor time per event",
         unit: "µs, 5,000 streams at 25 ms; dark part: user",
-        figures: &["user, µs", "system, µs"],
+        figure: "CPU per event, µs",
+        parts: &["user, µs", "system, µs"],
         digits: 1,
         better: "less is better",
     },
@@ -30,7 +32,8 @@ const PANELS: [Panel; 4] = [
         points: &["steady"],
         title: "Resident memory per stream",
         unit: "KiB, 5,000 streams at 1,000 ms",
-        figures: &["memory per stream, KiB"],
+        figure: "memory per stream, KiB",
+        parts: &[],
         digits: 1,
         better: "less is better",
     },
@@ -38,7 +41,8 @@ const PANELS: [Panel; 4] = [
         points: &["limit"],
         title: "Events a second before they come late",
         unit: "p99 within half of 25 ms, two cores with the client",
-        figures: &["events per second"],
+        figure: "events per second",
+        parts: &[],
         digits: 0,
         better: "more is better",
     },
@@ -46,7 +50,8 @@ const PANELS: [Panel; 4] = [
         points: &["steady"],
         title: "Deviation from the interval",
         unit: "ms, p99, 5,000 streams at 1,000 ms",
-        figures: &["p99, ms"],
+        figure: "p99, ms",
+        parts: &[],
         digits: 2,
         better: "less is better",
     },
@@ -122,17 +127,21 @@ pub(crate) fn draw(outcomes: &[Outcome]) -> Option<String> {
 
 struct Row {
     kind: Kind,
+    value: f64,
+    /// Medians, which need not add up to the median of their sum.
     parts: Vec<f64>,
 }
 
 fn rows(panel: &Panel, outcome: &Outcome) -> Vec<Row> {
     let row = |kind| {
-        let parts = panel
-            .figures
-            .iter()
-            .map(|name| outcome.median(kind, name))
-            .collect::<Option<_>>()?;
-        Some(Row { kind, parts })
+        let value = outcome.median(kind, panel.figure)?;
+        let parts = panel.parts.iter();
+        let parts = parts.map(|name| outcome.median(kind, name));
+        let mut parts: Vec<f64> = parts.collect::<Option<_>>()?;
+        if parts.is_empty() {
+            parts.push(value);
+        }
+        Some(Row { kind, value, parts })
     };
     Kind::ALL.into_iter().filter_map(row).collect()
 }
@@ -146,8 +155,8 @@ fn draw_panel(svg: &mut String, panel: &Panel, rows: &[Row]) {
     } = panel;
     let _ = writeln!(svg, "<text class=\"title\" y=\"14\">{title}</text>");
     let _ = writeln!(svg, "<text class=\"unit\" y=\"34\">{unit}; {better}</text>");
-    let total = |row: &Row| row.parts.iter().sum::<f64>();
-    let longest = rows.iter().map(total).fold(f64::MIN_POSITIVE, f64::max);
+    let longest = rows.iter().map(|row| row.value);
+    let longest = longest.fold(f64::MIN_POSITIVE, f64::max);
     for (index, row) in rows.iter().enumerate() {
         let top = HEAD - 8 + index * ROW;
         let text = top + 14;
@@ -164,8 +173,9 @@ fn draw_panel(svg: &mut String, panel: &Panel, rows: &[Row]) {
             "<rect class=\"track\" x=\"{LABELS}\" y=\"{top}\" width=\"{BARS}\" height=\"18\" rx=\"3\"/>"
         );
         let mut from = LABELS as f64;
+        let whole: f64 = row.parts.iter().sum();
         for (part, value) in row.parts.iter().enumerate() {
-            let width = (value / longest).max(0.0) * BARS;
+            let width = (value / whole * row.value / longest).max(0.0) * BARS;
             let rest = if part > 0 { " rest" } else { "" };
             let _ = writeln!(
                 svg,
@@ -177,7 +187,7 @@ fn draw_panel(svg: &mut String, panel: &Panel, rows: &[Row]) {
             svg,
             "<text class=\"value{emphasis}\" x=\"{}\" y=\"{text}\">{}</text>",
             LABELS as f64 + BARS + 8.0,
-            grouped(total(row), panel.digits)
+            grouped(row.value, panel.digits)
         );
     }
 }

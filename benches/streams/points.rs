@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::Path,
-    process::Command,
+    process::{Child, Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -61,6 +61,8 @@ pub(crate) fn quick() -> Vec<Point> {
     vec![Point {
         name: "quick",
         about: "a short window; for a first look, not for print.",
+        kinds: vec![Kind::Floor, Kind::Ours, Kind::Node],
+        ratios: cpu_ratios(),
         ..rate(1, Duration::from_secs(3))
     }]
 }
@@ -245,6 +247,8 @@ struct Held {
     spent: Spent,
     memory: f64,
     seconds: f64,
+    /// Connections that were lost before their head, and made anew.
+    refused: usize,
 }
 
 impl Held {
@@ -269,6 +273,7 @@ impl Held {
             .with("p99, ms", self.tally.deviation.percentile_ms(0.99), 2)
             .with("max, ms", self.tally.deviation.max_ms(), 1)
             .with("lost", self.tally.lost as f64, 0)
+            .with("refused at first", self.refused as f64, 0)
     }
 }
 
@@ -297,6 +302,7 @@ fn hold(kind: Kind, streams: usize, interval: Duration, window: Duration) -> Res
         spent,
         memory,
         seconds,
+        refused: load.refused(),
     })
 }
 
@@ -381,7 +387,8 @@ fn rush(kind: Kind) -> Result<Sample, String> {
             100.0 * load.ended_cleanly() as f64 / STREAMS as f64,
             1,
         )
-        .with("lost before", lost as f64, 0))
+        .with("lost before", lost as f64, 0)
+        .with("refused at first", load.refused() as f64, 0))
 }
 
 fn come_and_go(kind: Kind) -> Result<Sample, String> {
@@ -475,9 +482,9 @@ fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, f64), Strin
 }
 
 /// The machine's setting for transparent huge pages, put back when this is dropped.
-struct HugePages {
-    usual: String,
-}
+///
+/// A shell of its own puts it back when its input ends, and so after ctrl-C and a kill as well.
+struct HugePages(Child);
 
 impl HugePages {
     const SETTING: &str = "/sys/kernel/mm/transparent_hugepage/enabled";
@@ -490,23 +497,28 @@ impl HugePages {
     }
 
     fn always() -> Result<Self, String> {
-        let options =
-            fs::read_to_string(Self::SETTING).map_err(|e| format!("{}: {e}", Self::SETTING))?;
+        let say = |error| format!("{}: {error}", Self::SETTING);
+        let options = fs::read_to_string(Self::SETTING).map_err(say)?;
         let usual = options
             .split(['[', ']'])
             .nth(1)
             .ok_or("the huge page setting is unreadable")?;
-        fs::write(Self::SETTING, "always").map_err(|e| format!("{}: {e}", Self::SETTING))?;
-        Ok(Self {
-            usual: usual.to_owned(),
-        })
+        let script = r#"trap "" INT TERM HUP; read -r end; echo "$0" > "$1""#;
+        let keeper = Command::new("sh")
+            .args(["-c", script, usual, Self::SETTING])
+            .stdin(Stdio::piped())
+            .spawn();
+        let keeper = Self(keeper.map_err(say)?);
+        fs::write(Self::SETTING, "always").map_err(say)?;
+        Ok(keeper)
     }
 }
 
 impl Drop for HugePages {
     fn drop(&mut self) {
-        if fs::write(Self::SETTING, &self.usual).is_err() {
-            eprintln!("could not put {} back to {}", Self::SETTING, self.usual);
+        // Waiting ends its input first.
+        if !self.0.wait().is_ok_and(|status| status.success()) {
+            eprintln!("could not put {} back", Self::SETTING);
         }
     }
 }
