@@ -17,7 +17,7 @@ bench: ## measure every point beside its peers and write benches/numbers.md and 
 	cargo bench --bench ticks
 	cargo bench --bench streams -- all
 
-bench-quick: ## measure one point, in about a minute
+bench-quick: ## measure one point, in half a minute after the build
 	cargo bench --bench streams -- quick
 
 check: ## format, lints and documentation, with warnings as errors

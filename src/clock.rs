@@ -131,7 +131,7 @@ impl Ticks {
         Self { pace, ..self }
     }
 
-    /// The same with the first tick so much later.
+    /// The same with the first tick so much later, where ticks are no points of a grid.
     #[must_use]
     pub fn later(self, by: Duration) -> Self {
         let pace = match self.pace {

@@ -63,7 +63,7 @@ impl Source {
             Self::Clock if options.look.ids => {
                 ticks.on_a_grid(options.last_event_id.as_deref().and_then(clock::tick))
             }
-            Self::Clock => ticks.later(step::wait(options.interval, wall::now())),
+            Self::Clock => ticks.later(step::wait(options.interval)),
             Self::Greetings(_) => ticks.at_once(),
         }
     }

@@ -1,34 +1,47 @@
 //! The step in which streams wake: those of a thread together, threads in turn.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::clock::SILENCE;
 
-/// Milliseconds between two times to wake.
-const STEP: u64 = 8;
+const STEP: Duration = Duration::from_millis(8);
 
-/// How much later than asked for a stream of this thread begins, at most 7 ms.
+/// How many threads have a turn of their own in a step.
+const TURNS: u32 = 8;
+
+/// How much later than asked for a stream of this thread begins: less than 8 ms.
 ///
 /// A wake-up costs more than an event, and streams that wake together share it. Threads that do so
 /// at the same time get in each other's way. A stream keeps to its step where that divides the
-/// `interval`, and nobody notices where it is small beside it. `now` is in milliseconds.
-pub(crate) fn wait(interval: Duration, now: u64) -> Duration {
-    let unnoticed = Duration::from_millis(100 * STEP)..SILENCE;
-    let kept = interval.as_millis().is_multiple_of(STEP.into());
-    if !kept || !unnoticed.contains(&interval) {
-        return Duration::ZERO;
+/// `interval`; nobody notices it beside a long one, and one so long that a sign of life comes first
+/// wakes too seldom to share.
+pub(crate) fn wait(interval: Duration) -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let kept = interval.as_nanos().is_multiple_of(STEP.as_nanos());
+    if kept && (100 * STEP..SILENCE).contains(&interval) {
+        rest(START.elapsed() + turn())
+    } else {
+        Duration::ZERO
     }
-    Duration::from_millis(now.wrapping_add(turn()).wrapping_neg() % STEP)
+}
+
+/// From `now` to the end of the step.
+fn rest(now: Duration) -> Duration {
+    let begun = u64::try_from(now.as_nanos() % STEP.as_nanos());
+    STEP.saturating_sub(Duration::from_nanos(begun.unwrap_or_default()))
 }
 
 /// The place of this thread in a step: those of threads that follow each other lie far apart.
-fn turn() -> u64 {
-    static THREADS: AtomicU64 = AtomicU64::new(0);
+fn turn() -> Duration {
+    static THREADS: AtomicU32 = AtomicU32::new(0);
     thread_local! {
-        static TURN: u64 = 5 * THREADS.fetch_add(1, Relaxed) % STEP;
+        static TURN: u32 = 5 * THREADS.fetch_add(1, Relaxed) % TURNS;
     }
-    TURN.with(|turn| *turn)
+    STEP * TURN.with(|turn| *turn) / TURNS
 }
 
 #[cfg(test)]
@@ -37,39 +50,35 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use super::{STEP, wait};
+    use super::{STEP, TURNS, rest, turn, wait};
 
-    const SECOND: Duration = Duration::from_secs(1);
-
-    /// When streams that are asked for at these times wake, in their step.
-    fn times() -> BTreeSet<u64> {
-        let asked = [0, 1, 7, 8, 9_999, 1_700_000_000_003, u64::MAX - 20];
-        let wake = |now| {
-            let wait = wait(SECOND, now);
-            assert!(wait < Duration::from_millis(STEP), "{now}: {wait:?}");
-            (now + u64::try_from(wait.as_millis()).unwrap()) % STEP
-        };
-        asked.into_iter().map(wake).collect()
+    #[test]
+    fn streams_that_are_asked_for_at_any_time_wake_in_step() {
+        for nanos in [0, 1, 999_999, 7_999_999, 8_000_000, 8_000_001, 1 << 60] {
+            let now = Duration::from_nanos(nanos);
+            let wait = rest(now);
+            assert!(wait <= STEP, "{now:?}: {wait:?}");
+            assert_eq!((now + wait).as_nanos() % STEP.as_nanos(), 0, "{now:?}");
+        }
     }
 
     #[test]
-    fn the_streams_of_a_thread_wake_together_and_eight_threads_in_turn() {
-        let threads = thread::scope(|scope| {
-            let threads: Vec<_> = (0..STEP).map(|_| scope.spawn(times)).collect();
-            let times = threads.into_iter().map(|thread| thread.join().unwrap());
-            times.collect::<Vec<_>>()
+    fn eight_threads_wake_in_turn() {
+        let turns: BTreeSet<_> = thread::scope(|scope| {
+            let threads: Vec<_> = (0..TURNS)
+                .map(|_| scope.spawn(|| [turn(), turn()]))
+                .collect();
+            let turns = threads.into_iter().map(|thread| thread.join().unwrap());
+            turns.collect()
         });
-        assert!(threads.iter().all(|times| times.len() == 1), "{threads:?}");
-        let apart: BTreeSet<_> = threads.iter().flatten().collect();
-        assert_eq!(apart.len(), threads.len(), "{threads:?}");
+        assert_eq!(turns.len(), TURNS as usize, "{turns:?}");
+        assert!(turns.iter().all(|[one, same]| one == same && *one < STEP));
     }
 
     #[test]
-    fn an_interval_that_the_step_does_not_fit_is_kept_to_the_millisecond() {
+    fn an_interval_that_the_step_does_not_fit_is_kept() {
         for interval in [0, 25, 799, 1001, 1004, 15_000, 3_600_000] {
-            for now in 0..STEP {
-                assert_eq!(wait(Duration::from_millis(interval), now), Duration::ZERO);
-            }
+            assert_eq!(wait(Duration::from_millis(interval)), Duration::ZERO);
         }
     }
 }

@@ -209,7 +209,7 @@ impl Load {
                 continue;
             };
             let before = stream.phase;
-            let has_head = matches!(before, Phase::Open | Phase::Ended);
+            let had_head = stream.framing.is_open();
             let mut result = Ok(());
             if before == Phase::Connecting && event.is_writable() {
                 result = stream.ask(&self.request);
@@ -222,12 +222,12 @@ impl Load {
                 stream.socket = None;
                 stream.phase = Phase::Lost;
                 self.reason = reason;
-                if has_head {
+                if stream.framing.is_open() {
                     self.tally.lost += 1;
                 } else {
                     self.again.push(slot);
                 }
-            } else if !has_head && stream.framing.is_open() {
+            } else if !had_head && stream.framing.is_open() {
                 self.opened += 1;
             }
             if stream.phase == Phase::Ended && before != Phase::Ended {

@@ -43,7 +43,10 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
             // A load client's words go to the one who started it.
-            println!("{reason}");
+            if words.first().is_some_and(|word| word == "load") {
+                println!("{reason}");
+            }
+            eprintln!("{reason}");
             ExitCode::FAILURE
         }
     }
@@ -54,6 +57,7 @@ fn bench(words: &[String]) -> Result<(), String> {
         .iter()
         .cloned()
         .partition(|word| word.starts_with("rounds="));
+    raise_file_limit()?;
     let mut points = choose(&words)?;
     for word in &rounds {
         let rounds = word["rounds=".len()..]
@@ -63,9 +67,9 @@ fn bench(words: &[String]) -> Result<(), String> {
             point.rounds = rounds;
         }
     }
-    raise_file_limit()?;
     framing::check();
     let machine = process::machine()?;
+    let versions = versions()?;
 
     let mut reasons = BTreeMap::new();
     for kind in Kind::ALL
@@ -74,6 +78,9 @@ fn bench(words: &[String]) -> Result<(), String> {
     {
         eprintln!("preparing {}", kind.title());
         if let Err(reason) = kind.prepare() {
+            if kind == Kind::Ours {
+                return Err(reason);
+            }
             eprintln!("  left out: {reason}");
             reasons.insert(kind, reason);
         }
@@ -83,15 +90,7 @@ fn bench(words: &[String]) -> Result<(), String> {
         .map(|point| take(point, &reasons))
         .collect();
 
-    let date = said_by("date", "+%-d %B %Y")?;
-    let rust = said_by("rustc", "--version")?;
-    let node = said_by("node", "--version").unwrap_or_else(|_| "no node".into());
-    let versions = format!(
-        "{}, Node {}",
-        rust.split(" (").next().unwrap_or_default(),
-        node.trim_start_matches('v')
-    );
-    let document = report::document(&outcomes, &machine, &versions, &date);
+    let document = report::document(&outcomes, &machine, &versions);
     println!("{document}");
 
     // Only a whole run replaces the figures that are kept.
@@ -109,6 +108,27 @@ fn bench(words: &[String]) -> Result<(), String> {
         0 => Ok(()),
         failures => Err(format!("{failures} measurements failed, as the tables say")),
     }
+}
+
+/// What was measured, with what, and when.
+fn versions() -> Result<String, String> {
+    let git = |arguments: &[&str]| {
+        said_by(
+            "git",
+            &[&["-C", env!("CARGO_MANIFEST_DIR")], arguments].concat(),
+        )
+    };
+    let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|_| "unknown".into());
+    let changed = git(&["status", "--porcelain", "src"]).is_ok_and(|changes| !changes.is_empty());
+    let rust = said_by("rustc", &["--version"])?;
+    let node = said_by("node", &["--version"]).unwrap_or_else(|_| "no node".into());
+    Ok(format!(
+        "{}, commit {commit}{}; {}, Node {}",
+        said_by("date", &["+%-d %B %Y"])?,
+        if changed { " with changes" } else { "" },
+        rust.split(" (").next().unwrap_or_default(),
+        node.trim_start_matches('v')
+    ))
 }
 
 fn choose(words: &[String]) -> Result<Vec<Point>, String> {
@@ -145,7 +165,7 @@ fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
         return outcome;
     }
     let kinds = outcome.point.kinds.clone();
-    let (out, mut kinds): (Vec<Kind>, Vec<Kind>) = kinds
+    let (out, kinds): (Vec<Kind>, Vec<Kind>) = kinds
         .into_iter()
         .partition(|kind| reasons.contains_key(kind));
     for kind in out {
@@ -155,7 +175,7 @@ fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
     }
     for number in 1..=outcome.point.rounds {
         let mut round = BTreeMap::new();
-        for kind in kinds.clone() {
+        for &kind in &kinds {
             eprint!("  round {number}, {}: ", kind.title());
             match (outcome.point.measure)(kind) {
                 Ok(sample) => {
@@ -175,7 +195,6 @@ fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
                     outcome
                         .failures
                         .push(format!("{} in round {number}: {reason}", kind.title()));
-                    kinds.retain(|other| *other != kind);
                 }
             }
         }
@@ -194,9 +213,12 @@ fn raise_file_limit() -> Result<(), String> {
         .map_err(|e| format!("the limit on open files cannot be raised: {e}"))
 }
 
-fn said_by(program: &str, argument: &str) -> Result<String, String> {
-    let output = Command::new(program).arg(argument).output();
+fn said_by(program: &str, arguments: &[&str]) -> Result<String, String> {
+    let output = Command::new(program).args(arguments).output();
     let output = output.map_err(|error| format!("{program} is not to be had: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{program} failed"));
+    }
     Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 

@@ -43,6 +43,9 @@ impl Cpu {
                 run.ok_or("this kernel keeps no schedstat, so CPU time cannot be measured")?;
             threads.insert(task.file_name().to_string_lossy().into_owned(), run);
         }
+        if threads.is_empty() {
+            return Err(format!("/proc/{pid} shows no schedstat of any thread"));
+        }
         Ok(Self {
             threads,
             user_ticks: ticks(11)?,
@@ -101,6 +104,10 @@ pub(crate) fn descriptors(pid: u32) -> Result<usize, String> {
 pub(crate) struct Kernel {
     /// KiB by slab cache.
     pub(crate) slabs: BTreeMap<String, f64>,
+    /// KiB of a directory entry.
+    pub(crate) dentry: f64,
+    /// Inodes of `/proc`, each with a directory entry.
+    pub(crate) proc_inodes: f64,
     /// KiB in socket buffers.
     pub(crate) buffers: f64,
     /// TCP sockets in use.
@@ -109,12 +116,17 @@ pub(crate) struct Kernel {
 
 impl Kernel {
     pub(crate) fn now() -> Result<Self, String> {
-        let mut slabs = BTreeMap::new();
+        let (mut slabs, mut dentry, mut proc_inodes) = (BTreeMap::new(), 0.0, 0.0);
         for line in read("/proc/slabinfo")?.lines().skip(2) {
             let fields: Vec<&str> = line.split_whitespace().collect();
             let number = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok());
             if let (Some(objects), Some(size)) = (number(2), number(3)) {
                 slabs.insert(fields[0].to_owned(), objects * size / 1024.0);
+                match fields[0] {
+                    "dentry" => dentry = size / 1024.0,
+                    "proc_inode_cache" => proc_inodes = objects,
+                    _ => {}
+                }
             }
         }
         let sockstat = read("/proc/net/sockstat")?;
@@ -130,6 +142,8 @@ impl Kernel {
         };
         Ok(Self {
             slabs,
+            dentry,
+            proc_inodes,
             buffers: field("mem")? * rustix::param::page_size() as f64 / 1024.0,
             sockets: field("inuse")?,
         })

@@ -107,8 +107,9 @@ impl Outcome {
             for kind in kinds {
                 let _ = writeln!(
                     text,
-                    "| {} | {} |",
+                    "| {}{} | {} |",
                     kind.title(),
+                    self.missing(kind),
                     self.cells(kind, &names).join(" | ")
                 );
             }
@@ -132,6 +133,16 @@ impl Outcome {
         text
     }
 
+    /// How many rounds are behind a row, where some failed.
+    fn missing(&self, kind: Kind) -> String {
+        let rounds = self.rounds.iter();
+        let there = rounds.filter(|round| round.contains_key(&kind)).count();
+        if there == self.rounds.len() {
+            return String::new();
+        }
+        format!(" ({there} of {} rounds)", self.rounds.len())
+    }
+
     fn cells(&self, kind: Kind, names: &[&str]) -> Vec<String> {
         let figure = |name: &&str| {
             let digits = self
@@ -153,13 +164,14 @@ impl Outcome {
 }
 
 /// The whole document.
-pub(crate) fn document(outcomes: &[Outcome], machine: &str, versions: &str, date: &str) -> String {
+pub(crate) fn document(outcomes: &[Outcome], machine: &str, versions: &str) -> String {
     let mut text = format!(
         "# Numbers\n\n\
-         Measured on {date}: {machine}; {versions}.\n\
+         Measured on {versions}; {machine}.\n\
          Server and load client share the processors over loopback.\n\
          Figures are medians over the rounds, ratios are taken within a round; servers take turns in every round.\n\
-         An absolute time says little on a shared machine, a ratio says more.\n\n"
+         An absolute time says little on a shared machine, a ratio says more.\n\
+         CPU time is the scheduler's, to the nanosecond; its split into user and system time is sampled by the kernel's clock.\n\n"
     );
     if outcomes.iter().any(picture::shows) {
         text.push_str("![The figures as bars](numbers.svg)\n\n");

@@ -172,6 +172,9 @@ impl Server {
             .map_err(|e| format!("cannot write {}: {e}", complaints.display()))?;
         let child = Command::new(&words[0])
             .args(&words[1..])
+            .env_remove("RUST_LOG")
+            .env_remove("NODE_OPTIONS")
+            .env_remove("_RJEM_MALLOC_CONF")
             .env("HOST", "127.0.0.1")
             .env("PORT", port.to_string())
             .env("INTERVAL", interval.as_millis().to_string())
