@@ -132,6 +132,25 @@ fn the_screen_has_at_most_60_lines_of_code() {
 }
 
 #[test]
+fn the_rust_lines_that_the_readme_sets_beside_node_stand_in_the_sources() {
+    let sources = sources("src");
+    let readme = read("README.md");
+    let table = readme.split("| the Node example | this server |").nth(1);
+    let table = table.unwrap().split("\n\n").next().unwrap();
+    let mut lines = 0;
+    for row in table.lines() {
+        let (_, ours) = row.split_once("` | ").unwrap_or_default();
+        for line in ours.split('`').skip(1).step_by(2) {
+            let line = line.replace("\\|", "|");
+            let stands = |(_, text): &(_, String)| text.contains(line.trim());
+            assert!(sources.iter().any(stands), "{line}");
+            lines += 1;
+        }
+    }
+    assert!(lines >= 10, "{lines} lines");
+}
+
+#[test]
 fn every_file_opens_with_what_it_is_for() {
     let mut files = 0;
     for folder in ["src", "tests", "benches"] {
