@@ -57,8 +57,8 @@ const PANELS: [Panel; 4] = [
     },
 ];
 
-const WIDTH: usize = 920;
-const COLUMN: usize = 440;
+const WIDTH: usize = 944;
+const COLUMN: usize = 452;
 const LABELS: usize = 132;
 const BARS: f64 = 226.0;
 const ROW: usize = 26;
