@@ -15,7 +15,7 @@ pub(crate) struct Life {
     pub(crate) over: SetOnce<()>,
 }
 
-/// A life that is over at the latest when this is dropped.
+/// A life that is over when this is dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Alive(Arc<Life>);
 

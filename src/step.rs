@@ -13,12 +13,12 @@ const STEP: Duration = Duration::from_millis(8);
 /// How many threads have a turn of their own in a step.
 const TURNS: u32 = 8;
 
-/// How much later than asked for a stream of this thread begins: less than 8 ms.
+/// How much later than asked for a stream of this thread begins: at most 8 ms.
 ///
 /// A wake-up costs more than an event, and streams that wake together share it. Threads that do so
 /// at the same time get in each other's way. A stream keeps to its step where that divides the
-/// `interval`; nobody notices it beside a long one, and one so long that a sign of life comes first
-/// wakes too seldom to share.
+/// `interval`. Beside a short interval the wait would be noticed, and a stream with a long one wakes
+/// too seldom to share much.
 pub(crate) fn wait(interval: Duration) -> Duration {
     static START: LazyLock<Instant> = LazyLock::new(Instant::now);
     let kept = interval.as_nanos().is_multiple_of(STEP.as_nanos());

@@ -188,8 +188,8 @@ fn arithmetic(
     let user_gib = (memory * MILLION + base * processes) / GIB;
     let kernel_gib = (kernel + buffers) * MILLION / GIB;
     let mut text = format!(
-        "A million streams of {}, by arithmetic: {memory:.2} KiB × 1,000,000 and {:.1} MiB × {processes} such processes = {user_gib:.1} GiB, \
-         and {:.2} KiB of kernel memory to a socket × 1,000,000 = {kernel_gib:.1} GiB, together {:.1} GiB. ",
+        "A million streams of {}, by arithmetic: {memory:.2} KiB × 1,000,000 and {:.1} MiB × {processes} such processes = {user_gib:.2} GiB, \
+         and {:.2} KiB of kernel memory to a socket × 1,000,000 = {kernel_gib:.2} GiB, together {:.2} GiB. ",
         kind.title(),
         base / 1024.0,
         kernel + buffers,

@@ -119,15 +119,27 @@ fn versions() -> Result<String, String> {
         )
     };
     let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|_| "unknown".into());
-    let changed = git(&["status", "--porcelain", "src"]).is_ok_and(|changes| !changes.is_empty());
+    let measured = [
+        "src",
+        "benches/streams",
+        "benches/peers",
+        "Cargo.toml",
+        "Cargo.lock",
+        ".cargo",
+    ];
+    let status = git(&[&["status", "--porcelain", "--"][..], &measured].concat());
+    let changed = status.is_ok_and(|lines| !lines.is_empty());
     let rust = said_by("rustc", &["--version"])?;
-    let node = said_by("node", &["--version"]).unwrap_or_else(|_| "no node".into());
+    let node = said_by("node", &["--version"]);
+    let node = node.map_or_else(
+        |_| "no Node".into(),
+        |v| format!("Node {}", v.trim_start_matches('v')),
+    );
     Ok(format!(
-        "{}, commit {commit}{}; {}, Node {}",
+        "{}, commit {commit}{}; {}, {node}",
         said_by("date", &["+%-d %B %Y"])?,
         if changed { " with changes" } else { "" },
         rust.split(" (").next().unwrap_or_default(),
-        node.trim_start_matches('v')
     ))
 }
 

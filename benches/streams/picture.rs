@@ -22,7 +22,7 @@ const PANELS: [Panel; 4] = [
     Panel {
         points: &["rate", "quick"],
         title: "Processor time per event",
-        unit: "µs, 5,000 streams at 25 ms; dark part: user",
+        unit: "µs, 5,000 streams at 25 ms; left part: user",
         figure: "CPU per event, µs",
         parts: &["user, µs", "system, µs"],
         digits: 1,
