@@ -1,13 +1,13 @@
 //! What runs for every tick of a stream, in nanoseconds: `cargo bench --bench ticks`.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use divan::{Bencher, black_box};
 use http_body_util::BodyExt;
 use hyper::Request;
-use sse_clock::clock::Beat;
-use sse_clock::events::Source;
-use sse_clock::options::Look;
-use sse_clock::service::{Shared, respond};
-use sse_clock::wall;
+use sse_clock::service::respond;
+use sse_clock::stream::{sse, wall};
 use tokio::runtime::Builder;
 
 fn main() {
@@ -18,18 +18,24 @@ fn main() {
 #[divan::bench]
 fn making_a_plain_event(bencher: Bencher) {
     let now = wall::now();
-    bencher.bench(|| Source::Clock.block(black_box(Beat::Tick(now)), None));
+    let text = || sse_text(now);
+    bencher.bench(|| wall::once_a_second(black_box(now), text));
+}
+
+fn sse_text(at: u64) -> String {
+    format!("data: {}\n\n", wall::to_locale_time_string(at))
 }
 
 /// An event of its own, with an id.
 #[divan::bench]
 fn making_an_event_with_an_id(bencher: Bencher) {
     let now = wall::now();
-    let mut look = Look {
-        ids: true,
-        ..Look::default()
+    let plain = Bytes::from(sse_text(now));
+    let fields = sse::Fields {
+        id: Some(now),
+        ..sse::Fields::default()
     };
-    bencher.bench_local(|| Source::Clock.block(black_box(Beat::Tick(now)), Some(&mut look)));
+    bencher.bench(|| black_box(fields).before(plain.clone()));
 }
 
 /// From the timer to the frame that hyper gets, on a clock that jumps from tick to tick.
@@ -41,6 +47,7 @@ fn one_tick_through_the_body(bencher: Bencher) {
         .build()
         .unwrap();
     let request = Request::get("/events").body(()).unwrap();
-    let mut body = Box::pin(respond(&request, &Shared::default()).into_body());
+    let answer = runtime.block_on(respond(request, Arc::default()));
+    let mut body = Box::pin(answer.into_body());
     bencher.bench_local(|| runtime.block_on(body.frame()));
 }

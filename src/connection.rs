@@ -1,56 +1,32 @@
-//! What a request may know of its connection: who asks, and whether the server is ending it.
+//! What a request may know of its connection: who asks, and whether the server is shutting down.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio::sync::SetOnce;
+use tokio::time::Instant;
 
-/// The end of a server's life, in two steps that its connections wait for.
-#[derive(Debug, Default)]
-pub(crate) struct Life {
-    /// No more connections are accepted; answers under way may finish, endless ones end themselves.
-    pub(crate) draining: SetOnce<()>,
-    /// Whatever is left is dropped.
-    pub(crate) over: SetOnce<()>,
-}
-
-/// A life that is over when this is dropped.
-#[derive(Debug, Default)]
-pub(crate) struct Alive(Arc<Life>);
-
-impl Alive {
-    /// Begins the end.
-    pub(crate) fn drain(&self) {
-        // Whoever was first has set it.
-        let _ = self.0.draining.set(());
-    }
-}
-
-impl Drop for Alive {
-    fn drop(&mut self) {
-        self.drain();
-        let _ = self.0.over.set(());
-    }
-}
+/// Set when the server begins to shut down: the instant by which all is over.
+pub(crate) type Shutdown = Arc<SetOnce<Instant>>;
 
 /// A handle on the connection of a request, found in the request's extensions.
 #[derive(Clone, Debug)]
-pub struct Connection(Arc<Shared>);
+pub struct Connection(Arc<State>);
 
 #[derive(Debug)]
-struct Shared {
+struct State {
     peer: SocketAddr,
-    life: Arc<Life>,
+    shutdown: Shutdown,
     answering: AtomicBool,
     stuck: AtomicBool,
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, server: &Alive) -> Self {
-        Self(Arc::new(Shared {
+    pub(crate) fn new(peer: SocketAddr, shutdown: &Shutdown) -> Self {
+        Self(Arc::new(State {
             peer,
-            life: Arc::clone(&server.0),
+            shutdown: Arc::clone(shutdown),
             answering: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
         }))
@@ -62,10 +38,15 @@ impl Connection {
         self.0.peer
     }
 
-    /// Whether the server has begun to stop, so that an endless answer ends now.
+    /// Whether the server has begun to shut down, so that an endless answer ends now.
     #[must_use]
-    pub fn is_ending(&self) -> bool {
-        self.0.life.draining.initialized()
+    pub fn is_shutting_down(&self) -> bool {
+        self.0.shutdown.initialized()
+    }
+
+    /// Waits for the shutdown to begin, and says by when all is over.
+    pub(crate) async fn shutdown(&self) -> Instant {
+        *self.0.shutdown.wait().await
     }
 
     /// Whether an answer has begun and has not left this process as a whole.
@@ -86,10 +67,5 @@ impl Connection {
     /// Notes whether they do, and says whether they did before.
     pub(crate) fn set_stuck(&self, stuck: bool) -> bool {
         self.0.stuck.swap(stuck, Relaxed)
-    }
-
-    /// The life of the server, to wait for its end.
-    pub(crate) fn life(&self) -> &Life {
-        &self.0.life
     }
 }

@@ -3,72 +3,48 @@
 //!
 //! # The path of one request
 //!
-//! `main` binds the [`socket`] and hands the handler to the [`server`]. The server takes the
-//! connection if there is a place for it, bounds the head in time and size, and passes the request
-//! with its [`Connection`] through the gate to the [`service`], which matches method and path. A
-//! stream is the [`clock`]'s ticks, each made an event by [`events`], ended by [`end`], counted by
-//! [`streams`] and shaped to a body by [`shape`]; any other answer stands in [`answers`]. hyper
-//! polls the body and writes each event as one chunk; a full socket stops the polling, so nothing
-//! queues. When the client leaves, hyper drops the body, and with it the timer: drop is
-//! `clearInterval`. When the server stops, the wrapper in [`shutdown`] ends the body.
+//! `main` binds the sockets and hands the handler to the [`server`]. That takes a connection when a
+//! place is free, bounds its head in time and size, lets the gate refuse what no handler should
+//! see, and passes the request on with its [`Connection`]. The [`service`] matches the path, and
+//! [`options`] reads what is asked. A [`stream`] is an interval whose callback writes the events;
+//! what was asked for dresses, ends and shapes them, and [`stats`] keeps a record. Any other answer
+//! stands in [`answers`].
+//!
+//! Node pushes (`res.write`), hyper pulls: it polls the body for the next event and writes it as
+//! one chunk. When the socket is full, hyper goes on until its own 8 KiB ([`Limits::max_head`]
+//! bounds those too) are full as well, and then polls no more: events that fall due are skipped, or
+//! with ids made up for later. When the client leaves, hyper drops the body, and with it the
+//! interval: drop is `clearInterval`. When the server shuts down, the body ends.
+//!
+//! [`Limits::max_head`]: server::Limits::max_head
 //!
 //! # Invariants, as absences
 //!
+//! A test reads the sources by path and holds each of them.
+//!
+//! * Arrows go downwards, between the folders as between the files, and never in circles.
 //! * `service` and `server` do not name each other: they meet in `main` and in [`testing`].
-//! * `sse` uses nothing of this crate, `clock` nothing but `sse`.
-//! * Only `server`, `places`, `socket`, `testing` and `main` know of sockets.
-//! * Only `main`, `settings` and `log` read the environment.
-//! * The screen, `service.rs`, has at most 60 lines of code.
+//! * The `sse` and `interval` of `stream` use nothing of this crate.
+//! * Only `server`, [`testing`] and the command touch sockets.
+//! * Only the command reads the environment, but for the time zone, which `jiff` reads.
+//! * The screen, `service.rs`, has at most 60 lines of code, and every step of the Node example but
+//!   `listen`.
 
-// In reading order; the blank lines keep rustfmt from sorting. First the answers:
+// In reading order; the blank lines keep rustfmt from sorting.
 
 pub mod service;
 
-pub mod query;
-
 pub mod options;
 
-pub mod clock;
-
-pub mod events;
-
-mod step;
-
-pub mod wall;
-
-pub mod sse;
-
-pub mod faults;
-
-pub mod end;
-
-pub mod shape;
-
-pub mod streams;
+pub mod stream;
 
 pub mod stats;
 
-mod keys;
-
 pub mod answers;
-
-// Then what carries them:
 
 pub mod server;
 
-mod places;
-
-mod gate;
-
-mod wire;
-
 mod connection;
-
-pub mod shutdown;
-
-pub mod socket;
-
-pub mod host;
 
 pub mod testing;
 

@@ -1,24 +1,21 @@
 //! The composition root: settings, log, sockets, and a server that runs until a signal.
 
-mod log;
-mod process;
-mod settings;
+mod command;
 
 use std::io::{self, Write};
 use std::process::{ExitCode, exit};
 use std::sync::Arc;
 use std::thread;
 
-use settings::Settings;
-use sse_clock::faults;
-use sse_clock::host::Host;
+use command::settings::Settings;
+use command::signals::Signals;
+use command::{log, process};
+use sse_clock::server::host::Host;
+use sse_clock::server::socket::{self, Sockets};
 use sse_clock::server::{Limits, Server};
 use sse_clock::service::{Shared, respond};
-use sse_clock::shutdown::Signals;
-use sse_clock::socket::{self, Sockets};
-use sse_clock::wall;
+use sse_clock::stream::wall;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::watch;
 
 #[cfg(all(unix, feature = "jemalloc"))]
 #[global_allocator]
@@ -55,9 +52,8 @@ fn run(settings: &Settings) -> io::Result<()> {
     };
     let host = settings.host()?;
     let sockets = socket::bind(host, settings.port)?;
-    let (stop, stopped) = watch::channel(());
-    serve_on_every_core(&sockets, limits, &stopped)?;
-    drop(stopped);
+    let server = Server::new(limits);
+    serve_on_every_core(&server, &sockets)?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let port = sockets.port().unwrap_or_default();
@@ -66,33 +62,26 @@ fn run(settings: &Settings) -> io::Result<()> {
         announce(host, port);
         let signal = signals.stop().await;
         tracing::info!("{signal}: stopping");
-        stop.send_replace(());
         tokio::select! {
-            () = stop.closed() => Ok(()),
+            () = server.shutdown() => Ok(()),
             _ = signals.stop() => exit(130),
         }
     })
 }
 
 /// One thread, runtime and accept loop a core, all on the same sockets: no task changes its core.
-fn serve_on_every_core(
-    sockets: &Sockets,
-    limits: Limits,
-    stopped: &watch::Receiver<()>,
-) -> io::Result<()> {
-    let (server, shared) = (Server::new(limits), Arc::<Shared>::default());
+fn serve_on_every_core(server: &Server, sockets: &Sockets) -> io::Result<()> {
+    let shared = Arc::<Shared>::default();
     for _ in 0..thread::available_parallelism()?.get() {
         let runtime = runtime()?;
         let listener = {
             let _context = runtime.enter();
             sockets.listener()?
         };
-        let (server, shared, mut stopped) = (server.clone(), shared.clone(), stopped.clone());
+        let (server, shared) = (server.clone(), Arc::clone(&shared));
         thread::spawn(move || {
-            let handler = move |request| faults::answer(respond(&request, &shared));
-            // Borrowed: `stopped` is held to the end of the drain, which is what `run` waits for.
-            let shutdown = async { drop(stopped.changed().await) };
-            runtime.block_on(server.serve(listener, handler, shutdown));
+            let handler = move |request| respond(request, Arc::clone(&shared));
+            runtime.block_on(server.serve(listener, handler));
         });
     }
     Ok(())

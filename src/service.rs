@@ -1,60 +1,78 @@
-//! The screen: a request in, a response out. The twin of the Node callback.
+//! The screen: the callback of Node's example, step by step. Node writes to `res` when its timer
+//! fires; here the body is returned, and hyper asks it for the next event when the socket has room.
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::{Arc, LazyLock, atomic::AtomicU64};
 
-use hyper::Request;
+use hyper::{HeaderMap, Request, StatusCode};
 
-use crate::answers::{self, Answer};
-use crate::end::Counted;
-use crate::events::{Blocks, Source};
-use crate::query;
-use crate::shape::Shaped;
-use crate::streams::{Listened, Streams};
-
-/// The body of a stream; dropping it is Node's `clearInterval`.
-pub type Events = Shaped<Listened<Counted<Blocks>>>;
+use crate::answers::{self, Answer, Answered, headers, write_head};
+use crate::options::Options;
+use crate::stats::Streams;
+use crate::stream::interval::{Ids, Interval, set_interval};
+use crate::stream::wall::{now, once_a_second, to_locale_time_string};
+use crate::stream::{Flow, flow};
 
 /// What all requests share.
 #[derive(Debug, Default)]
 pub struct Shared {
     /// Who is listening.
     pub streams: Arc<Streams>,
-    greetings: Arc<AtomicU64>,
+    greeted: Arc<AtomicU64>,
 }
 
-/// Answers `request`, as the callback of Node's `http.createServer` does.
-pub fn respond<B>(request: &Request<B>, shared: &Shared) -> Answer<Events> {
-    let greetings = || Source::Greetings(shared.greetings.clone());
-    match (request.uri().path(), request.method().as_str()) {
-        ("/", "GET" | "HEAD") => answers::page(request.headers()),
-        ("/events", "GET" | "HEAD") => stream(request, shared, Source::Clock),
-        ("/stream", "GET" | "HEAD") => stream(request, shared, greetings()),
-        ("/stats", "GET" | "HEAD") => stats(request, shared),
-        ("/" | "/events" | "/stream" | "/stats", "OPTIONS") => answers::options(request.headers()),
-        ("/" | "/events" | "/stream" | "/stats", _) => answers::method_not_allowed(),
-        _ => answers::not_found(),
-    }
-}
+static HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
+    headers([
+        ("Content-Type", "text/event-stream"),
+        ("Cache-Control", "no-cache"),
+        ("Connection", "keep-alive"),
+        ("Access-Control-Allow-Origin", "*"),
+        ("Access-Control-Allow-Methods", "GET"),
+        ("Access-Control-Allow-Headers", "Content-Type"),
+        // Beyond Node's: nginx passes each event on at once.
+        ("X-Accel-Buffering", "no"),
+    ])
+});
 
-/// Node: `res.writeHead(200, ...); setInterval(() => res.write(...), 1000)`.
-fn stream<B>(request: &Request<B>, shared: &Shared, source: Source) -> Answer<Events> {
-    let options = match query::options(request) {
-        Ok(options) => options,
-        Err(bad) => return answers::bad_request(&bad),
+type Source = fn(&Options, &Shared) -> Interval;
+
+/// Node: `createServer((req, res) => { … })`.
+pub async fn respond<B>(req: Request<B>, shared: Arc<Shared>) -> Answer<Flow> {
+    let answer = match req.uri().path() {
+        "/events" => stream(&req, &shared, clock).await,
+        "/stream" => stream(&req, &shared, greetings).await,
+        "/stats" => answers::stats(&req, |key| shared.streams.stats(key)),
+        "/" => answers::page(&req),
+        _ => Ok(answers::text(StatusCode::NOT_FOUND, "Not Found")),
     };
-    let seat = shared
-        .streams
-        .seat(request.extensions().get().cloned(), &options);
-    let blocks = source.blocks(&options);
-    let blocks = seat.listen(options.faults.end.after(options.count, blocks));
-    let body = options.faults.shape.body(blocks);
-    options.faults.head.leave_on(answers::event_stream(body))
+    answer.unwrap_or_else(Answer::from)
 }
 
-/// What the server saw, of all streams or of those of a key.
-fn stats<B>(request: &Request<B>, shared: &Shared) -> Answer<Events> {
-    match query::key(request) {
-        Ok(key) => answers::stats(&shared.streams.stats(key.as_deref())),
-        Err(bad) => answers::bad_request(&bad),
-    }
+/// Node: `const interval = setInterval(() => { … }, 1000)`.
+fn clock(options: &Options, _: &Shared) -> Interval {
+    set_interval(options.interval.unwrap_or(1000), Ids::Time(now), |at| {
+        once_a_second(at, || {
+            let time = to_locale_time_string(at);
+            format!("data: {time}\n\n")
+        })
+    })
+}
+
+/// Express: `send(res)` writes, counts, and calls itself again with `setTimeout(…, 1000)`.
+fn greetings(options: &Options, shared: &Shared) -> Interval {
+    let ids = Ids::Count(Arc::clone(&shared.greeted));
+    set_interval(options.interval.unwrap_or(1000), ids, |i| {
+        format!("data: hello from server sent events ---- [{i}]\n\n").into()
+    })
+    .at_once()
+}
+
+/// Node: `res.writeHead(200, { … })`, and for each event `res.write(…)`. No `req.on("close", …)`:
+/// when the client leaves, hyper drops the body, and its interval with it.
+async fn stream<B>(req: &Request<B>, shared: &Shared, source: Source) -> Answered<Flow> {
+    answers::allow_get(req)?;
+    let options = Options::of(req)?;
+    let record = shared.streams.record(req, &options);
+    let body = flow(source(&options, shared), &options, record);
+    let answer = write_head(StatusCode::OK, &HEAD, body);
+    Ok(answers::with_faults(options.head, answer).await)
 }

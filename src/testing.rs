@@ -8,13 +8,10 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-use crate::faults;
-use crate::host::Host;
-use crate::server::{Limits, serve};
+use crate::server::host::Host;
+use crate::server::{Limits, serve, socket};
 use crate::service::{Shared, respond};
-use crate::socket;
-use crate::stats::Stats;
-use crate::streams::Streams;
+use crate::stats::{Stats, Streams};
 
 /// A server that runs in a thread of its own until it is dropped.
 ///
@@ -67,7 +64,7 @@ pub fn start_with(limits: Limits) -> io::Result<TestServer> {
         .name("sse-clock".into())
         .spawn(move || {
             drop(sockets);
-            let handler = move |request| faults::answer(respond(&request, &shared));
+            let handler = move |request| respond(request, Arc::clone(&shared));
             let shutdown = async { drop(stopped.await) };
             runtime.block_on(serve(listener, handler, limits, shutdown));
         })?;

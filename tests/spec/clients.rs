@@ -103,7 +103,7 @@ async fn a_parser_reads_every_line_end_mark_and_split() {
                     "/stream?ids&interval=10&count=3&end=truncate&retry=5&event=%C3%A9v%C3%A9nement\
                      &data=%C3%A9%0A%F0%9F%95%92%0A%0A:x&{shape}"
                 );
-                let mut body = body_of(&target);
+                let mut body = body_of(&target).await;
                 let mut frames = Vec::new();
                 while let Some(bytes) = frame(&mut body).await {
                     assert!((1..=split).contains(&bytes.len()), "{shape}");

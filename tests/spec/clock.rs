@@ -3,9 +3,13 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use sse_clock::clock::{Beat, CATCH_UP, Ticks, every};
+use bytes::Bytes;
+use sse_clock::stream::grid::{self, Beat, CATCH_UP, Grid};
+use sse_clock::stream::interval::{Ids, Interval, set_interval};
+use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
+use sse_clock::stream::sse::Block;
 use tokio::time::{Instant, advance, timeout};
-use tokio_stream::StreamExt;
+use tokio_stream::{Stream, StreamExt};
 
 use crate::wire::milliseconds;
 
@@ -33,11 +37,11 @@ fn set_wall_clock_by(milliseconds: i64) {
     OFFSET.set(OFFSET.get() + milliseconds);
 }
 
-/// The beat that comes next, and how long it took.
-async fn next(ticks: &mut (impl StreamExt<Item = Beat> + Unpin)) -> (Beat, Duration) {
+/// What comes next, and how long it took.
+async fn next<T>(stream: &mut (impl StreamExt<Item = T> + Unpin)) -> (T, Duration) {
     let before = Instant::now();
-    let beat = ticks.next().await.expect("ticks never end");
-    (beat, before.elapsed())
+    let item = stream.next().await.expect("it never ends");
+    (item, before.elapsed())
 }
 
 /// All beats that are due, without a wait.
@@ -50,12 +54,33 @@ async fn due(ticks: &mut (impl StreamExt<Item = Beat> + Unpin)) -> Vec<Beat> {
     beats
 }
 
-fn live(interval: Duration) -> Ticks {
-    every(interval, wall)
+fn live(interval: Duration) -> impl Stream<Item = Beat> {
+    ticks_of(set_interval(
+        milliseconds(interval),
+        Ids::Time(wall),
+        |_| Bytes::new(),
+    ))
 }
 
-fn grid(interval: Duration, last: Option<u64>) -> Ticks {
-    live(interval).on_a_grid(last)
+fn ticks_of(interval: Interval) -> impl Stream<Item = Beat> {
+    interval.map(|tick| Beat::Tick(tick.id))
+}
+
+fn grid(interval: Duration, last: Option<u64>) -> Grid {
+    grid::grid(interval, wall, last)
+}
+
+/// The `beats` as blocks that say when they were due, kept alive.
+fn kept_alive(beats: impl Stream<Item = Beat>, period: Duration) -> impl Stream<Item = Block> {
+    let blocks = beats.map(|beat| match beat {
+        Beat::Tick(at) => said(at),
+        Beat::Gap(_) => panic!("no clock is set"),
+    });
+    keep_alive(blocks, period, SILENCE)
+}
+
+fn said(at: u64) -> Block {
+    Block::event(at.to_string().into())
 }
 
 fn ticks(from: u64, interval: u64, count: u64) -> Vec<Beat> {
@@ -75,7 +100,8 @@ async fn the_first_tick_comes_after_one_interval() {
 #[tokio::test(start_paused = true)]
 async fn the_first_tick_comes_at_once_where_it_is_wanted() {
     set_clocks();
-    let mut ticks = Box::pin(live(SECOND).at_once());
+    let interval = set_interval(1000, Ids::Time(wall), |_| Bytes::new());
+    let mut ticks = Box::pin(ticks_of(interval.at_once()));
     assert_eq!(next(&mut ticks).await, (Beat::Tick(START), Duration::ZERO));
     assert_eq!(next(&mut ticks).await, (Beat::Tick(START + 1000), SECOND));
 }
@@ -214,14 +240,18 @@ async fn a_wall_clock_set_forward_is_caught_up_with_under_the_cap() {
 #[tokio::test(start_paused = true)]
 async fn a_day_has_86_400_seconds_with_ids_and_without() {
     set_clocks();
-    for mut stream in [live(SECOND), grid(SECOND, None)].map(Box::pin) {
-        let begin = wall();
-        for second in 1..=86_400 {
-            let beat = stream.next().await.unwrap();
-            assert_eq!(beat, Beat::Tick(begin + 1000 * second));
-        }
-        assert_eq!(wall(), begin + 86_400_000);
+    a_day_of(live(SECOND)).await;
+    a_day_of(grid(SECOND, None)).await;
+}
+
+async fn a_day_of(stream: impl Stream<Item = Beat>) {
+    let mut stream = Box::pin(stream);
+    let begin = wall();
+    for second in 1..=86_400 {
+        let beat = stream.next().await.unwrap();
+        assert_eq!(beat, Beat::Tick(begin + 1000 * second));
     }
+    assert_eq!(wall(), begin + 86_400_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -236,31 +266,32 @@ async fn a_reader_that_is_a_little_late_each_time_makes_no_drift() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sign_of_life_comes_first_and_fifteen_seconds_after_the_last_thing_said() {
+async fn a_comment_comes_first_and_fifteen_seconds_after_the_last_thing_said() {
     set_clocks();
     let quarter = Duration::from_secs(15);
-    let mut stream = Box::pin(live(40 * SECOND).signs_of_life(true));
-    assert_eq!(next(&mut stream).await, (Beat::Silence, Duration::ZERO));
-    assert_eq!(next(&mut stream).await, (Beat::Silence, quarter));
-    assert_eq!(next(&mut stream).await, (Beat::Silence, quarter));
-    let tick = Beat::Tick(START + 40_000);
+    let mut stream = Box::pin(kept_alive(live(40 * SECOND), 40 * SECOND));
+    let comment = Block::COMMENT;
+    assert_eq!(next(&mut stream).await, (comment.clone(), Duration::ZERO));
+    assert_eq!(next(&mut stream).await, (comment.clone(), quarter));
+    assert_eq!(next(&mut stream).await, (comment.clone(), quarter));
+    let tick = said(START + 40_000);
     assert_eq!(next(&mut stream).await, (tick, 10 * SECOND));
-    assert_eq!(next(&mut stream).await, (Beat::Silence, quarter));
+    assert_eq!(next(&mut stream).await, (comment, quarter));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_says_enough_needs_no_signs_of_life() {
+async fn a_stream_that_says_enough_needs_no_comments() {
     set_clocks();
-    let mut stream = Box::pin(grid(14 * SECOND, None).signs_of_life(true));
-    assert_eq!(next(&mut stream).await, (Beat::Silence, Duration::ZERO));
+    let mut stream = Box::pin(kept_alive(grid(14 * SECOND, None), 14 * SECOND));
+    assert_eq!(next(&mut stream).await, (Block::COMMENT, Duration::ZERO));
     for k in 1..=10 {
-        let tick = Beat::Tick(START + 14_000 * k);
+        let tick = said(START + 14_000 * k);
         assert_eq!(next(&mut stream).await, (tick, 14 * SECOND));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_without_signs_of_life_sleeps_until_its_tick() {
+async fn a_stream_without_comments_sleeps_until_its_tick() {
     set_clocks();
     let mut stream = Box::pin(live(HOUR));
     assert_eq!(

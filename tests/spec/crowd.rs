@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sse_clock::wall::local_time;
+use sse_clock::stream::wall::to_locale_time_string;
 use sseer::event_stream::EventStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -100,7 +100,7 @@ pub async fn persist(
         while let Some(Ok(event)) = events.next().await {
             assert_eq!(event.event, "message", "{event:?}");
             let id = event.id.parse().expect("an id");
-            assert_eq!(*event.data, *local_time(id));
+            assert_eq!(*event.data, *to_locale_time_string(id));
             ids.push(id);
             newest.store(id, SeqCst);
             if stop.load(SeqCst) {

@@ -1,7 +1,6 @@
 //! The two streams, in bytes and in time.
 
 use std::convert::Infallible;
-use std::future;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -11,8 +10,9 @@ use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use sse_clock::clock;
 use sse_clock::service::{Shared, respond};
+use sse_clock::stream::interval::{Ids, Interval, set_interval};
+use sse_clock::stream::wall;
 use sseer::event_stream::EventStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, advance, sleep, timeout};
@@ -61,7 +61,8 @@ impl Pipe {
         let (mut client, server) = duplex(64 * 1024);
         let shared = Arc::clone(shared);
         let service = service_fn(move |request| {
-            future::ready(Ok::<_, Infallible>(respond(&request, &shared)))
+            let shared = Arc::clone(&shared);
+            async { Ok::<_, Infallible>(respond(request, shared).await) }
         });
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service));
         let request = format!("{method} {path} HTTP/1.1\r\nHost: clock\r\n\r\n");
@@ -152,10 +153,8 @@ async fn head_takes_no_greeting_and_leaves_no_stream() {
 async fn a_stream_that_nobody_reads_skips_what_it_missed() {
     let start = Instant::now();
     let (mut client, server) = duplex(64);
-    let service = service_fn(|request| {
-        let shared = Arc::default();
-        future::ready(Ok::<_, Infallible>(respond(&request, &shared)))
-    });
+    let service =
+        service_fn(|request| async { Ok::<_, Infallible>(respond(request, Arc::default()).await) });
     tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(server), service));
     let request = b"GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";
     client.write_all(request).await.unwrap();
@@ -200,14 +199,18 @@ async fn a_parser_that_is_not_ours_reads_ten_events_of_each_stream() {
     }
 }
 
+fn every_second() -> Interval {
+    set_interval(1000, Ids::Time(wall::now), |_| Bytes::new())
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_first_tick_comes_one_interval_after_the_first_poll() {
-    let mut ticks = std::pin::pin!(clock::every(SECOND, sse_clock::wall::now));
+    let mut ticks = std::pin::pin!(every_second());
     advance(SECOND * 10).await;
     let start = Instant::now();
     ticks.next().await;
     assert_eq!(start.elapsed(), SECOND);
-    let mut ticks = std::pin::pin!(clock::every(SECOND, sse_clock::wall::now).at_once());
+    let mut ticks = std::pin::pin!(every_second().at_once());
     advance(SECOND * 10).await;
     let start = Instant::now();
     ticks.next().await;
@@ -219,7 +222,7 @@ async fn the_first_tick_comes_one_interval_after_the_first_poll() {
 #[tokio::test(start_paused = true)]
 async fn ticks_stay_on_their_beat_however_late_they_are_taken() {
     let start = Instant::now();
-    let mut ticks = std::pin::pin!(clock::every(SECOND, sse_clock::wall::now));
+    let mut ticks = std::pin::pin!(every_second());
     for beat in 1..=1000 {
         ticks.next().await;
         assert_eq!(start.elapsed().as_secs(), beat);
@@ -231,7 +234,7 @@ async fn ticks_stay_on_their_beat_however_late_they_are_taken() {
 #[tokio::test(start_paused = true)]
 async fn missed_ticks_are_skipped_and_never_come_in_a_burst() {
     let start = Instant::now();
-    let mut ticks = std::pin::pin!(clock::every(SECOND, sse_clock::wall::now));
+    let mut ticks = std::pin::pin!(every_second());
     ticks.next().await;
     advance(Duration::from_millis(3_500)).await;
     ticks.next().await;

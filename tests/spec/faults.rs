@@ -134,7 +134,7 @@ fn a_stalled_stream_stays_open_and_says_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stalled_stream_is_held_for_ten_minutes_without_a_comment() {
-    let mut body = body_of("/stream?count=1&data=x&end=stall");
+    let mut body = body_of("/stream?count=1&data=x&end=stall").await;
     assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
     assert_eq!(frame(&mut body).await.unwrap(), "data: x\n\n");
     let before = VirtualInstant::now();

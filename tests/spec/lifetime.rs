@@ -479,10 +479,10 @@ fn a_handler_that_keeps_its_connection_does_not_hold_up_the_end() {
     let (_, client) = server.get("/");
     let connection = kept.recv_timeout(DEADLINE).unwrap();
     assert_eq!(connection.peer(), client.0.local_addr().unwrap());
-    assert!(!connection.is_ending());
+    assert!(!connection.is_shutting_down());
     server.stop();
     eventually("the server is over", || server.is_over());
-    assert!(connection.is_ending());
+    assert!(connection.is_shutting_down());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use hyper::Response;
 use rustix::io::Errno;
 use socket2::SockRef;
 use sse_clock::server::Limits;
-use sse_clock::socket::{Accept, Listener};
+use sse_clock::server::socket::{Accept, Listener};
 use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
 
@@ -103,6 +103,19 @@ fn a_slow_head_and_an_idle_connection_are_closed_after_the_head_timeout() {
     assert_eq!(kept.rest(), "whole");
     assert!(start.elapsed() >= 3 * head_timeout);
     assert!(start.elapsed() < 3 * head_timeout + Duration::from_secs(2));
+}
+
+#[test]
+fn a_head_of_more_than_100_fields_is_431() {
+    let server = Server::start();
+    let of = |fields: usize| {
+        let others = "X: y\r\n".repeat(fields - 1);
+        format!("GET / HTTP/1.1\r\nHost: clock\r\n{others}\r\n")
+    };
+    for (fields, status) in [(100, "HTTP/1.1 200 "), (101, "HTTP/1.1 431 ")] {
+        let head = server.send(of(fields)).head();
+        assert!(head.starts_with(status), "{fields}: {head}");
+    }
 }
 
 #[test]

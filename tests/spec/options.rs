@@ -71,7 +71,7 @@ async fn interval_keeps_its_beat_to_the_millisecond() {
         ("/events?interval=1234", [1234, 1234, 1234]),
         ("/stream?interval=7000", [0, 7000, 7000]),
     ] {
-        let mut body = body_of(target);
+        let mut body = body_of(target).await;
         assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
         for wait in waits {
             let before = VirtualInstant::now();
@@ -290,8 +290,7 @@ async fn the_longest_delay_is_a_minute() {
     for (delay, wait) in [("59999", 59_999), ("60000", 60_000)] {
         let request = hyper::Request::get(format!("/stream?delay={delay}")).body(());
         let before = VirtualInstant::now();
-        let response = sse_clock::service::respond(&request.unwrap(), &std::sync::Arc::default());
-        sse_clock::faults::answer(response).await;
+        sse_clock::service::respond(request.unwrap(), std::sync::Arc::default()).await;
         assert_eq!(before.elapsed(), Duration::from_millis(wait));
     }
 }
@@ -442,7 +441,7 @@ async fn fifteen_seconds_after_the_last_byte_comes_a_comment() {
         ("&ids", ":\n\n"),
         ("&count=1", ":\n\n"),
     ] {
-        let mut body = body_of(&format!("/events?interval=40000&data=x{query}"));
+        let mut body = body_of(&format!("/events?interval=40000&data=x{query}")).await;
         let mut waits = Vec::new();
         for _ in 0..4 {
             let before = VirtualInstant::now();
@@ -471,7 +470,7 @@ async fn fifteen_seconds_after_the_last_byte_comes_a_comment() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_sends_enough_has_no_comments() {
-    let mut body = body_of("/events?interval=15000&data=x&count=3");
+    let mut body = body_of("/events?interval=15000&data=x&count=3").await;
     let mut text = String::new();
     while let Some(block) = frame(&mut body).await {
         text.push_str(std::str::from_utf8(&block).unwrap());
@@ -493,14 +492,14 @@ fn a_stream_without_options_is_the_examples_to_the_byte() {
     let before = now();
     let (_, mut client) = server.get("/events");
     let chunk = String::from_utf8(client.chunk()).unwrap();
-    let moments = (before + 1000..=now()).map(sse_clock::wall::local_time);
+    let moments = (before + 1000..=now()).map(sse_clock::stream::wall::to_locale_time_string);
     let events: Vec<_> = moments.map(|time| format!("data: {time}\n\n")).collect();
     assert!(events.contains(&chunk), "{chunk}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_options_has_no_comments() {
-    let mut body = body_of("/events");
+    let mut body = body_of("/events").await;
     for number in 0..60 {
         let before = VirtualInstant::now();
         let block = frame(&mut body).await.unwrap();

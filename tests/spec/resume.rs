@@ -194,7 +194,7 @@ fn on_stream_the_id_is_the_counter_and_nothing_is_replayed() {
 #[tokio::test(start_paused = true)]
 async fn fifty_clients_with_the_oldest_id_each_cost_a_bounded_replay() {
     for _ in 0..50 {
-        let mut body = body_of("/events?ids&lastEventId=0&interval=3600000");
+        let mut body = body_of("/events?ids&lastEventId=0&interval=3600000").await;
         assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
         assert!(frame(&mut body).await.unwrap().starts_with(b"event: gap\n"));
         for _ in 0..1000 {

@@ -131,7 +131,7 @@ fn an_id_sent_back_is_cut_at_64_bytes() {
 /// Opens a stream of `key`: what is returned keeps it open.
 async fn open(shared: &Arc<Shared>, key: &str) -> impl Sized + use<> {
     let request = Request::get(format!("/events?key={key}")).body(()).unwrap();
-    let mut body = Box::pin(respond(&request, shared).into_body());
+    let mut body = Box::pin(respond(request, Arc::clone(shared)).await.into_body());
     assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
     body
 }
@@ -232,7 +232,7 @@ fn a_stalled_stream_whose_client_leaves_was_left() {
 async fn a_stalled_stream_that_was_held_to_the_end_is_finished() {
     let shared = Arc::<Shared>::default();
     let request = Request::get("/stream?count=1&end=stall").body(()).unwrap();
-    let mut body = Box::pin(respond(&request, &shared).into_body());
+    let mut body = Box::pin(respond(request, Arc::clone(&shared)).await.into_body());
     while frame(&mut body).await.is_some() {}
     drop(body);
     assert_eq!(shared.streams.stats(None).closed.finished, 1);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::Request;
 use hyper::body::{Body, Bytes};
-use sse_clock::service::{Shared, respond};
+use sse_clock::service::respond;
+use sse_clock::stream::wall::{self, to_locale_time_string};
 use tokio::time::timeout;
 
 use crate::support::{Client, DEADLINE, Server};
@@ -119,16 +120,16 @@ pub fn ids(body: &str) -> Vec<u64> {
 /// The events of `/events?ids` with these ids.
 pub fn time_events(ids: &[u64]) -> String {
     let events = ids.iter().map(|id| {
-        let time = sse_clock::wall::local_time(*id);
+        let time = to_locale_time_string(*id);
         format!("id: {id}\ndata: {time}\n\n")
     });
     events.collect::<Vec<_>>().concat()
 }
 
 /// The body of the handler's answer to a GET, with no server around it.
-pub fn body_of(target: &str) -> impl Body<Data = Bytes> + Unpin + use<> {
+pub async fn body_of(target: &str) -> impl Body<Data = Bytes> + Unpin + use<> {
     let request = Request::get(target).body(()).unwrap();
-    Box::pin(respond(&request, &Arc::<Shared>::default()).into_body())
+    Box::pin(respond(request, Arc::default()).await.into_body())
 }
 
 /// The next frame of `body`.
@@ -143,7 +144,7 @@ pub async fn frame<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Option<Bytes>
 
 /// The present time on the wall, as the server sees it.
 pub fn now() -> u64 {
-    sse_clock::wall::now()
+    wall::now()
 }
 
 pub fn milliseconds(duration: Duration) -> u64 {

@@ -17,14 +17,14 @@ use crate::connection::Connection;
 const LINGER: Duration = Duration::from_secs(1);
 
 /// The bytes from and to one peer.
-pub(crate) struct Wire<I> {
+pub(super) struct Wire<I> {
     io: I,
     connection: Connection,
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> Wire<I> {
-    pub(crate) fn new(io: I, connection: Connection) -> Self {
+    pub(super) fn new(io: I, connection: Connection) -> Self {
         Self {
             io,
             connection,
@@ -72,7 +72,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
         if lingering.is_none() {
             ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
         }
-        if connection.is_ending() {
+        if connection.is_shutting_down() {
             return Poll::Ready(Ok(()));
         }
         let lingering = lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));

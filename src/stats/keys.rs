@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::stats::{Counts, Stats};
+use super::counts::{Counts, Stats};
 
 /// The most keys that are kept.
 const KEPT: usize = 1000;

@@ -15,7 +15,7 @@ pub enum Host {
 
 impl Host {
     /// The addresses to listen on.
-    pub(crate) fn addresses(self) -> Vec<IpAddr> {
+    pub(super) fn addresses(self) -> Vec<IpAddr> {
         match self {
             Self::Localhost => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
             Self::Address(address) => vec![address],

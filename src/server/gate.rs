@@ -2,8 +2,6 @@
 //! answers that do not fit the connection.
 
 use std::convert::Infallible;
-use std::error::Error;
-use std::future::Future;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
@@ -11,21 +9,17 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
 use hyper::{Request, Response, StatusCode, Version};
 
+use super::handler::Handler;
+use super::shutdown::UntilShutdown;
 use crate::connection::Connection;
-use crate::shutdown::Ending;
 
 /// Hands `request` to the handler, unless it is one that no route may see.
-pub(crate) async fn pass<H, F, B>(
+pub(super) async fn pass<H: Handler>(
     mut request: Request<Incoming>,
     handler: H,
     connection: Connection,
-) -> Result<Response<Ending<Either<Full<Bytes>, B>>>, Infallible>
-where
-    H: Fn(Request<Incoming>) -> F,
-    F: Future<Output = Response<B>>,
-    B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + 'static,
-{
-    let body = |body| Ending::new(body, connection.clone());
+) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>>>, Infallible> {
+    let body = |body| UntilShutdown::new(body, connection.clone());
     if let Some(refusal) = refuse(&request) {
         return Ok(refusal.map(Either::Left).map(body));
     }

@@ -9,7 +9,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::host::Host;
+use super::host::Host;
 
 /// How many clients may wait to be accepted: enough for all to come back at once after a restart.
 const BACKLOG: i32 = 4096;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::SILENCE;
+use super::keep_alive::SILENCE;
 
 const STEP: Duration = Duration::from_millis(8);
 

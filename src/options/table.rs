@@ -1,73 +1,13 @@
-//! What a client may ask of its stream: the options, each with its bounds.
+//! The one table of the options: each with its bounds, its effect, and where it goes.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use mediatype::MediaType;
 
-use crate::end::End;
-use crate::faults::Faults;
-use crate::shape::Eol;
-
-/// What a client asked of its stream; what it did not ask for is as in the Node example.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The time between two events.
-    pub interval: Duration,
-    /// The number of events after which the stream ends.
-    pub count: Option<u64>,
-    /// How the events look.
-    pub look: Look,
-    /// The id of the event that the client has seen last.
-    pub last_event_id: Option<String>,
-    /// The name of the stream in the statistics.
-    pub key: Option<String>,
-    /// What goes wrong.
-    pub faults: Faults,
-    /// The status for a client that comes back.
-    pub then: Option<StatusCode>,
-    /// Whether anything was asked for.
-    pub custom: bool,
-}
-
-/// How the events of a stream look.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Look {
-    /// The type of the events.
-    pub event: Option<String>,
-    /// The reconnection time in milliseconds.
-    pub retry: Option<u64>,
-    /// Whether events have ids.
-    pub ids: bool,
-    /// The data in place of the time or the greeting.
-    pub data: Option<Arc<str>>,
-}
-
-impl Look {
-    /// Whether the events look other than in the Node example.
-    #[must_use]
-    pub fn is_custom(&self) -> bool {
-        *self != Self::default()
-    }
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            interval: Duration::from_secs(1),
-            count: None,
-            look: Look::default(),
-            last_event_id: None,
-            key: None,
-            faults: Faults::default(),
-            then: None,
-            custom: false,
-        }
-    }
-}
+use super::{End, Eol, Options};
 
 /// The characters of a key.
 pub(crate) const KEY: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
@@ -91,9 +31,7 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "interval",
         allowed: "10 to 3600000 (ms)",
         effect: "the time between two events; 1000 without it",
-        set: |options, value| {
-            number(value, 10..=3_600_000).map(|ms| options.interval = Duration::from_millis(ms))
-        },
+        set: |options, value| number(value, 10..=3_600_000).map(|ms| options.interval = Some(ms)),
     },
     Parameter {
         name: "count",
@@ -108,20 +46,20 @@ pub const PARAMETERS: &[Parameter] = &[
         set: |options, value| {
             let fits = (1..=64).contains(&value.chars().count());
             let clean = !value.contains(['\n', '\r', '\0']);
-            (fits && clean).then(|| options.look.event = Some(value.into()))
+            (fits && clean).then(|| options.event = Some(value.into()))
         },
     },
     Parameter {
         name: "retry",
         allowed: "0 to 3600000 (ms)",
         effect: "a `retry:` line at the head of the first event",
-        set: |options, value| number(value, 0..=3_600_000).map(|ms| options.look.retry = Some(ms)),
+        set: |options, value| number(value, 0..=3_600_000).map(|ms| options.retry = Some(ms)),
     },
     Parameter {
         name: "ids",
         allowed: "no value, true or false",
         effect: "an `id:` line in each event, and on `/events` resuming",
-        set: |options, value| flag(value).map(|ids| options.look.ids = ids),
+        set: |options, value| flag(value).map(|ids| options.ids = ids),
     },
     Parameter {
         name: "lastEventId",
@@ -136,7 +74,7 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "data",
         allowed: "text of up to 1024 bytes",
         effect: "this text in place of each event's",
-        set: |options, value| (value.len() <= 1024).then(|| options.look.data = Some(value.into())),
+        set: |options, value| (value.len() <= 1024).then(|| options.data = Some(value.into())),
     },
     Parameter {
         name: "key",
@@ -148,13 +86,13 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "status",
         allowed: "200 to 599",
         effect: "answers with this status; 204 tells a browser to stop, 200 is the stream",
-        set: |options, value| status(value).map(|status| options.faults.head.status = Some(status)),
+        set: |options, value| status(value).map(|status| options.head.status = Some(status)),
     },
     Parameter {
         name: "type",
         allowed: "a media type",
         effect: "this `Content-Type` in place of `text/event-stream`",
-        set: |options, value| media_type(value).map(|it| options.faults.head.media_type = Some(it)),
+        set: |options, value| media_type(value).map(|it| options.head.media_type = Some(it)),
     },
     Parameter {
         name: "delay",
@@ -162,7 +100,7 @@ pub const PARAMETERS: &[Parameter] = &[
         effect: "waits before the head is sent",
         set: |options, value| {
             let delay = number(value, 0..=60_000).map(Duration::from_millis);
-            delay.map(|delay| options.faults.head.delay = delay)
+            delay.map(|delay| options.head.delay = delay)
         },
     },
     Parameter {
@@ -177,7 +115,7 @@ pub const PARAMETERS: &[Parameter] = &[
                 ("truncate", End::Truncate),
                 ("stall", End::Stall),
             ];
-            choice(value, ends).map(|end| options.faults.end = end)
+            choice(value, ends).map(|end| options.end = end)
         },
     },
     Parameter {
@@ -192,7 +130,7 @@ pub const PARAMETERS: &[Parameter] = &[
         effect: "the body in frames of that size, each its own chunk and write",
         set: |options, value| {
             let most = number(value, 1..=1024).and_then(|bytes| usize::try_from(bytes).ok());
-            most.map(|most| options.faults.shape.split = Some(most))
+            most.map(|most| options.shape.split = Some(most))
         },
     },
     Parameter {
@@ -201,14 +139,14 @@ pub const PARAMETERS: &[Parameter] = &[
         effect: "the line end",
         set: |options, value| {
             let eols = [("lf", Eol::Lf), ("cr", Eol::Cr), ("crlf", Eol::CrLf)];
-            choice(value, eols).map(|eol| options.faults.shape.eol = eol)
+            choice(value, eols).map(|eol| options.shape.eol = eol)
         },
     },
     Parameter {
         name: "bom",
         allowed: "no value",
         effect: "a byte order mark ahead of the stream",
-        set: |options, value| value.is_empty().then(|| options.faults.shape.bom = true),
+        set: |options, value| value.is_empty().then(|| options.shape.bom = true),
     },
 ];
 

@@ -10,24 +10,11 @@ use pin_project_lite::pin_project;
 use tokio::time::{Sleep, sleep};
 use tokio_stream::Stream;
 
-use crate::sse::Block;
+use super::sse::Block;
+use crate::options::End;
 
 /// How long a stalled stream is held open.
 const STALL: Duration = Duration::from_secs(600);
-
-/// What happens after the last event.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum End {
-    /// The body ends as HTTP has it.
-    #[default]
-    Clean,
-    /// The connection is cut without the end of the body.
-    Abort,
-    /// Half of another event comes, and then the end of the body.
-    Truncate,
-    /// Nothing more comes, for ten minutes.
-    Stall,
-}
 
 /// The error of a body that is cut on purpose.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +30,7 @@ impl std::error::Error for Cut {}
 
 pin_project! {
     /// A stream of blocks that ends, well or not, after so many events.
-    pub struct Counted<S> {
+    pub struct Ended<S> {
         #[pin]
         blocks: S,
         left: u64,
@@ -52,29 +39,25 @@ pin_project! {
     }
 }
 
-impl End {
-    /// Ends `blocks` after `count` events; never, without a count.
-    pub fn after<S>(self, count: Option<u64>, blocks: S) -> Counted<S> {
-        Counted {
-            blocks,
-            // Without a count it is longer than any stream lives.
-            left: count.unwrap_or(u64::MAX),
-            end: self,
-            stall: None,
-        }
+/// Ends `blocks` after `count` events; never, without a count.
+pub fn end<S>(blocks: S, count: Option<u64>, end: End) -> Ended<S> {
+    Ended {
+        blocks,
+        // Without a count it is longer than any stream lives.
+        left: count.unwrap_or(u64::MAX),
+        end,
+        stall: None,
     }
 }
 
-impl<S: Stream<Item = Block>> Stream for Counted<S> {
+impl<S: Stream<Item = Block>> Stream for Ended<S> {
     type Item = Result<Block, Cut>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Block, Cut>>> {
         let this = self.project();
         if *this.left > 0 {
             let block = ready!(this.blocks.poll_next(cx));
-            if let Some(Block::Event(_)) = block {
-                *this.left -= 1;
-            }
+            *this.left -= block.as_ref().map_or(0, |block| block.events);
             return Poll::Ready(block.map(Ok));
         }
         match this.end {
@@ -82,12 +65,13 @@ impl<S: Stream<Item = Block>> Stream for Counted<S> {
             // The server cuts once what it has of the body has left.
             End::Abort => Poll::Ready(Some(Err(Cut))),
             End::Truncate => {
-                Poll::Ready(ready!(this.blocks.poll_next(cx)).map(|block| match block {
-                    Block::Event(bytes) => {
-                        *this.end = End::Clean;
-                        Ok(Block::Aside(bytes.slice(..bytes.len() / 2)))
+                let block = ready!(this.blocks.poll_next(cx));
+                Poll::Ready(block.map(|block| {
+                    if block.events == 0 {
+                        return Ok(block);
                     }
-                    aside @ Block::Aside(_) => Ok(aside),
+                    *this.end = End::Clean;
+                    Ok(Block::aside(block.bytes.slice(..block.bytes.len() / 2)))
                 }))
             }
             End::Stall => {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use sse_clock::host::Host;
+use sse_clock::server::host::Host;
 
 /// A clock over Server-Sent Events: the Node http example, written directly on hyper.
 #[derive(Debug, Parser)]

@@ -1,0 +1,92 @@
+//! What may be asked of a stream, as plain data, and how it is read from a query string.
+
+mod query;
+
+mod table;
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+
+pub use query::{BadParameter, key};
+pub use table::{PARAMETERS, Parameter};
+
+/// What a client asked of its stream; what it did not ask for is as in the Node example.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// The milliseconds between two events.
+    pub interval: Option<u64>,
+    /// The number of events after which the stream ends.
+    pub count: Option<u64>,
+    /// The type of the events.
+    pub event: Option<String>,
+    /// The reconnection time in milliseconds.
+    pub retry: Option<u64>,
+    /// Whether events have ids.
+    pub ids: bool,
+    /// The id of the event that the client has seen last.
+    pub last_event_id: Option<String>,
+    /// The data in place of the time or the greeting.
+    pub data: Option<String>,
+    /// The name of the stream in the statistics.
+    pub key: Option<String>,
+    /// What is wrong with the head.
+    pub head: Head,
+    /// What is odd about the bytes.
+    pub shape: Shape,
+    /// What happens after the last event.
+    pub end: End,
+    /// The status for a client that comes back.
+    pub then: Option<StatusCode>,
+    /// Whether anything was asked for.
+    pub asked: bool,
+}
+
+/// What is wrong with the head of an answer; nothing by default.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// The wait before it is sent.
+    pub delay: Duration,
+    /// The status of an answer that is no stream.
+    pub status: Option<StatusCode>,
+    /// The `Content-Type` in place of `text/event-stream`.
+    pub media_type: Option<HeaderValue>,
+}
+
+/// What is odd about the bytes of a stream; the standard allows all of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// A byte order mark comes first.
+    pub bom: bool,
+    /// What ends a line.
+    pub eol: Eol,
+    /// The most bytes in a frame, each of them its own chunk and write.
+    pub split: Option<usize>,
+}
+
+/// A line end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Eol {
+    /// Line feed.
+    #[default]
+    Lf,
+    /// Carriage return.
+    Cr,
+    /// Both.
+    CrLf,
+}
+
+/// What happens after the last event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum End {
+    /// The body ends as HTTP has it.
+    #[default]
+    Clean,
+    /// The connection is cut without the end of the body.
+    Abort,
+    /// Half of another event comes, and then the end of the body.
+    Truncate,
+    /// Nothing more comes, for ten minutes.
+    Stall,
+}

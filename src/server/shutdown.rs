@@ -1,0 +1,89 @@
+//! The end of the server's life. It begins when [`Server::shutdown`] sets the instant by which all
+//! has to be over, and then, in this order:
+//!
+//! 1. The accept loops stop and close their listeners.
+//! 2. A connection without an answer under way is dropped; any other takes no further request.
+//! 3. A body of unknown length ends, with its terminating chunk; one of a known length goes on.
+//! 4. At the instant that was set, a connection that is still there is dropped.
+//! 5. When all places are free again, the server is over.
+//!
+//! [`Server::shutdown`]: super::Server::shutdown
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use hyper::body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+use crate::connection::Connection;
+
+pin_project! {
+    /// A body that ends, when it has no end of its own, as soon as the shutdown begins.
+    ///
+    /// One that fails is cut once all that it yielded has left.
+    pub(super) struct UntilShutdown<B: Body> {
+        #[pin]
+        body: B,
+        endless: bool,
+        failed: Option<B::Error>,
+        underway: Underway,
+    }
+}
+
+impl<B: Body> UntilShutdown<B> {
+    pub(super) fn new(body: B, connection: Connection) -> Self {
+        connection.set_answering(true);
+        Self {
+            // A body of a known length was promised in the head: it goes out whole.
+            endless: body.size_hint().exact().is_none(),
+            body,
+            failed: None,
+            underway: Underway(connection),
+        }
+    }
+}
+
+impl<B: Body> Body for UntilShutdown<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let this = self.project();
+        if *this.endless && this.underway.0.is_shutting_down() {
+            return Poll::Ready(None);
+        }
+        if this.failed.is_none() {
+            match ready!(this.body.poll_frame(cx)) {
+                Some(Err(error)) => *this.failed = Some(error),
+                other => return Poll::Ready(other),
+            }
+            // hyper writes what it has when it has to wait, and not before an error.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if this.underway.0.is_stuck() {
+            return Poll::Pending;
+        }
+        Poll::Ready(this.failed.take().map(Err))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// Tells the connection that its answer is under way, for as long as it lives.
+struct Underway(Connection);
+
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.set_answering(false);
+    }
+}

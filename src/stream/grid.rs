@@ -1,0 +1,255 @@
+//! A clock with ids: its ticks are the points of a grid of times, and none is lost in silence.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_stream::Stream;
+
+/// The most ticks that are made up for after a gap.
+pub const CATCH_UP: u64 = 1000;
+
+/// What a grid says next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Beat {
+    /// A tick, with its time in milliseconds since the Unix epoch.
+    Tick(u64),
+    /// So many ticks are left out ahead of the next one; 0 when the clock was set back.
+    Gap(u64),
+}
+
+/// What is due at `now` after the tick at `last`, all in milliseconds; `interval` is not 0.
+#[must_use]
+pub fn due(last: u64, interval: u64, now: u64) -> Option<Beat> {
+    match now.saturating_sub(last) / interval {
+        0 => None,
+        1..=CATCH_UP => Some(Beat::Tick(last + interval)),
+        ticks => Some(Beat::Gap(ticks - CATCH_UP)),
+    }
+}
+
+/// The tick that an event id names: a number, and nothing else.
+#[must_use]
+pub fn tick(id: &str) -> Option<u64> {
+    let digits = id.bytes().all(|byte| byte.is_ascii_digit());
+    id.parse().ok().filter(|_| digits)
+}
+
+/// The point of the grid after which a stream goes on: the tick that its client saw `last`, or
+/// `now` when there was none or it is more than an `interval` ahead.
+#[must_use]
+pub fn start(last: Option<u64>, interval: u64, now: u64) -> u64 {
+    let possible = last.filter(|last| *last <= now.saturating_add(interval));
+    possible.unwrap_or(now)
+}
+
+pin_project! {
+    /// An endless stream of beats, which begins when it is polled first.
+    #[derive(Debug)]
+    pub struct Grid {
+        interval: u64,
+        now: fn() -> u64,
+        last: Option<u64>,
+        looked: Option<(Instant, u64)>,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+/// A tick every `interval`, a millisecond or more, on the grid that begins at [`start`]; late ones
+/// come as [`due`] says. `now` is the wall clock, in milliseconds since the Unix epoch.
+#[must_use]
+pub fn grid(interval: Duration, now: fn() -> u64, last: Option<u64>) -> Grid {
+    Grid {
+        interval: milliseconds(interval).max(1),
+        now,
+        last,
+        looked: None,
+        sleep: None,
+    }
+}
+
+impl Stream for Grid {
+    type Item = Beat;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Beat>> {
+        let mut this = self.project();
+        let interval = *this.interval;
+        loop {
+            if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
+                ready!(sleep.poll(cx));
+            }
+            let (at, now) = (Instant::now(), (this.now)());
+            // `at` was before `now`, this is after it: a pause in between is no clock set back.
+            let looked = this.looked.replace((Instant::now(), now));
+            if looked.is_none() {
+                *this.last = Some(start(*this.last, interval, now));
+            }
+            let last = this.last.get_or_insert(now);
+            let (then, before) = looked.unwrap_or((at, now));
+            let expected = before.saturating_add(milliseconds(at.saturating_duration_since(then)));
+            // Small steps back are waited for, until they add up.
+            let far = last.saturating_sub(interval);
+            if now.saturating_add(interval) < expected.max(far) {
+                *last = now;
+                return Poll::Ready(Some(Beat::Gap(0)));
+            }
+            let beat = due(*last, interval, now);
+            match beat {
+                Some(Beat::Tick(at)) => *last = at,
+                Some(Beat::Gap(left_out)) => *last += left_out * interval,
+                None => {}
+            }
+            let wait = last.saturating_add(interval).saturating_sub(now);
+            let wake = at + Duration::from_millis(wait);
+            match this.sleep.as_mut().as_pin_mut() {
+                // More is due already: the sleep stays at its end.
+                _ if wait == 0 => {}
+                Some(sleep) => sleep.reset(wake),
+                None => this.sleep.set(Some(sleep_until(wake))),
+            }
+            if beat.is_some() {
+                return Poll::Ready(beat);
+            }
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
+
+    use super::{Beat, CATCH_UP, due, start, tick};
+
+    const MAX: u64 = u64::MAX;
+
+    #[test]
+    fn the_ticks_that_are_due_come_after_the_last_and_not_after_now() {
+        use Beat::{Gap, Tick};
+        for (last, interval, now, beat) in [
+            (100, 10, 100, None),
+            (100, 10, 109, None),
+            (100, 10, 110, Some(Tick(110))),
+            (100, 10, 119, Some(Tick(110))),
+            (100, 10, 120, Some(Tick(110))),
+            (107, 10, 120, Some(Tick(117))),
+            (100, 10, 0, None),
+            (110, 10, 100, None),
+            (0, 1, 999, Some(Tick(1))),
+            (0, 1, 1000, Some(Tick(1))),
+            (0, 1, 1001, Some(Gap(1))),
+            (0, 10, 10_009, Some(Tick(10))),
+            (0, 10, 10_019, Some(Gap(1))),
+            (0, 10, 10_020, Some(Gap(2))),
+            (0, 1, MAX, Some(Gap(MAX - 1000))),
+            (0, MAX, MAX, Some(Tick(MAX))),
+            (1, MAX, MAX, None),
+            (MAX, 1, MAX, None),
+        ] {
+            assert_eq!(due(last, interval, now), beat, "{last} {interval} {now}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_a_number_and_nothing_else() {
+        for (id, named) in [
+            ("0", Some(0)),
+            ("1763699759123", Some(1_763_699_759_123)),
+            ("007", Some(7)),
+            ("18446744073709551615", Some(MAX)),
+            ("18446744073709551616", None),
+            ("", None),
+            ("…", None),
+            ("-1", None),
+            ("+5", None),
+            (" 5 ", None),
+            ("1e9", None),
+            ("0x10", None),
+            ("5\0", None),
+            ("٥", None),
+            (&"9".repeat(400), None),
+        ] {
+            assert_eq!(tick(id), named, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn a_stream_goes_on_after_an_id_of_at_most_one_interval_ahead() {
+        for (last, interval, now, begins) in [
+            (None, 10, 100, 100),
+            (Some(0), 10, 100, 0),
+            (Some(100), 10, 100, 100),
+            (Some(110), 10, 100, 110),
+            (Some(111), 10, 100, 100),
+            (Some(MAX), 10, 100, 100),
+            (Some(MAX), 10, MAX, MAX),
+            (Some(MAX), MAX, 100, MAX),
+        ] {
+            assert_eq!(
+                start(last, interval, now),
+                begins,
+                "{last:?} {interval} {now}"
+            );
+        }
+    }
+
+    fn moment() -> impl proptest::strategy::Strategy<Value = u64> {
+        prop_oneof![
+            any::<u64>(),
+            0..5000_u64,
+            (MAX - 5000)..=MAX,
+            (1_763_699_759_000..1_763_699_769_000_u64),
+        ]
+    }
+
+    fn interval() -> impl proptest::strategy::Strategy<Value = u64> {
+        prop_oneof![1..=MAX, 1..50_u64, 10..=3_600_000_u64]
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_the_newest_of_the_grid_after_the_last_id_and_not_after_now(
+            last in proptest::option::of(moment()),
+            interval in interval(),
+            now in moment(),
+        ) {
+            let begin = start(last, interval, now);
+            match last {
+                Some(last) if u128::from(last) <= u128::from(now) + u128::from(interval) => {
+                    prop_assert_eq!(begin, last);
+                }
+                _ => prop_assert_eq!(begin, now),
+            }
+
+            let [wide_begin, wide_interval, wide_now] = [begin, interval, now].map(u128::from);
+            let all = wide_now.saturating_sub(wide_begin) / wide_interval;
+            let newest = all.saturating_sub(u128::from(CATCH_UP)) + 1..=all;
+            let expected: Vec<u128> = newest.map(|k| wide_begin + k * wide_interval).collect();
+
+            let (mut at, mut left_out, mut sent) = (begin, 0, Vec::new());
+            while let Some(beat) = due(at, interval, now) {
+                match beat {
+                    Beat::Tick(tick) => {
+                        sent.push(u128::from(tick));
+                        at = tick;
+                    }
+                    Beat::Gap(ticks) => {
+                        prop_assert!(ticks > 0 && left_out == 0 && sent.is_empty());
+                        left_out = ticks;
+                        at += ticks * interval;
+                    }
+                }
+            }
+            prop_assert!(sent.iter().all(|id| wide_begin < *id && *id <= wide_now));
+            prop_assert_eq!(&sent, &expected);
+            prop_assert_eq!(u128::from(left_out) + sent.len() as u128, all);
+        }
+    }
+}

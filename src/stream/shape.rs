@@ -1,0 +1,76 @@
+//! Bytes that the standard allows and few expect: other line ends, a mark ahead, split frames.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use pin_project_lite::pin_project;
+use tokio_stream::Stream;
+
+use super::sse::Block;
+use crate::options::{Eol, Shape};
+
+pin_project! {
+    /// A stream of blocks, or of pieces of them.
+    pub struct Shaped<S> {
+        #[pin]
+        blocks: S,
+        shape: Shape,
+        rest: Block,
+        written: bool,
+    }
+}
+
+/// `blocks` in another shape.
+pub fn shape<S>(blocks: S, shape: Shape) -> Shaped<S> {
+    Shaped {
+        blocks,
+        shape,
+        rest: Block::aside(Bytes::new()),
+        written: true,
+    }
+}
+
+impl<S: Stream<Item = Result<Block, E>>, E> Stream for Shaped<S> {
+    type Item = Result<Block, E>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        if *this.shape == Shape::default() {
+            return this.blocks.poll_next(cx);
+        }
+        if this.rest.bytes.is_empty() {
+            match ready!(this.blocks.poll_next(cx)) {
+                Some(Ok(block)) => *this.rest = apply(this.shape, &block),
+                other => return Poll::Ready(other),
+            }
+        }
+        let length = this.rest.bytes.len();
+        let piece = this.shape.split.map_or(length, |most| most.min(length));
+        if this.shape.split.is_some() && !std::mem::replace(this.written, false) {
+            // hyper writes the frames it has, as one, when it has to wait.
+            *this.written = true;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let bytes = this.rest.bytes.split_to(piece);
+        let events = if piece == length { this.rest.events } else { 0 };
+        Poll::Ready(Some(Ok(Block { bytes, events })))
+    }
+}
+
+fn apply(shape: &mut Shape, block: &Block) -> Block {
+    let mut bytes = BytesMut::with_capacity(2 * block.bytes.len());
+    if std::mem::take(&mut shape.bom) {
+        bytes.extend_from_slice("\u{feff}".as_bytes());
+    }
+    for byte in &block.bytes {
+        match (byte, shape.eol) {
+            (b'\n', Eol::Cr) => bytes.extend_from_slice(b"\r"),
+            (b'\n', Eol::CrLf) => bytes.extend_from_slice(b"\r\n"),
+            _ => bytes.extend_from_slice(&[*byte]),
+        }
+    }
+    let (bytes, events) = (bytes.freeze(), block.events);
+    Block { bytes, events }
+}

@@ -1,0 +1,136 @@
+//! Events as the bytes of `text/event-stream`, HTML 9.2.5.
+
+use std::fmt::{Display, Write};
+
+use bytes::Bytes;
+
+/// A part of a stream, and how many events are whole with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// What goes out.
+    pub bytes: Bytes,
+    /// The events that end in it; a comment is none, and half an event neither.
+    pub events: u64,
+}
+
+impl Block {
+    /// A comment, which a client reads and forgets.
+    pub const COMMENT: Self = Self::aside(Bytes::from_static(b":\n\n"));
+
+    /// An event, whole.
+    #[must_use]
+    pub const fn event(bytes: Bytes) -> Self {
+        Self { bytes, events: 1 }
+    }
+
+    /// What the client gets beside its events.
+    #[must_use]
+    pub const fn aside(bytes: Bytes) -> Self {
+        Self { bytes, events: 0 }
+    }
+}
+
+/// The fields of an event that stand before its data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fields<'a> {
+    /// The reconnection time in milliseconds, from now on.
+    pub retry: Option<u64>,
+    /// The event's type, `message` when there is none; it loses line ends and NULs.
+    pub event: Option<&'a str>,
+    /// What comes back as `Last-Event-ID`.
+    pub id: Option<u64>,
+}
+
+impl Fields<'_> {
+    /// The event of these fields and of `data`, which ends with the event's empty line.
+    #[must_use]
+    pub fn before(&self, data: Bytes) -> Bytes {
+        if *self == Self::default() {
+            return data;
+        }
+        let mut event = String::with_capacity(64);
+        if let Some(time) = self.retry {
+            field(&mut event, "retry", time);
+        }
+        if let Some(name) = self.event {
+            field(&mut event, "event", name.replace(['\n', '\r', '\0'], ""));
+        }
+        if let Some(id) = self.id {
+            field(&mut event, "id", id);
+        }
+        [event.as_bytes(), &data].concat().into()
+    }
+}
+
+/// The event of nothing but `text`; each of its lines, ended by LF, CR or CRLF, becomes a field.
+#[must_use]
+pub fn data(text: &str) -> Bytes {
+    let mut event = String::with_capacity(text.len() + 16);
+    for line in lines(text) {
+        field(&mut event, "data", line);
+    }
+    event.push('\n');
+    event.into()
+}
+
+fn field(event: &mut String, name: &str, value: impl Display) {
+    writeln!(event, "{name}: {value}").expect("a string takes all");
+}
+
+/// The lines of `text`, ended by LF, CR or CRLF; one empty line when it is empty.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let Some(end) = text.find(['\n', '\r']) else {
+            return rest.take();
+        };
+        let (line, tail) = text.split_at(end);
+        rest = Some(tail.strip_prefix("\r\n").unwrap_or(&tail[1..]));
+        Some(line)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Fields, data};
+
+    #[test]
+    fn every_kind_of_line_end_begins_a_new_data_field() {
+        for (text, block) in [
+            ("9:05:07 AM", "data: 9:05:07 AM\n\n"),
+            ("", "data: \n\n"),
+            ("a\nb", "data: a\ndata: b\n\n"),
+            ("a\rb", "data: a\ndata: b\n\n"),
+            ("a\r\nb", "data: a\ndata: b\n\n"),
+            ("a\n\rb", "data: a\ndata: \ndata: b\n\n"),
+            ("a\n", "data: a\ndata: \n\n"),
+            (" a", "data:  a\n\n"),
+            (":é\0", "data: :é\0\n\n"),
+        ] {
+            assert_eq!(data(text), block, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_reconnection_time_comes_first_and_the_data_last() {
+        let fields = Fields {
+            retry: Some(5),
+            event: Some("a b"),
+            id: Some(7),
+        };
+        assert_eq!(
+            fields.before(data("c")),
+            "retry: 5\nevent: a b\nid: 7\ndata: c\n\n"
+        );
+    }
+
+    #[test]
+    fn a_name_cannot_end_its_line() {
+        let fields = Fields {
+            event: Some("a\r\n\0b"),
+            ..Fields::default()
+        };
+        assert_eq!(fields.before(data("c")), "event: ab\ndata: c\n\n");
+    }
+}
