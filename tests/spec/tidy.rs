@@ -1,17 +1,18 @@
 //! What the sources promise about themselves.
 
 use sse_clock::options::{PARAMETERS, Parameter};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The Rust files under `folder`, by name, with their text.
+/// The Rust files under `folder`, by their paths in it without the ending, with their text.
 fn sources(folder: &str) -> Vec<(String, String)> {
+    let root = Path::new(ROOT).join(folder);
     let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from(ROOT).join(folder)];
+    let mut folders = vec![root.clone()];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = fs::read_dir(&folder) else {
             continue;
@@ -21,7 +22,8 @@ fn sources(folder: &str) -> Vec<(String, String)> {
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+                let name = path.strip_prefix(&root).unwrap().with_extension("");
+                let name = name.to_string_lossy().replace('\\', "/");
                 found.push((name, fs::read_to_string(path).unwrap()));
             }
         }
@@ -30,12 +32,12 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     found
 }
 
-fn read(file: &str) -> String {
+pub fn read(file: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(file)).unwrap()
 }
 
 /// The lines of code of `source`, its unit tests, comments and blanks apart.
-fn code(source: &str) -> Vec<&str> {
+pub fn code(source: &str) -> Vec<&str> {
     let product = source.split("#[cfg(test)]").next().unwrap();
     let lines = product.lines().map(str::trim_start);
     lines
@@ -43,49 +45,192 @@ fn code(source: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The modules of this crate that `source` names.
-fn uses(source: &str) -> BTreeSet<String> {
-    let code = code(source).concat();
-    let mut modules = BTreeSet::new();
-    for root in ["crate::", "super::", "sse_clock::"] {
-        for rest in code.split(root).skip(1) {
-            let end = |text: &str| {
-                text.find(|letter: char| !letter.is_alphanumeric() && letter != '_')
-                    .unwrap_or(text.len())
+/// The files of `src` and which others each uses; what a file declares or passes on is no use.
+fn arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let sources = sources("src");
+    let rooms: BTreeSet<_> = sources.iter().map(|(name, _)| room(name)).collect();
+    let uses = sources.iter().map(|(name, text)| {
+        let name = room(name);
+        let used = paths(text).into_iter().filter_map(|path| {
+            let (first, rest) = path.split_once("::")?;
+            let path = match first {
+                "crate" | "sse_clock" => rest.replace("::", "/"),
+                "super" => format!("{}/{}", folder(&name), rest.replace("::", "/")),
+                _ => format!("{}/{}", name, path.replace("::", "/")),
             };
-            match rest.strip_prefix('{') {
-                Some(list) => {
-                    let list = &list[..list.find(';').unwrap()];
-                    modules.extend(list.split(',').map(|name| {
-                        let name = name.trim();
-                        name[..end(name)].to_owned()
-                    }));
-                }
-                None => {
-                    modules.insert(rest[..end(rest)].to_owned());
-                }
+            let path = path.trim_start_matches("main/").trim_matches('/');
+            // The longest beginning of the path that is a file.
+            let mut beginnings = path.match_indices('/').map(|(end, _)| &path[..end]);
+            let whole = rooms.contains(path).then_some(path);
+            whole
+                .or_else(|| beginnings.rfind(|beginning| rooms.contains(*beginning)))
+                .filter(|used| *used != name)
+                .map(str::to_owned)
+        });
+        (name.clone(), used.collect())
+    });
+    uses.collect()
+}
+
+/// The module of a file: a folder's `mod.rs` stands for the folder.
+fn room(name: &str) -> String {
+    name.trim_end_matches("/mod").to_owned()
+}
+
+/// The folder that a module lies in; none for those of the top.
+fn folder(room: &str) -> &str {
+    room.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// The paths that `source` names: those of its private `use` lines, and those that begin in code
+/// with `crate::`, `super::` or the crate's name.
+fn paths(source: &str) -> BTreeSet<String> {
+    let code = code(source).join(" ");
+    let mut found = BTreeSet::new();
+    for statement in code.split_inclusive([';', '{', '}']).map(str::trim) {
+        let declares = ["mod ", "pub mod ", "pub(crate) mod ", "pub use "];
+        if declares.iter().any(|word| statement.starts_with(word)) {
+            continue;
+        }
+        for root in ["crate::", "super::", "sse_clock::"] {
+            for (at, _) in statement.match_indices(root) {
+                let end = |c: char| !c.is_alphanumeric() && c != '_' && c != ':';
+                let path = statement[at..].split(end).next().unwrap();
+                found.insert(path.trim_end_matches(':').to_owned());
             }
         }
     }
-    modules
+    let mut rest = code.as_str();
+    while let Some(at) = rest.find("use ") {
+        let before = &rest[..at];
+        let starts = before.is_empty() || before.ends_with(' ') || before.ends_with(';');
+        let is_public = before.ends_with("pub ");
+        rest = &rest[at + 4..];
+        if starts
+            && !is_public
+            && let Some((tree, _)) = rest.split_once(';')
+        {
+            expand("", tree, &mut found);
+        }
+    }
+    found
+}
+
+/// The paths of a `use` tree.
+fn expand(prefix: &str, tree: &str, found: &mut BTreeSet<String>) {
+    let mut depth = 0;
+    let branches = tree.split(|letter| {
+        depth += i32::from(letter == '{') - i32::from(letter == '}');
+        letter == ',' && depth == 0
+    });
+    for branch in branches.map(str::trim).filter(|branch| !branch.is_empty()) {
+        match branch.split_once('{') {
+            Some((stem, list)) => {
+                let list = list.trim_end().strip_suffix('}').unwrap();
+                expand(&format!("{prefix}{stem}"), list, found);
+            }
+            None => {
+                found.insert(format!("{prefix}{branch}").replace("::self", ""));
+            }
+        }
+    }
+}
+
+/// The arrows between the folders, and the files that are floors of their own.
+fn floors() -> BTreeMap<String, BTreeSet<String>> {
+    let floor = |room: &str| room.split('/').next().unwrap().to_owned();
+    let mut floors = BTreeMap::<String, BTreeSet<String>>::new();
+    for (room, used) in arrows() {
+        let used = used.iter().map(|used| floor(used));
+        let other = used.filter(|used| *used != floor(&room));
+        floors.entry(floor(&room)).or_default().extend(other);
+    }
+    floors
+}
+
+/// A way from a module back to itself.
+fn circle(arrows: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
+    let mut open: BTreeMap<_, _> = arrows.clone();
+    // Whoever uses nobody that is left cannot be part of a circle.
+    while let Some(done) = open
+        .iter()
+        .find(|(_, used)| used.iter().all(|used| !open.contains_key(used)))
+        .map(|(name, _)| name.clone())
+    {
+        open.remove(&done);
+    }
+    (!open.is_empty()).then(|| format!("{open:?}"))
 }
 
 #[test]
-fn the_service_and_the_server_never_name_each_other() {
-    let used = uses(&read("src/service.rs"));
-    assert!(!used.contains("server"), "{used:?}");
-    assert!(used.contains("events"), "the test can see: {used:?}");
-    let used = uses(&read("src/server.rs"));
-    assert!(!used.contains("service"), "{used:?}");
-    assert!(used.contains("connection"), "the test can see: {used:?}");
+fn arrows_between_the_folders_go_downwards() {
+    let allowed: &[(&str, &[&str])] = &[
+        ("main", &["command", "server", "service", "stream"]),
+        ("command", &["server"]),
+        ("testing", &["server", "service", "stats"]),
+        ("service", &["answers", "options", "stats", "stream"]),
+        ("stream", &["options", "stats"]),
+        ("answers", &["options"]),
+        ("stats", &["connection", "options"]),
+        ("options", &[]),
+        ("server", &["connection"]),
+        ("connection", &[]),
+        ("lib", &[]),
+    ];
+    let floors = floors();
+    for (floor, used) in &floors {
+        let found: Vec<_> = used.iter().map(String::as_str).collect();
+        let allowed = allowed.iter().find(|(name, _)| name == floor);
+        let (_, allowed) = allowed.unwrap_or_else(|| panic!("{floor} has no place in the plan"));
+        assert_eq!(found, *allowed, "{floor}");
+    }
+    assert_eq!(floors.len(), allowed.len(), "{:?}", floors.keys());
+    assert_eq!(circle(&floors), None);
 }
 
 #[test]
-fn sse_uses_nothing_of_the_crate_and_clock_nothing_but_sse() {
-    let used = uses(&read("src/sse.rs"));
-    assert!(used.is_empty(), "{used:?}");
-    let used = uses(&read("src/clock.rs"));
-    assert!(used.is_subset(&["sse".to_owned()].into()), "{used:?}");
+fn arrows_between_the_files_make_no_circle() {
+    let arrows = arrows();
+    assert!(arrows.values().flatten().count() > 40, "{arrows:?}");
+    assert_eq!(circle(&arrows), None);
+}
+
+#[test]
+fn a_circle_is_seen() {
+    let name = str::to_owned;
+    let mut arrows: BTreeMap<_, BTreeSet<_>> = [("a", "b"), ("b", "c"), ("c", "d")]
+        .map(|(from, to)| (name(from), [name(to)].into()))
+        .into();
+    assert_eq!(circle(&arrows), None);
+    arrows.insert(name("d"), [name("b")].into());
+    assert!(circle(&arrows).is_some());
+}
+
+#[test]
+fn a_path_is_seen_wherever_it_stands() {
+    let source = "//! A room.\nuse crate::a::{b, c::{D, self}};\npub use e::F;\nmod g;\n\
+        use h::I;\nfn j() -> super::K { crate::l::m(); }\n";
+    let expected = [
+        "crate::a::b",
+        "crate::a::c",
+        "crate::a::c::D",
+        "crate::l::m",
+        "h::I",
+        "super::K",
+    ];
+    let paths = paths(source);
+    for path in expected {
+        assert!(paths.contains(path), "{path}: {paths:?}");
+    }
+    assert!(!paths.iter().any(|path| path.starts_with('e')), "{paths:?}");
+}
+
+#[test]
+fn sse_and_interval_use_nothing_of_the_crate() {
+    let arrows = arrows();
+    for room in ["stream/sse", "stream/interval", "connection", "stream/wall"] {
+        assert!(arrows[room].is_empty(), "{room}: {:?}", arrows[room]);
+    }
 }
 
 #[track_caller]
@@ -96,13 +241,14 @@ fn only(allowed: &[&str], words: &[&str]) {
             .iter()
             .find(|line| words.iter().any(|word| line.contains(word)));
         if let Some(line) = found {
-            assert!(allowed.contains(&name.as_str()), "{name}.rs: {line}");
+            let floor = name.split('/').next().unwrap();
+            assert!(allowed.contains(&floor), "{name}.rs: {line}");
         }
     }
 }
 
 #[test]
-fn only_server_places_socket_testing_and_main_touch_sockets() {
+fn only_server_testing_and_the_command_touch_sockets() {
     let words = [
         "TcpListener",
         "TcpStream",
@@ -115,13 +261,13 @@ fn only_server_places_socket_testing_and_main_touch_sockets() {
         "socket::bind",
         "Accept",
     ];
-    only(&["server", "places", "socket", "testing", "main"], &words);
+    only(&["server", "testing", "main", "command"], &words);
 }
 
 #[test]
-fn only_main_settings_and_log_read_the_environment() {
+fn only_the_command_reads_the_environment() {
     let words = ["std::env", "env::", "from_env", "env = ", "long, env"];
-    only(&["main", "settings", "log"], &words);
+    only(&["main", "command"], &words);
 }
 
 #[test]
@@ -131,23 +277,37 @@ fn the_screen_has_at_most_60_lines_of_code() {
     assert!((10..=60).contains(&lines), "{lines} lines");
 }
 
-#[test]
-fn the_rust_lines_that_the_readme_sets_beside_node_stand_in_the_sources() {
-    let sources = sources("src");
+/// The rows of the table that sets Node's lines beside ours, and the lines of ours in each.
+fn twins() -> Vec<(String, Vec<String>)> {
     let readme = read("README.md");
     let table = readme.split("| the Node example | this server |").nth(1);
     let table = table.unwrap().split("\n\n").next().unwrap();
-    let mut lines = 0;
-    for row in table.lines() {
-        let (_, ours) = row.split_once("` | ").unwrap_or_default();
-        for line in ours.split('`').skip(1).step_by(2) {
-            let line = line.replace("\\|", "|");
-            let stands = |(_, text): &(_, String)| text.contains(line.trim());
-            assert!(sources.iter().any(stands), "{line}");
-            lines += 1;
+    let rows = table.lines().filter_map(|row| row.split_once("` | "));
+    rows.map(|(node, ours)| {
+        let lines = ours.split('`').skip(1).step_by(2);
+        let lines = lines.map(|line| line.replace("\\|", "|").trim().to_owned());
+        (node.to_owned(), lines.collect())
+    })
+    .collect()
+}
+
+#[test]
+fn every_step_of_the_node_example_but_listen_stands_on_the_screen() {
+    let screen = read("src/service.rs");
+    let twins = twins();
+    assert_eq!(twins.len(), 10);
+    for (node, ours) in twins {
+        assert!(!ours.is_empty(), "{node}");
+        for line in ours {
+            let listens = node.contains("listen(");
+            let text = if listens {
+                &read("src/main.rs")
+            } else {
+                &screen
+            };
+            assert!(text.contains(&line), "{node}: {line}");
         }
     }
-    assert!(lines >= 10, "{lines} lines");
 }
 
 #[test]
@@ -216,4 +376,34 @@ fn the_readme_holds_the_table_of_the_options() {
     let head = "| name | allowed | effect |\n|---|---|---|\n";
     let table: String = std::iter::once(head.to_owned()).chain(rows).collect();
     assert!(read("README.md").contains(&table), "it should be:\n{table}");
+}
+
+#[test]
+fn the_readme_holds_the_example_in_one_file() {
+    let program = format!("```rust\n{}```\n", read("examples/minimal.rs"));
+    assert!(read("README.md").contains(&program));
+}
+
+#[test]
+fn the_readme_has_at_most_300_lines() {
+    let lines = read("README.md").lines().count();
+    assert!((100..=300).contains(&lines), "{lines}");
+}
+
+#[test]
+fn the_tests_that_the_readme_names_are_there() {
+    let readme = read("README.md");
+    let table = readme.split("## Promises").nth(1).unwrap();
+    let table = table.split("\n## ").next().unwrap();
+    let mut named = 0;
+    for row in table.lines().skip(4).filter(|row| row.starts_with('|')) {
+        let tests = row.rsplit(" | ").next().unwrap();
+        for name in tests.split('`').skip(1).step_by(2) {
+            let (module, function) = name.split_once("::").unwrap_or((name, ""));
+            let module = read(&format!("tests/spec/{module}.rs"));
+            assert!(module.contains(&format!("fn {function}")), "{name}");
+            named += 1;
+        }
+    }
+    assert!(named > 15, "{named}");
 }
