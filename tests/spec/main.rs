@@ -13,6 +13,7 @@ mod faults;
 mod laboratory;
 mod lifetime;
 mod limits;
+mod minimal;
 mod nginx;
 mod options;
 mod page;

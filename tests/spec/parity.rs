@@ -4,24 +4,33 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::events::{greeting, is_time};
-use crate::support::{Binary, Client, there_is};
+use crate::support::{self, Binary, Client, there_is};
 
 const TWIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/twins/http.js");
 
 /// Node's server and ours, in the same time zone; none where there is no Node.
 fn twins() -> Option<[Binary; 2]> {
+    beside_node(Binary::command())
+}
+
+/// Node's server and that which `ours` starts.
+pub fn beside_node(ours: Command) -> Option<[Binary; 2]> {
     there_is("node").then(|| {
         let mut node = Command::new("node");
-        node.arg(TWIN).env("PORT", "0").env("TZ", "Asia/Kolkata");
-        let mut ours = Binary::command();
-        ours.env("PORT", "0").env("TZ", "Asia/Kolkata");
-        [Binary::spawn(node), Binary::spawn(ours)]
+        node.arg(TWIN);
+        [node, ours].map(|mut twin| {
+            twin.env("PORT", "0").env("TZ", "Asia/Kolkata");
+            Binary::spawn(twin)
+        })
     })
 }
 
 fn get(server: &Binary, path: &str) -> (String, BTreeSet<String>, Client) {
-    let request = format!("GET {path} HTTP/1.1\r\nHost: clock\r\n\r\n");
-    let mut client = Client::send(server.address(), request);
+    answer(server.send(support::get(path)))
+}
+
+/// The status and the headers that `client` is answered, the date apart.
+pub fn answer(mut client: Client) -> (String, BTreeSet<String>, Client) {
     let head = client.head();
     let (status, headers) = head.split_once("\r\n").unwrap();
     let headers = headers
@@ -34,27 +43,30 @@ fn get(server: &Binary, path: &str) -> (String, BTreeSet<String>, Client) {
     (status.to_owned(), headers.collect(), client)
 }
 
-#[test]
-fn both_say_where_they_listen_in_the_same_words() {
-    let Some(twins) = twins() else { return };
-    for twin in &twins {
+/// The status and the body of the answer that says `Not Found`.
+pub fn not_found(server: &Binary, url: &str) -> (String, Vec<u8>) {
+    let (status, headers, mut client) = get(server, url);
+    let body = if headers.contains("transfer-encoding: chunked") {
+        client.chunk()
+    } else {
+        client.take(9)
+    };
+    (status, body)
+}
+
+#[track_caller]
+pub fn assert_both_say_where_they_listen(twins: &[Binary; 2]) {
+    for twin in twins {
         let line = format!("Server listening on http://localhost:{}", twin.port);
         assert_eq!(twin.first, line);
     }
 }
 
-#[test]
-fn events_differs_from_the_node_example_by_one_header_only() {
-    let Some([node, ours]) = twins() else { return };
-    let (node_status, node_headers, mut node) = get(&node, "/events");
-    let (status, headers, mut client) = get(&ours, "/events");
-    assert_eq!(status, node_status);
-    let more: Vec<_> = headers.difference(&node_headers).collect();
-    assert_eq!(more, ["x-accel-buffering: no"]);
-    let less: Vec<_> = node_headers.difference(&headers).collect();
-    assert!(less.is_empty(), "{less:?}");
+/// Reads three events of each, every one a chunk that says the time.
+#[track_caller]
+pub fn assert_both_say_the_same_time(node: &mut Client, ours: &mut Client) {
     for _ in 0..3 {
-        let [theirs, ours] = [node.chunk(), client.chunk()].map(|chunk| {
+        let [theirs, ours] = [node.chunk(), ours.chunk()].map(|chunk| {
             let event = String::from_utf8(chunk).expect("ASCII");
             let time = event.strip_prefix("data: ").expect("one data field");
             let time = time.strip_suffix("\n\n").expect("one event in one chunk");
@@ -74,6 +86,25 @@ fn seconds(time: &str) -> i64 {
     let (clock, _) = time.split_once(' ').unwrap();
     let part: Vec<i64> = clock.split(':').map(|part| part.parse().unwrap()).collect();
     part[0] % 12 * 3600 + part[1] * 60 + part[2]
+}
+
+#[test]
+fn both_say_where_they_listen_in_the_same_words() {
+    let Some(twins) = twins() else { return };
+    assert_both_say_where_they_listen(&twins);
+}
+
+#[test]
+fn events_differs_from_the_node_example_by_one_header_only() {
+    let Some([node, ours]) = twins() else { return };
+    let (node_status, node_headers, mut node) = get(&node, "/events");
+    let (status, headers, mut client) = get(&ours, "/events");
+    assert_eq!(status, node_status);
+    let more: Vec<_> = headers.difference(&node_headers).collect();
+    assert_eq!(more, ["x-accel-buffering: no"]);
+    let less: Vec<_> = node_headers.difference(&headers).collect();
+    assert!(less.is_empty(), "{less:?}");
+    assert_both_say_the_same_time(&mut node, &mut client);
 }
 
 #[test]
@@ -117,15 +148,7 @@ fn stream_has_the_status_the_headers_and_the_greetings_of_the_express_example() 
 #[test]
 fn an_unknown_path_has_the_status_and_the_body_of_the_node_example() {
     let Some(twins) = twins() else { return };
-    let [theirs, ours] = twins.map(|twin| {
-        let (status, headers, mut client) = get(&twin, "/nowhere");
-        let body = if headers.contains("transfer-encoding: chunked") {
-            client.chunk()
-        } else {
-            client.take(9)
-        };
-        (status, body)
-    });
+    let [theirs, ours] = twins.map(|twin| not_found(&twin, "/nowhere"));
     assert_eq!(ours, theirs);
     assert_eq!(ours.1, b"Not Found");
 }
