@@ -100,7 +100,8 @@ fn bench(words: &[String]) -> Result<(), String> {
     } else {
         env!("CARGO_TARGET_TMPDIR")
     };
-    write(folder, "numbers.md", &document)?;
+    let notes = whole.then(|| notes(folder)).unwrap_or_default();
+    write(folder, "numbers.md", &(document + &notes))?;
     if let Some(picture) = picture::draw(&outcomes) {
         write(folder, "numbers.svg", &picture)?;
     }
@@ -108,6 +109,13 @@ fn bench(words: &[String]) -> Result<(), String> {
         0 => Ok(()),
         failures => Err(format!("{failures} measurements failed, as the tables say")),
     }
+}
+
+/// What was written by hand below the figures, which a new run leaves as it is.
+fn notes(folder: &str) -> String {
+    let kept = fs::read_to_string(Path::new(folder).join("numbers.md")).unwrap_or_default();
+    let start = kept.find("\n## What the figures say");
+    start.map_or_else(String::new, |start| kept[start..].to_owned())
 }
 
 /// What was measured, with what, and when.
