@@ -11,7 +11,9 @@ run: ## serve on http://localhost:3000
 	cargo run
 
 test: programs npm ## run every test, those in a browser and behind nginx too
+	@rm -f target/tmp/skipped.txt
 	cargo test -- --include-ignored
+	@if [ -s target/tmp/skipped.txt ]; then echo "not tested here:"; cat target/tmp/skipped.txt; fi
 
 bench: ## measure every point beside its peers and write benches/numbers.md and .svg
 	cargo bench --bench ticks

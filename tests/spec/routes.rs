@@ -2,7 +2,7 @@
 
 use crate::support::Server;
 
-const PATHS: [&str; 3] = ["/", "/events", "/stream"];
+const PATHS: [&str; 4] = ["/", "/events", "/stream", "/stats"];
 const PAGE: &str = include_str!("../../public/index.html");
 
 const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\n\

@@ -1,7 +1,7 @@
 //! What the tests share: the server in this process, the server as a process, and a raw client.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
@@ -14,13 +14,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::StreamBody;
-use hyper::body::{Body, Frame, Incoming};
-use hyper::{Request, Response};
+use hyper::body::Frame;
 use socket2::{Domain, SockRef, Socket, Type};
-use sse_clock::clock;
-use sse_clock::host::Host;
-use sse_clock::server::{Limits, serve};
-use sse_clock::socket::{self, Accept, Listener};
+use sse_clock::server::host::Host;
+use sse_clock::server::socket::{self, Accept, Listener};
+use sse_clock::server::{Handler, Limits, serve};
+use sse_clock::stream::interval::{Ids, set_interval};
 use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt};
 
@@ -56,11 +55,15 @@ pub fn there_is(program: &str) -> bool {
     found
 }
 
-/// Says that a promise was not tested.
+/// Says that a promise was not tested: now, and in the file that `make test` prints at its end.
 pub fn skipped(why: &str) {
-    // Past the test harness, which hides the output of tests that pass.
     let name = thread::current().name().unwrap_or_default().to_owned();
-    let _ = writeln!(io::stderr(), "SKIPPED {name}: {why}");
+    let line = format!("SKIPPED {name}: {why}\n");
+    // Past the test harness, which hides the output of tests that pass.
+    let _ = io::stderr().write_all(line.as_bytes());
+    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/skipped.txt");
+    let file = File::options().append(true).create(true).open(file);
+    let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
 /// A port of the loopback that was free a moment ago.
@@ -152,31 +155,16 @@ pub struct Hosted {
 
 impl Hosted {
     /// Serves on a free port of the loopback.
-    pub fn start<H, F, B>(limits: Limits, handler: H) -> Self
-    where
-        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-            + Send
-            + 'static,
-    {
+    pub fn start(limits: Limits, handler: impl Handler) -> Self {
         Self::start_on(|listener| listener, limits, handler)
     }
 
     /// Serves what `wrap` makes of a listener on a free port of the loopback.
-    pub fn start_on<L, H, F, B>(
+    pub fn start_on<L: Accept>(
         wrap: impl FnOnce(Listener) -> L + Send + 'static,
         limits: Limits,
-        handler: H,
-    ) -> Self
-    where
-        L: Accept,
-        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<B>> + Send + 'static,
-        B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-            + Send
-            + 'static,
-    {
+        handler: impl Handler,
+    ) -> Self {
         let sockets = socket::bind(Host::Address([127, 0, 0, 1].into()), 0).unwrap();
         let address = ([127, 0, 0, 1], sockets.port().unwrap()).into();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -242,7 +230,8 @@ pub fn get(path: &str) -> String {
 
 /// The server's own ticks, bare.
 pub fn ticks(interval: Duration) -> impl Stream<Item = ()> + Send {
-    clock::every(interval, || 0).map(drop)
+    let milliseconds = u64::try_from(interval.as_millis()).unwrap();
+    set_interval(milliseconds, Ids::Time(|| 0), |_| Bytes::new()).map(drop)
 }
 
 /// A body of one frame per item.
