@@ -2,6 +2,8 @@
 .DEFAULT_GOAL := help
 # Debian keeps nginx where the PATH of most users does not lead.
 export PATH := $(PATH):/usr/sbin
+# Where the tests write down what they could not test.
+SKIPPED := $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt
 .PHONY: help run test check bench bench-quick programs npm
 
 help: ## list the targets
@@ -11,9 +13,9 @@ run: ## serve on http://localhost:3000
 	cargo run
 
 test: programs npm ## run every test, those in a browser and behind nginx too
-	@rm -f target/tmp/skipped.txt
+	@rm -f $(SKIPPED)
 	cargo test -- --include-ignored
-	@if [ -s target/tmp/skipped.txt ]; then echo "not tested here:"; cat target/tmp/skipped.txt; fi
+	@if [ -s $(SKIPPED) ]; then echo "not tested here:"; cat $(SKIPPED); fi
 
 bench: ## measure every point beside its peers and write benches/numbers.md and .svg
 	cargo bench --bench ticks

@@ -5,10 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio::sync::SetOnce;
-use tokio::time::Instant;
 
-/// Set when the server begins to shut down: the instant by which all is over.
-pub(crate) type Shutdown = Arc<SetOnce<Instant>>;
+/// The shutdown of the server, in two steps that its connections wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Shutdown {
+    /// Answers under way may finish, endless ones end, and no further request is taken.
+    pub(crate) begun: SetOnce<()>,
+    /// Whatever is left is dropped.
+    pub(crate) over: SetOnce<()>,
+}
 
 /// A handle on the connection of a request, found in the request's extensions.
 #[derive(Clone, Debug)]
@@ -17,13 +22,13 @@ pub struct Connection(Arc<State>);
 #[derive(Debug)]
 struct State {
     peer: SocketAddr,
-    shutdown: Shutdown,
+    shutdown: Arc<Shutdown>,
     answering: AtomicBool,
     stuck: AtomicBool,
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, shutdown: &Shutdown) -> Self {
+    pub(crate) fn new(peer: SocketAddr, shutdown: &Arc<Shutdown>) -> Self {
         Self(Arc::new(State {
             peer,
             shutdown: Arc::clone(shutdown),
@@ -41,12 +46,12 @@ impl Connection {
     /// Whether the server has begun to shut down, so that an endless answer ends now.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
-        self.0.shutdown.initialized()
+        self.0.shutdown.begun.initialized()
     }
 
-    /// Waits for the shutdown to begin, and says by when all is over.
-    pub(crate) async fn shutdown(&self) -> Instant {
-        *self.0.shutdown.wait().await
+    /// The shutdown of the server, to wait for its steps.
+    pub(crate) fn shutdown(&self) -> &Shutdown {
+        &self.0.shutdown
     }
 
     /// Whether an answer has begun and has not left this process as a whole.

@@ -44,7 +44,7 @@ impl Limits {
     }
 
     /// The time from the beginning of the shutdown to its end.
-    pub(super) fn drain(&self) -> Duration {
+    pub(super) fn time_to_drain(&self) -> Duration {
         const LEAST: Duration = Duration::from_millis(500);
         self.drain.max(LEAST)
     }

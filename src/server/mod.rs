@@ -20,19 +20,20 @@ mod wire;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::SetOnce;
+use tokio::time::timeout;
 
-use crate::connection::{Connection, Shutdown};
+use crate::connection::Connection;
 use gate::pass;
 pub use handler::Handler;
 pub use limits::Limits;
 use places::{Place, Places, admit};
+use shutdown::Alive;
 use socket::Accept;
 use wire::Wire;
 
@@ -75,7 +76,6 @@ pub async fn serve<L: Accept, H: Handler>(
     shutdown: impl Future<Output = ()>,
 ) {
     let server = Server::new(limits);
-    let _ended_when_dropped = Alive(&server);
     let end = async {
         shutdown.await;
         server.shutdown().await;
@@ -88,7 +88,7 @@ pub async fn serve<L: Accept, H: Handler>(
 pub struct Server {
     limits: Limits,
     places: Arc<Places>,
-    shutdown: Shutdown,
+    ends: Arc<SetOnce<()>>,
 }
 
 impl Server {
@@ -97,50 +97,47 @@ impl Server {
     pub fn new(limits: Limits) -> Self {
         Self {
             places: Places::new(limits.max_connections),
-            shutdown: Shutdown::default(),
+            ends: Arc::default(),
             limits,
         }
     }
 
-    /// Serves the connections of `listener` on the current runtime until the server is over.
+    /// Serves the connections of `listener` on the current runtime until [`Server::shutdown`] is
+    /// over, as the room `shutdown` tells it. Dropping the future drops the connections.
     pub async fn serve<L: Accept, H: Handler>(&self, mut listener: L, handler: H) {
         let http = self.limits.http();
+        let alive = Alive::default();
         loop {
             let (io, peer, place) = tokio::select! {
                 biased;
-                _ = self.shutdown.wait() => break,
+                _ = self.ends.wait() => break,
                 admitted = admit(&mut listener, &self.places) => admitted,
             };
-            let connection = Connection::new(peer, &self.shutdown);
+            let connection = Connection::new(peer, alive.shutdown());
             tokio::spawn(attend(place, io, &http, handler.clone(), connection));
         }
         drop(listener);
-        self.places.all_free().await;
+        alive.begin_shutdown();
+        let all_free = self.places.all_free();
+        if timeout(self.limits.time_to_drain(), all_free)
+            .await
+            .is_err()
+        {
+            drop(alive);
+            self.places.all_free().await;
+        }
     }
 
-    /// Begins the shutdown, on all runtimes, and waits until the server is over: until
-    /// [`Limits::drain`] has passed, at most.
+    /// Begins the shutdown, on all runtimes, and waits until it is over: until [`Limits::drain`]
+    /// has passed, at most.
     pub async fn shutdown(&self) {
-        self.end_within(self.limits.drain());
+        // Whoever was first has set it.
+        let _ = self.ends.set(());
         self.places.all_free().await;
         let unfinished = self.places.unfinished();
         if unfinished > 0 {
             tracing::warn!("{unfinished} connections are dropped unfinished");
         }
-    }
-
-    fn end_within(&self, time: Duration) {
-        // Whoever was first has set it.
-        let _ = self.shutdown.set(Instant::now() + time);
-    }
-}
-
-/// A server that is over when this is dropped.
-struct Alive<'a>(&'a Server);
-
-impl Drop for Alive<'_> {
-    fn drop(&mut self) {
-        self.0.end_within(Duration::ZERO);
     }
 }
 
@@ -163,18 +160,18 @@ where
         service_fn(move |request| Box::pin(pass(request, handler.clone(), whose.clone())));
     let mut serving = http.serve_connection(wire, service);
     async move {
-        let end = tokio::select! {
+        let begun = tokio::select! {
             biased;
             // First, so that hyper keeps no connection for another request once answers end.
-            end = connection.shutdown() => Some(end),
-            _ = &mut serving => None,
+            _ = connection.shutdown().begun.wait() => true,
+            _ = &mut serving => false,
         };
-        if let Some(end) = end
-            && connection.is_answering()
-        {
+        if begun && connection.is_answering() {
             Pin::new(&mut serving).graceful_shutdown();
-            if timeout_at(end, &mut serving).await.is_err() {
-                place.give_up();
+            tokio::select! {
+                biased;
+                _ = &mut serving => {}
+                _ = connection.shutdown().over.wait() => place.give_up(),
             }
         }
         // The place is free, and the server over, once the connection is closed.

@@ -1,21 +1,45 @@
-//! The end of the server's life. It begins when [`Server::shutdown`] sets the instant by which all
-//! has to be over, and then, in this order:
+//! The end of a server's life. It begins with `Server::shutdown`, and then, in this order:
 //!
-//! 1. The accept loops stop and close their listeners.
-//! 2. A connection without an answer under way is dropped; any other takes no further request.
-//! 3. A body of unknown length ends, with its terminating chunk; one of a known length goes on.
-//! 4. At the instant that was set, a connection that is still there is dropped.
-//! 5. When all places are free again, the server is over.
+//! 1. The accept loops stop and close their listeners (`Server::serve`).
+//! 2. The shutdown begins for the connections of each loop: one without an answer under way is
+//!    dropped, any other takes no further request (`attend`).
+//! 3. A body of unknown length ends, with its terminating chunk; one of a known length goes on
+//!    (`UntilShutdown`).
+//! 4. When the drain's time has passed it is over, and what is left is dropped (`attend`).
+//! 5. When all places are free again, the server is over (`Places::all_free`).
 //!
-//! [`Server::shutdown`]: super::Server::shutdown
+//! Whoever drops the future of `Server::serve` comes to the fourth step at once (`Alive`).
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Shutdown};
+
+/// The connections of an accept loop: their shutdown is over when this is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Alive(Arc<Shutdown>);
+
+impl Alive {
+    pub(super) fn shutdown(&self) -> &Arc<Shutdown> {
+        &self.0
+    }
+
+    pub(super) fn begin_shutdown(&self) {
+        // Nobody else sets it, and once is enough.
+        let _ = self.0.begun.set(());
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.begin_shutdown();
+        let _ = self.0.over.set(());
+    }
+}
 
 pin_project! {
     /// A body that ends, when it has no end of its own, as soon as the shutdown begins.

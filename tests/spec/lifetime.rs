@@ -636,3 +636,41 @@ async fn a_server_that_is_dropped_drops_its_connections() {
     let rest = timeout(DEADLINE, client.read_to_end(&mut Vec::new())).await;
     rest.expect("the connection is closed").unwrap();
 }
+
+#[tokio::test]
+async fn a_server_that_is_dropped_while_it_drains_drops_its_connections() {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let address = listener.local_addr().unwrap();
+    let (begun, asked) = tokio::sync::oneshot::channel::<()>();
+    let begun = std::sync::Mutex::new(Some(begun));
+    let handler = move |_| {
+        drop(begun.lock().unwrap().take());
+        ready(Response::new(Full::new(Bytes::from(vec![b'.'; 1 << 20]))))
+    };
+    let limits = Limits {
+        drain: Duration::MAX,
+        ..Limits::default()
+    };
+    let handler = Arc::new(handler);
+    let handler = move |request| handler(request);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = tokio::spawn(serve(listener, handler, limits, async {
+        drop(stopped.await);
+    }));
+    let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
+    client.write_all(get("/").as_bytes()).await.unwrap();
+    drop(asked.await);
+    drop(stop);
+    // The listener is closed once the drain has begun.
+    while tokio::net::TcpStream::connect(address).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    assert!(!serving.is_finished(), "the answer is not read");
+
+    serving.abort();
+    let rest = timeout(DEADLINE, client.read_to_end(&mut Vec::new())).await;
+    let length = rest.expect("the connection is closed").unwrap_or_default();
+    assert!(length < 1 << 20, "the whole answer");
+}

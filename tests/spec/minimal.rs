@@ -1,5 +1,5 @@
-//! `examples/minimal.rs` beside the Node example that it copies: nothing is told apart, but that
-//! its head does not wait for the first event.
+//! `examples/minimal.rs` beside the Node example that it copies: a stream is not told apart, but
+//! that its head does not wait for the first event.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,7 +14,7 @@ use crate::parity::{
     answer, assert_both_say_the_same_time, assert_both_say_where_they_listen, beside_node,
     not_found,
 };
-use crate::support::{Binary, eventually, get, skipped};
+use crate::support::{Binary, eventually, get, skipped, there_is};
 use crate::tidy::{ROOT, code, read};
 
 const FILE: &str = "examples/minimal.rs";
@@ -218,4 +218,32 @@ fn what_it_leaves_out_is_shown_by_tests_that_exist() {
         assert!(tests.contains(test), "{line}");
     }
     assert!((1..=10).contains(&lines.lines().count()));
+}
+
+#[test]
+fn the_node_program_in_the_readme_is_the_one_that_it_copies() {
+    if !there_is("node") {
+        return;
+    }
+    let readme = read("README.md");
+    let program = readme.split("```js\n").nth(1).unwrap();
+    let program = program.split("```").next().unwrap();
+    let listen = "server.listen(0, () => console.log(`http://localhost:${server.address().port}`))";
+    let program = program.replace("server.listen(3000)", listen);
+    let mut node = Command::new("node");
+    node.args(["-e", &program]).env("LC_ALL", "en_US.UTF-8");
+    let [theirs, ours] = [Binary::spawn(node), start("")];
+    let [
+        (status, headers, mut node),
+        (our_status, our_headers, mut client),
+    ] = [&theirs, &ours].map(|twin| answer(twin.send(get("/events"))));
+    assert_eq!(our_status, status);
+    let keep_alive = "keep-alive: timeout=5".to_owned();
+    let differ: Vec<_> = headers.symmetric_difference(&our_headers).collect();
+    assert!(
+        differ.iter().all(|header| **header == keep_alive),
+        "{differ:?}"
+    );
+    assert_both_say_the_same_time(&mut node, &mut client);
+    assert_eq!(not_found(&theirs, "/"), not_found(&ours, "/"));
 }
