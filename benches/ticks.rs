@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use divan::{Bencher, black_box};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use sse_clock::service::respond;
 use sse_clock::stream::{sse, wall};
@@ -18,8 +18,7 @@ fn main() {
 #[divan::bench]
 fn making_a_plain_event(bencher: Bencher) {
     let now = wall::now();
-    let text = || sse_text(now);
-    bencher.bench(|| wall::once_a_second(black_box(now), text));
+    bencher.bench(|| wall::once_a_second(black_box(now), sse_text));
 }
 
 fn sse_text(at: u64) -> String {
@@ -46,7 +45,7 @@ fn one_tick_through_the_body(bencher: Bencher) {
         .start_paused(true)
         .build()
         .unwrap();
-    let request = Request::get("/events").body(()).unwrap();
+    let request = Request::get("/events").body(Empty::<Bytes>::new()).unwrap();
     let answer = runtime.block_on(respond(request, Arc::default()));
     let mut body = Box::pin(answer.into_body());
     bencher.bench_local(|| runtime.block_on(body.frame()));

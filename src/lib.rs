@@ -22,7 +22,11 @@
 //!
 //! A test reads the sources by path and holds each of them.
 //!
-//! * Arrows go downwards, between the folders as between the files, and never in circles.
+//! * Arrows, what uses what, make no circle between the files; between the folders they are
+//!   `main` -> `command`, `service`, `server`, `stream` (the time zone is found before the files
+//!   run out); `command` -> `server` (the hosts to listen on); `testing` -> `service`, `server`,
+//!   `stats`; `service` -> `answers`, `stream`, `stats`, `options`; `stream` -> `options`, `stats`;
+//!   `answers` -> `options`; `stats` -> `options`, `connection`; `server` -> `connection`.
 //! * `service` and `server` do not name each other: they meet in `main` and in [`testing`].
 //! * The `sse` and `interval` of `stream` use nothing of this crate.
 //! * Only `server`, [`testing`] and the command touch sockets.

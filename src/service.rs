@@ -3,12 +3,12 @@
 
 use std::sync::{Arc, LazyLock, atomic::AtomicU64};
 
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode, body::Body};
 
-use crate::answers::{self, Answer, Answered, headers, write_head};
+use crate::answers::{self, Answer, Answered, as_asked, asked, headers, wait, write_head};
 use crate::options::Options;
 use crate::stats::Streams;
-use crate::stream::interval::{Ids, Interval, set_interval};
+use crate::stream::interval::{Given, Interval, set_interval};
 use crate::stream::wall::{now, once_a_second, to_locale_time_string};
 use crate::stream::{Flow, flow};
 
@@ -20,7 +20,7 @@ pub struct Shared {
     greeted: Arc<AtomicU64>,
 }
 
-static HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
+static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
     headers([
         ("Content-Type", "text/event-stream"),
         ("Cache-Control", "no-cache"),
@@ -35,11 +35,12 @@ static HEAD: LazyLock<HeaderMap> = LazyLock::new(|| {
 
 type Source = fn(&Options, &Shared) -> Interval;
 
-/// Node: `createServer((req, res) => { … })`.
-pub async fn respond<B>(req: Request<B>, shared: Arc<Shared>) -> Answer<Flow> {
+/// Answers `req`, as the callback of Node's `createServer((req, res) => { … })` does: the whole of
+/// the handler, for a server of any kind.
+pub async fn respond<B: Body>(req: Request<B>, shared: Arc<Shared>) -> Answer<Flow> {
     let answer = match req.uri().path() {
-        "/events" => stream(&req, &shared, clock).await,
-        "/stream" => stream(&req, &shared, greetings).await,
+        "/events" => stream(req, &shared, clock).await,
+        "/stream" => stream(req, &shared, greetings).await,
         "/stats" => answers::stats(&req, |key| shared.streams.stats(key)),
         "/" => answers::page(&req),
         _ => Ok(answers::text(StatusCode::NOT_FOUND, "Not Found")),
@@ -49,8 +50,8 @@ pub async fn respond<B>(req: Request<B>, shared: Arc<Shared>) -> Answer<Flow> {
 
 /// Node: `const interval = setInterval(() => { … }, 1000)`.
 fn clock(options: &Options, _: &Shared) -> Interval {
-    set_interval(options.interval.unwrap_or(1000), Ids::Time(now), |at| {
-        once_a_second(at, || {
+    set_interval(options.interval.unwrap_or(1000), Given::Time(now), |at| {
+        once_a_second(at, |at| {
             let time = to_locale_time_string(at);
             format!("data: {time}\n\n")
         })
@@ -59,8 +60,8 @@ fn clock(options: &Options, _: &Shared) -> Interval {
 
 /// Express: `send(res)` writes, counts, and calls itself again with `setTimeout(…, 1000)`.
 fn greetings(options: &Options, shared: &Shared) -> Interval {
-    let ids = Ids::Count(Arc::clone(&shared.greeted));
-    set_interval(options.interval.unwrap_or(1000), ids, |i| {
+    let next = Given::Count(Arc::clone(&shared.greeted));
+    set_interval(options.interval.unwrap_or(1000), next, |i| {
         format!("data: hello from server sent events ---- [{i}]\n\n").into()
     })
     .at_once()
@@ -68,11 +69,13 @@ fn greetings(options: &Options, shared: &Shared) -> Interval {
 
 /// Node: `res.writeHead(200, { … })`, and for each event `res.write(…)`. No `req.on("close", …)`:
 /// when the client leaves, hyper drops the body, and its interval with it.
-async fn stream<B>(req: &Request<B>, shared: &Shared, source: Source) -> Answered<Flow> {
-    answers::allow_get(req)?;
-    let options = Options::of(req)?;
-    let record = shared.streams.record(req, &options);
+async fn stream<B: Body>(req: Request<B>, shared: &Shared, source: Source) -> Answered<Flow> {
+    let (req, mut options) = asked(req).await?;
+    let record = shared.streams.record(&req, &mut options);
     let body = flow(source(&options, shared), &options, record);
-    let answer = write_head(StatusCode::OK, &HEAD, body);
-    Ok(answers::with_faults(options.head, answer).await)
+    let response = write_head(StatusCode::OK, &HEADERS, body);
+    let (answer, delay) = as_asked(&req, options.head, response);
+    drop(req); // It holds the buffer that it was read into.
+    wait(delay).await;
+    Ok(answer)
 }

@@ -1,14 +1,17 @@
 //! The head of an answer: right, or wrong on purpose.
 
+use std::time::Duration;
+
 use http_body_util::Either;
 use hyper::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
     X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::{Response, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use tokio::time::sleep;
 
-use super::Answer;
+use super::credentials::allow_credentials;
+use super::{Answer, Whole};
 use crate::options::Head;
 
 /// The headers of a list.
@@ -35,21 +38,40 @@ pub fn write_head<B>(status: StatusCode, head: &HeaderMap, body: B) -> Response<
     response
 }
 
-/// `response` with the head that was asked for, when its delay is over.
-pub async fn with_faults<S>(head: Head, mut response: Response<S>) -> Answer<S> {
-    if !head.delay.is_zero() {
-        Box::pin(sleep(head.delay)).await;
-    }
-    if let Some(media_type) = head.media_type {
-        // What a stranger has put into `data` must not run as a page of this origin.
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, media_type);
-        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
-    }
-    let Some(status) = head.status else {
-        return response.map(Either::Right);
+/// `response` with the head that `request` asked for, and the delay before it.
+#[must_use]
+pub fn as_asked<B, S>(
+    request: &Request<B>,
+    head: Head,
+    response: Response<S>,
+) -> (Answer<S>, Duration) {
+    let mut answer = match (head.redirect, head.status) {
+        (Some((status, location)), _) => redirect(status, location).map(Either::Left),
+        (None, None | Some(StatusCode::OK)) => response.map(Either::Right),
+        (None, Some(status)) => with_status(status, response).map(Either::Left),
     };
+    if let Some(media_type) = head.media_type {
+        let headers = answer.headers_mut();
+        if media_type != "text/event-stream" {
+            // What a stranger has put into `data` must not run as a page of this origin.
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+        }
+        headers.insert(CONTENT_TYPE, media_type);
+    }
+    allow_credentials(request, answer.headers_mut());
+    (answer, head.delay)
+}
+
+/// Waits, if there is anything to wait for.
+pub async fn wait(delay: Duration) {
+    if !delay.is_zero() {
+        Box::pin(sleep(delay)).await;
+    }
+}
+
+/// The head of `response` with another status, and the body that says so.
+fn with_status<S>(status: StatusCode, mut response: Response<S>) -> Response<Whole> {
     *response.status_mut() = status;
     let line = match status {
         StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED => {
@@ -57,5 +79,15 @@ pub async fn with_faults<S>(head: Head, mut response: Response<S>) -> Answer<S> 
         }
         _ => format!("{status}\n"),
     };
-    response.map(|_| Either::Left(line.into()))
+    response.map(|_| line.into())
+}
+
+fn redirect(status: StatusCode, location: HeaderValue) -> Response<Whole> {
+    let mut head = headers([
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Cache-Control", "no-store"),
+        ("Access-Control-Allow-Origin", "*"),
+    ]);
+    head.insert(LOCATION, location);
+    write_head(status, &head, format!("{status}\n").into())
 }

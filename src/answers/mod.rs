@@ -1,10 +1,18 @@
 //! Every answer that is no stream, and the head of every answer.
 
+mod asked;
+
+mod credentials;
+
+mod echo;
+
 mod head;
 
 mod methods;
 
 mod page;
+
+mod stats;
 
 mod text;
 
@@ -17,10 +25,11 @@ use http_body_util::Either;
 use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
 
-pub use head::{headers, with_faults, write_head};
-pub use methods::allow_get;
+pub use asked::asked;
+pub use head::{as_asked, headers, wait, write_head};
 pub use page::page;
-pub use text::{stats, text};
+pub use stats::stats;
+pub use text::text;
 
 /// An answer that is whole, where others of the same handler may be streams.
 pub type Answer<S> = Response<Either<Whole, S>>;

@@ -5,10 +5,10 @@ use std::sync::LazyLock;
 
 use http_body_util::Either;
 use hyper::header::{HeaderMap, IF_NONE_MATCH};
-use hyper::{Request, StatusCode};
+use hyper::{Method, Request, StatusCode};
 
 use super::head::{headers, write_head};
-use super::methods::allow_get;
+use super::methods::allow;
 use super::{Answered, Whole};
 
 const PAGE: &[u8] = include_bytes!("../../public/index.html");
@@ -30,7 +30,7 @@ pub fn page<B, S>(request: &Request<B>) -> Answered<S> {
         PAGE.hash(&mut hasher);
         format!("\"{:016x}\"", hasher.finish())
     });
-    allow_get(request)?;
+    allow(request, &[Method::GET, Method::HEAD])?;
     let head = [
         ("Content-Type", "text/html; charset=utf-8"),
         ("Cache-Control", "no-cache"),

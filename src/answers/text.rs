@@ -1,14 +1,13 @@
-//! Answers of one line, and the counts as JSON.
+//! Answers of one line.
 
 use bytes::Bytes;
 use http_body_util::Either;
-use hyper::{Request, Response, StatusCode};
-use serde::Serialize;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::{Response, StatusCode};
 
 use super::head::{headers, write_head};
-use super::methods::allow_get;
-use super::{Answer, Answered, Refusal, Whole};
-use crate::options::{self, BadParameter};
+use super::{Answer, Refusal, Whole};
+use crate::options::BadParameter;
 
 /// A line of text. Node: `res.writeHead(404); res.end("Not Found")`.
 #[must_use]
@@ -23,30 +22,18 @@ impl From<BadParameter> for Refusal {
     }
 }
 
-fn line_of(status: StatusCode, line: impl Into<Bytes>) -> Response<Whole> {
+/// A refusal of content that is left unread, and the end of its connection.
+pub(super) fn refuse_and_close(status: StatusCode, line: impl Into<Bytes>) -> Refusal {
+    let mut response = line_of(status, line);
+    let close = HeaderValue::from_static("close");
+    response.headers_mut().insert(CONNECTION, close);
+    response.into()
+}
+
+pub(super) fn line_of(status: StatusCode, line: impl Into<Bytes>) -> Response<Whole> {
     let head = headers([
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Access-Control-Allow-Origin", "*"),
     ]);
     write_head(status, &head, line.into().into())
-}
-
-/// What the server `saw`, of all streams or of those of a key, as JSON for a page of any origin.
-///
-/// # Errors
-///
-/// The answer to a method other than GET, and to anything but one key.
-pub fn stats<B, S, T: Serialize>(
-    request: &Request<B>,
-    saw: impl FnOnce(Option<&str>) -> T,
-) -> Answered<S> {
-    allow_get(request)?;
-    let key = options::key(request)?;
-    let head = headers([
-        ("Content-Type", "application/json"),
-        ("Cache-Control", "no-store"),
-        ("Access-Control-Allow-Origin", "*"),
-    ]);
-    let json = serde_json::to_string(&saw(key.as_deref())).unwrap_or_default();
-    Ok(write_head(StatusCode::OK, &head, json.into()).map(Either::Left))
 }

@@ -1,16 +1,22 @@
 //! What may be asked of a stream, as plain data, and how it is read from a query string.
 
+mod pairs;
+
 mod query;
 
 mod table;
 
+mod value;
+
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 
-pub use query::{BadParameter, key};
-pub use table::{PARAMETERS, Parameter};
+pub(crate) use query::LAST_EVENT_ID;
+pub use query::{BadParameter, asks_for_credentials, key};
+pub use table::{GROUPS, Group, Parameter, parameters};
 
 /// What a client asked of its stream; what it did not ask for is as in the Node example.
 #[derive(Clone, Debug, Default)]
@@ -29,21 +35,35 @@ pub struct Options {
     pub last_event_id: Option<String>,
     /// The data in place of the time or the greeting.
     pub data: Option<String>,
+    /// The bytes of each event's data, in place of any text.
+    pub size: Option<u64>,
+    /// The body in place of events.
+    pub wire: Option<Bytes>,
+    /// Whether the first event tells the request.
+    pub echo: bool,
+    /// The event that tells it, once it is known.
+    pub request: Option<String>,
+    /// The silence after which a comment is sent; none ever at zero.
+    pub comment: Option<Duration>,
     /// The name of the stream in the statistics.
     pub key: Option<String>,
+    /// How many requests of the key fail first.
+    pub fail: u64,
+    /// Whether one request of the key gets the stream, and no other.
+    pub once: bool,
     /// What is wrong with the head.
     pub head: Head,
     /// What is odd about the bytes.
     pub shape: Shape,
     /// What happens after the last event.
-    pub end: End,
+    pub end: Option<End>,
     /// The status for a client that comes back.
     pub then: Option<StatusCode>,
     /// Whether anything was asked for.
     pub asked: bool,
 }
 
-/// What is wrong with the head of an answer; nothing by default.
+/// What is other than usual with the head of an answer; nothing by default.
 #[derive(Clone, Debug, Default)]
 pub struct Head {
     /// The wait before it is sent.
@@ -52,6 +72,8 @@ pub struct Head {
     pub status: Option<StatusCode>,
     /// The `Content-Type` in place of `text/event-stream`.
     pub media_type: Option<HeaderValue>,
+    /// A redirect in place of the stream: its status, and where it leads.
+    pub redirect: Option<(StatusCode, HeaderValue)>,
 }
 
 /// What is odd about the bytes of a stream; the standard allows all of it.
@@ -59,17 +81,18 @@ pub struct Head {
 pub struct Shape {
     /// A byte order mark comes first.
     pub bom: bool,
-    /// What ends a line.
-    pub eol: Eol,
+    /// What ends a line, LF without it.
+    pub eol: Option<Eol>,
     /// The most bytes in a frame, each of them its own chunk and write.
     pub split: Option<usize>,
+    /// The time between two frames.
+    pub pace: Option<Duration>,
 }
 
 /// A line end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Eol {
     /// Line feed.
-    #[default]
     Lf,
     /// Carriage return.
     Cr,

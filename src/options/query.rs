@@ -2,14 +2,16 @@
 
 use std::fmt;
 
-use hyper::header::HeaderName;
-use hyper::{Method, Request, StatusCode};
+use hyper::header::{HeaderName, HeaderValue};
+use hyper::{HeaderMap, Request};
 
 use super::Options;
-use super::table::{KEY, PARAMETERS, Parameter, is_key};
+use super::pairs::PAIRS;
+use super::table::{KEY, Parameter, flag, is_key, parameters};
+use super::value::Value;
 
 /// The header by which a client goes on where it was cut off, HTML 9.2.4.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The most characters of a bad value that an error repeats.
 const REPEATED: usize = 64;
@@ -39,51 +41,52 @@ impl Options {
     ///
     /// # Errors
     ///
-    /// When a name is unknown or given twice, or a value is not allowed.
+    /// When a name is unknown or given twice, a value is not allowed, or two cannot go together.
     pub fn of<B>(request: &Request<B>) -> Result<Self, BadParameter> {
         let mut options = Self::default();
-        let mut seen = Vec::new();
-        for (name, value) in parameters(request) {
-            let Some(parameter) = PARAMETERS.iter().find(|known| known.name == name) else {
-                let names: Vec<_> = PARAMETERS.iter().map(|known| known.name).collect();
+        let mut seen = Vec::<(&Parameter, Value)>::new();
+        for (name, value) in query(request) {
+            let Some(parameter) = parameters().find(|known| known.name == &*name) else {
+                let names: Vec<_> = parameters().map(|known| known.name).collect();
                 return Err(BadParameter::new(&name, &value, &names.join(", ")));
             };
-            if seen
-                .iter()
-                .any(|(known, _): &(&Parameter, _)| known.name == name)
-            {
+            if seen.iter().any(|(known, _)| known.name == parameter.name) {
                 return Err(BadParameter::new(&name, &value, "once"));
             }
             (parameter.set)(&mut options, &value)
                 .ok_or_else(|| BadParameter::new(&name, &value, parameter.allowed))?;
             seen.push((parameter, value));
         }
-        let end = seen.iter().find(|(known, _)| known.name == "end");
-        if let (None, Some((end, given))) = (options.count, end) {
-            return Err(BadParameter::new(end.name, given, end.allowed));
+        for (name, allowed, is_wrong) in PAIRS {
+            let given = seen.iter().find(|(known, _)| known.name == *name);
+            if let Some((known, given)) = given.filter(|_| is_wrong(&options)) {
+                let allowed = allowed.unwrap_or(known.allowed);
+                return Err(BadParameter::new(name, given, allowed));
+            }
         }
         options.asked = !seen.is_empty();
-        if request.method() == Method::HEAD {
-            // It is no stream, and leaves no trace.
-            options.key = None;
+        if let Some((_, location)) = &mut options.head.redirect {
+            *location = without_redirect(request);
         }
+        options.come_back(request.headers());
+        Ok(options)
+    }
 
-        let ids = request.headers().get_all(LAST_EVENT_ID).iter();
+    /// Looks whether the client comes back; `then` stands before all that was asked for else.
+    fn come_back(&mut self, headers: &HeaderMap) {
+        let ids = headers.get_all(LAST_EVENT_ID).iter();
         let mut ids = ids
             .filter(|id| !id.is_empty())
             .map(|id| String::from_utf8_lossy(id.as_bytes()));
-        let (id, other) = (ids.next(), ids.next());
-        let comes_back = id.is_some();
-        options.last_event_id = match (id, other) {
-            (None, _) => options.last_event_id,
-            (Some(id), None) => Some(id.into_owned()),
-            // Two say nothing.
-            _ => None,
+        let (Some(id), other) = (ids.next(), ids.next()) else {
+            return;
         };
-        let then = options.then.filter(|_| comes_back);
-        let status = then.or(options.head.status);
-        options.head.status = status.filter(|status| *status != StatusCode::OK);
-        Ok(options)
+        // Two say nothing.
+        self.last_event_id = other.is_none().then(|| id.into_owned());
+        if let Some(then) = self.then {
+            (self.head.redirect, self.fail, self.once) = (None, 0, false);
+            self.head.status = Some(then);
+        }
     }
 }
 
@@ -94,15 +97,42 @@ impl Options {
 /// When there is more than one key, a bad one, or any other parameter.
 pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
     let mut key = None;
-    for (name, value) in parameters(request) {
-        if name != "key" || key.is_some() || !is_key(&value) {
+    for (name, value) in query(request) {
+        if &*name != "key" || key.is_some() || !is_key(&value) {
             return Err(BadParameter::new(&name, &value, &format!("one key: {KEY}")));
         }
-        key = Some(value.into_owned());
+        key = Some(value.to_string());
     }
     Ok(key)
 }
 
-fn parameters<B>(request: &Request<B>) -> form_urlencoded::Parse<'_> {
-    form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+/// Whether the query string asks for `credentials`, whatever else is wrong with it.
+pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
+    let mut asked = query(request).filter(|(name, _)| &**name == "credentials");
+    asked
+        .next()
+        .is_some_and(|(_, value)| flag(&value) == Some(true))
+}
+
+fn query<B>(request: &Request<B>) -> impl Iterator<Item = (Value, Value)> {
+    pairs(request).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (Value::of(name), Value::of(value))
+    })
+}
+
+fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = &str> {
+    let query = request.uri().query().unwrap_or_default();
+    query.split('&').filter(|pair| !pair.is_empty())
+}
+
+/// The path and the other parameters, byte for byte.
+fn without_redirect<B>(request: &Request<B>) -> HeaderValue {
+    let name = |pair: &str| Value::of(pair.split('=').next().unwrap_or_default());
+    let query = request.uri().query().unwrap_or_default();
+    let others = query.split('&').filter(|pair| &*name(pair) != "redirect");
+    let others = others.collect::<Vec<_>>().join("&");
+    let mark = if others.is_empty() { "" } else { "?" };
+    let location = format!("{}{mark}{others}", request.uri().path());
+    HeaderValue::try_from(location).expect("a URI is visible ASCII")
 }

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
-use mediatype::MediaType;
 
+use super::value::Value;
 use super::{End, Eol, Options};
 
 /// The characters of a key.
-pub(crate) const KEY: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
+pub(super) const KEY: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
 
 /// A parameter of the query string.
 #[derive(Debug)]
@@ -22,16 +22,53 @@ pub struct Parameter {
     /// What it does.
     pub effect: &'static str,
     /// Sets the option, unless the value is not allowed.
-    pub(crate) set: fn(&mut Options, &str) -> Option<()>,
+    pub(super) set: fn(&mut Options, &Value) -> Option<()>,
 }
 
-/// All parameters, in the order of the README's table.
-pub const PARAMETERS: &[Parameter] = &[
+/// Parameters that belong together.
+#[derive(Debug)]
+pub struct Group {
+    /// What they are about.
+    pub title: &'static str,
+    /// The parameters, in the order of the README's table.
+    pub parameters: &'static [Parameter],
+}
+
+/// All parameters, in the order of the README's tables.
+pub fn parameters() -> impl Iterator<Item = &'static Parameter> {
+    GROUPS.iter().flat_map(|group| group.parameters)
+}
+
+/// The groups of the parameters.
+pub const GROUPS: &[Group] = &[
+    Group {
+        title: "what the stream carries",
+        parameters: CARRIES,
+    },
+    Group {
+        title: "how it travels",
+        parameters: TRAVELS,
+    },
+    Group {
+        title: "what goes wrong",
+        parameters: WRONG,
+    },
+    Group {
+        title: "what is remembered",
+        parameters: REMEMBERED,
+    },
+];
+
+const CARRIES: &[Parameter] = &[
     Parameter {
         name: "interval",
-        allowed: "10 to 3600000 (ms)",
+        allowed: "10 to 3600000 (ms), 0 beside wire",
         effect: "the time between two events; 1000 without it",
-        set: |options, value| number(value, 10..=3_600_000).map(|ms| options.interval = Some(ms)),
+        set: |options, value| {
+            let milliseconds = number(value, 0..=3_600_000);
+            let fits = milliseconds.filter(|ms| *ms == 0 || *ms >= 10);
+            fits.map(|ms| options.interval = Some(ms))
+        },
     },
     Parameter {
         name: "count",
@@ -46,7 +83,7 @@ pub const PARAMETERS: &[Parameter] = &[
         set: |options, value| {
             let fits = (1..=64).contains(&value.chars().count());
             let clean = !value.contains(['\n', '\r', '\0']);
-            (fits && clean).then(|| options.event = Some(value.into()))
+            (fits && clean).then(|| options.event = Some(value.to_string()))
         },
     },
     Parameter {
@@ -57,7 +94,7 @@ pub const PARAMETERS: &[Parameter] = &[
     },
     Parameter {
         name: "ids",
-        allowed: "no value, true or false",
+        allowed: FLAG,
         effect: "an `id:` line in each event, and on `/events` resuming",
         set: |options, value| flag(value).map(|ids| options.ids = ids),
     },
@@ -66,7 +103,7 @@ pub const PARAMETERS: &[Parameter] = &[
         allowed: "anything",
         effect: "the `Last-Event-ID` of a first connection; the header wins",
         set: |options, value| {
-            options.last_event_id = (!value.is_empty()).then(|| value.into());
+            options.last_event_id = (!value.is_empty()).then(|| value.to_string());
             Some(())
         },
     },
@@ -74,25 +111,102 @@ pub const PARAMETERS: &[Parameter] = &[
         name: "data",
         allowed: "text of up to 1024 bytes",
         effect: "this text in place of each event's",
-        set: |options, value| (value.len() <= 1024).then(|| options.data = Some(value.into())),
+        set: |options, value| (value.len() <= 1024).then(|| options.data = Some(value.to_string())),
     },
     Parameter {
-        name: "key",
-        allowed: KEY,
-        effect: "names the stream for `/stats`",
-        set: |options, value| is_key(value).then(|| options.key = Some(value.into())),
+        name: "size",
+        allowed: "1 to 16777216 (bytes), not beside data",
+        effect: "so many `x` in place of each event's text",
+        set: |options, value| number(value, 1..=1 << 24).map(|size| options.size = Some(size)),
     },
     Parameter {
-        name: "status",
-        allowed: "200 to 599",
-        effect: "answers with this status; 204 tells a browser to stop, 200 is the stream",
-        set: |options, value| status(value).map(|status| options.head.status = Some(status)),
+        name: "wire",
+        allowed: "up to 4096 bytes, in place of other events",
+        effect: "these bytes are the body: a block each `interval`, or all at once with `interval=0`, \
+                 and then the `end`",
+        set: |options, value| {
+            let wire = (value.bytes().len() <= 4096).then(|| value.bytes().clone());
+            wire.map(|wire| options.wire = Some(wire))
+        },
+    },
+    Parameter {
+        name: "echo",
+        allowed: FLAG,
+        effect: "the first event, named `request`, tells what the client has sent",
+        set: |options, value| flag(value).map(|echo| options.echo = echo),
+    },
+];
+
+const TRAVELS: &[Parameter] = &[
+    Parameter {
+        name: "split",
+        allowed: "1 to 1024 (bytes)",
+        effect: "the body in frames of that size, each its own chunk and write",
+        set: |options, value| {
+            let most = number(value, 1..=1024).and_then(|bytes| usize::try_from(bytes).ok());
+            most.map(|most| options.shape.split = Some(most))
+        },
+    },
+    Parameter {
+        name: "pace",
+        allowed: "1 to 10000 (ms), beside split",
+        effect: "the time between two frames",
+        set: |options, value| {
+            let pace = number(value, 1..=10_000).map(Duration::from_millis);
+            pace.map(|pace| options.shape.pace = Some(pace))
+        },
+    },
+    Parameter {
+        name: "eol",
+        allowed: "lf, cr or crlf",
+        effect: "the line end",
+        set: |options, value| {
+            let eols = [("lf", Eol::Lf), ("cr", Eol::Cr), ("crlf", Eol::CrLf)];
+            choice(value, eols).map(|eol| options.shape.eol = Some(eol))
+        },
+    },
+    Parameter {
+        name: "bom",
+        allowed: "no value",
+        effect: "a byte order mark ahead of the stream",
+        set: |options, value| value.is_empty().then(|| options.shape.bom = true),
+    },
+    Parameter {
+        name: "comment",
+        allowed: "0, or 50 to 3600000 (ms)",
+        effect: "the silence after which a comment is sent, 15000 without it; 0 for no comment at all",
+        set: |options, value| {
+            let silence = number(value, 0..=3_600_000).filter(|ms| *ms == 0 || *ms >= 50);
+            silence.map(|ms| options.comment = Some(Duration::from_millis(ms)))
+        },
     },
     Parameter {
         name: "type",
-        allowed: "a media type",
+        allowed: "1 to 128 printable ASCII characters, no space at either end",
         effect: "this `Content-Type` in place of `text/event-stream`",
-        set: |options, value| media_type(value).map(|it| options.head.media_type = Some(it)),
+        set: |options, value| {
+            let fits = (1..=128).contains(&value.len()) && value.trim_matches(' ') == &**value;
+            let printable = value.bytes().iter().all(|byte| matches!(byte, b' '..=b'~'));
+            let header = HeaderValue::from_str(value).ok();
+            let header = header.filter(|_| fits && printable);
+            header.map(|media_type| options.head.media_type = Some(media_type))
+        },
+    },
+    Parameter {
+        name: "credentials",
+        allowed: FLAG,
+        effect: "the CORS headers that a request with credentials needs",
+        // Whatever else is wrong, they are in the answer: it reads them for itself.
+        set: |_, value| flag(value).map(drop),
+    },
+];
+
+const WRONG: &[Parameter] = &[
+    Parameter {
+        name: "status",
+        allowed: STATUS,
+        effect: "answers with this status; 204 tells a browser to stop, 200 is the stream",
+        set: |options, value| status(value).map(|status| options.head.status = Some(status)),
     },
     Parameter {
         name: "delay",
@@ -104,8 +218,26 @@ pub const PARAMETERS: &[Parameter] = &[
         },
     },
     Parameter {
+        name: "redirect",
+        allowed: "301, 302, 303, 307 or 308, not beside status",
+        effect: "a redirect to the same URL without this parameter",
+        set: |options, value| {
+            let statuses = ["301", "302", "303", "307", "308"];
+            let status = status(value).filter(|_| statuses.contains(&&**value));
+            // Where it leads is known once the whole query string was read.
+            let nowhere = HeaderValue::from_static("");
+            status.map(|status| options.head.redirect = Some((status, nowhere)))
+        },
+    },
+    Parameter {
+        name: "then",
+        allowed: STATUS,
+        effect: "the `status` of a request that comes with a `Last-Event-ID`",
+        set: |options, value| status(value).map(|status| options.then = Some(status)),
+    },
+    Parameter {
         name: "end",
-        allowed: "clean, abort, truncate or stall, beside count",
+        allowed: "clean, abort, truncate or stall, beside count or wire",
         effect: "after `count` events: the end of the body; the connection cut without it; half \
                  an event, then the end; nothing more for ten minutes",
         set: |options, value| {
@@ -115,43 +247,38 @@ pub const PARAMETERS: &[Parameter] = &[
                 ("truncate", End::Truncate),
                 ("stall", End::Stall),
             ];
-            choice(value, ends).map(|end| options.end = end)
+            choice(value, ends).map(|end| options.end = Some(end))
         },
-    },
-    Parameter {
-        name: "then",
-        allowed: "200 to 599",
-        effect: "the `status` of a request that comes with a `Last-Event-ID`",
-        set: |options, value| status(value).map(|status| options.then = Some(status)),
-    },
-    Parameter {
-        name: "split",
-        allowed: "1 to 1024 (bytes)",
-        effect: "the body in frames of that size, each its own chunk and write",
-        set: |options, value| {
-            let most = number(value, 1..=1024).and_then(|bytes| usize::try_from(bytes).ok());
-            most.map(|most| options.shape.split = Some(most))
-        },
-    },
-    Parameter {
-        name: "eol",
-        allowed: "lf, cr or crlf",
-        effect: "the line end",
-        set: |options, value| {
-            let eols = [("lf", Eol::Lf), ("cr", Eol::Cr), ("crlf", Eol::CrLf)];
-            choice(value, eols).map(|eol| options.shape.eol = eol)
-        },
-    },
-    Parameter {
-        name: "bom",
-        allowed: "no value",
-        effect: "a byte order mark ahead of the stream",
-        set: |options, value| value.is_empty().then(|| options.shape.bom = true),
     },
 ];
 
+const REMEMBERED: &[Parameter] = &[
+    Parameter {
+        name: "key",
+        allowed: KEY,
+        effect: "names the stream for `/stats`",
+        set: |options, value| is_key(value).then(|| options.key = Some(value.to_string())),
+    },
+    Parameter {
+        name: "fail",
+        allowed: "1 to 100, beside key",
+        effect: "the first so many requests of the key get `status`, or 503",
+        set: |options, value| number(value, 1..=100).map(|fail| options.fail = fail),
+    },
+    Parameter {
+        name: "once",
+        allowed: "no value, beside key",
+        effect: "one request of the key gets the stream, later ones 204",
+        set: |options, value| value.is_empty().then(|| options.once = true),
+    },
+];
+
+const FLAG: &str = "no value, true or false";
+
+const STATUS: &str = "200 to 599";
+
 /// Whether `text` may name a stream.
-pub(crate) fn is_key(text: &str) -> bool {
+pub(super) fn is_key(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=64).contains(&text.len()) && text.bytes().all(allowed)
 }
@@ -162,7 +289,7 @@ fn number(text: &str, range: RangeInclusive<u64>) -> Option<u64> {
     range.contains(&number).then_some(number)
 }
 
-fn flag(text: &str) -> Option<bool> {
+pub(super) fn flag(text: &str) -> Option<bool> {
     choice(text, [("", true), ("true", true), ("false", false)])
 }
 
@@ -176,11 +303,4 @@ fn choice<T, const N: usize>(text: &str, choices: [(&str, T); N]) -> Option<T> {
 fn status(text: &str) -> Option<StatusCode> {
     let code = u16::try_from(number(text, 200..=599)?).ok()?;
     StatusCode::from_u16(code).ok()
-}
-
-fn media_type(text: &str) -> Option<HeaderValue> {
-    let media_type = MediaType::parse(text).ok()?;
-    let is_range = media_type.ty == "*" || media_type.subty == "*";
-    let value = HeaderValue::from_str(&media_type.to_string()).ok();
-    value.filter(|_| !is_range)
 }

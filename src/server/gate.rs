@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
-use hyper::{Request, Response, StatusCode, Version};
+use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::handler::Handler;
 use super::shutdown::UntilShutdown;
@@ -24,9 +24,16 @@ pub(super) async fn pass<H: Handler>(
         return Ok(refusal.map(Either::Left).map(body));
     }
     let version = request.version();
+    let has_content = !request.body().is_end_stream();
     let stays = version == Version::HTTP_11 && !asks_to_close(request.headers());
     request.extensions_mut().insert(connection.clone());
     let mut response = handler(request).await;
+    let status = response.status();
+    if has_content && (status.is_client_error() || status.is_server_error()) {
+        // What may be left of the content is no request.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
     if !stays {
         // hyper says `close` itself, and would say it beside the handler's `keep-alive`.
         response.headers_mut().remove(CONNECTION);
@@ -52,7 +59,7 @@ fn refuse<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
             StatusCode::BAD_REQUEST,
             "a request needs exactly one Host\n",
         )
-    } else if !request.body().is_end_stream() {
+    } else if !request.body().is_end_stream() && request.method() != Method::POST {
         (
             StatusCode::PAYLOAD_TOO_LARGE,
             "no request here takes content\n",

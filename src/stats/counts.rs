@@ -28,6 +28,19 @@ pub struct Stats {
     /// For a key: what clients sent back as `Last-Event-ID`, the newest 100, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event_ids: Option<Vec<String>>,
+    /// For a key: its requests, the newest 100, oldest first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests: Option<Vec<Arrival>>,
+}
+
+/// What a request for a stream came with, and when.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Arrival {
+    /// The header `Last-Event-ID`, cut at 64 bytes.
+    pub last_event_id: Option<String>,
+    /// The milliseconds since the newest end of a stream of the key; none where none has ended, or
+    /// one is open.
+    pub after_ms: Option<u64>,
 }
 
 /// The streams that have ended, by the reason.
@@ -56,6 +69,7 @@ impl Counts {
             events: self.events.load(Relaxed),
             closed,
             last_event_ids: None,
+            requests: None,
         }
     }
 }

@@ -1,20 +1,25 @@
-//! The streams that have a name: their counts, and the ids that their clients came back with.
+//! The streams that have a name: their counts, and what their clients came back with.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use super::counts::{Counts, Stats};
+use hyper::StatusCode;
+use hyper::header::HeaderMap;
+
+use super::counts::{Arrival, Counts, Stats};
+use crate::options::{LAST_EVENT_ID, Options};
 
 /// The most keys that are kept.
 const KEPT: usize = 1000;
 
-/// The most ids that are kept of a key, and the bytes of each.
-const IDS: usize = 100;
+/// The most requests and ids that are kept of a key, and the bytes of each id.
+const NEWEST: usize = 100;
 const ID_BYTES: usize = 64;
 
 /// The keys by their names.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(Mutex<Kept>);
+pub(super) struct Keys(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -24,55 +29,113 @@ struct Kept {
 
 /// The streams of one name; each open one holds on to it.
 #[derive(Debug, Default)]
-pub(crate) struct Key {
-    pub(crate) counts: Counts,
-    ids: Mutex<VecDeque<String>>,
+pub(super) struct Key {
+    pub(super) counts: Counts,
+    past: Mutex<Past>,
+}
+
+/// What has happened to a key.
+#[derive(Debug, Default)]
+struct Past {
+    ids: VecDeque<String>,
+    requests: VecDeque<Arrival>,
+    failed: u64,
+    streamed: bool,
+    ended: Option<Instant>,
 }
 
 impl Keys {
     /// The key of this name. A new one takes the place of the oldest that has no open stream; if
-    /// all have one, it is not kept.
-    pub(crate) fn get_or_keep(&self, name: &str) -> Option<Arc<Key>> {
+    /// all have one, there is none. Unless it `is_kept`, a new one is as if it had never been.
+    pub(super) fn get(&self, name: &str, is_kept: bool) -> Option<Arc<Key>> {
         let Kept { keys, seen } = &mut *lock(&self.0);
         if let Some((_, key)) = keys.get(name) {
             return Some(Arc::clone(key));
         }
+        let key = Arc::<Key>::default();
         if keys.len() == KEPT {
             let free = keys
                 .iter()
                 .filter(|(_, (_, key))| key.counts.stats().open == 0);
             let oldest = free.min_by_key(|(_, (age, _))| *age)?.0.clone();
-            keys.remove(&oldest);
+            if is_kept {
+                keys.remove(&oldest);
+            }
         }
-        *seen += 1;
-        let key = Arc::<Key>::default();
-        keys.insert(name.to_owned(), (*seen, Arc::clone(&key)));
+        if is_kept {
+            *seen += 1;
+            keys.insert(name.to_owned(), (*seen, Arc::clone(&key)));
+        }
         Some(key)
     }
 
     /// What was seen of the streams of this name: nothing, if it is not kept.
-    pub(crate) fn stats(&self, name: &str) -> Stats {
+    pub(super) fn stats(&self, name: &str) -> Stats {
         let key = lock(&self.0).keys.get(name).map(|(_, key)| Arc::clone(key));
         let key = key.unwrap_or_default();
-        let last_event_ids = Some(lock(&key.ids).iter().cloned().collect());
+        let past = lock(&key.past);
         Stats {
-            last_event_ids,
+            last_event_ids: Some(past.ids.iter().cloned().collect()),
+            requests: Some(past.requests.iter().cloned().collect()),
             ..key.counts.stats()
         }
     }
 }
 
 impl Key {
-    /// Notes the id that a client came back with.
-    pub(crate) fn note(&self, id: &str) {
-        let mut ends = (0..=ID_BYTES.min(id.len())).rev();
-        let end = ends.find(|end| id.is_char_boundary(*end)).unwrap_or(0);
-        let mut ids = lock(&self.ids);
-        if ids.len() == IDS {
-            ids.pop_front();
+    /// What a request gets instead of the stream, if it is its turn; `counts` when it is no look.
+    pub(super) fn turn(&self, options: &Options, counts: bool) -> Option<StatusCode> {
+        let mut past = lock(&self.past);
+        if past.failed < options.fail {
+            past.failed += u64::from(counts);
+            let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+            return Some(options.head.status.unwrap_or(unavailable));
         }
-        ids.push_back(id[..end].to_owned());
+        if options.once && past.streamed {
+            return Some(StatusCode::NO_CONTENT);
+        }
+        past.streamed |= options.once && counts;
+        None
     }
+
+    /// Notes what a client came with: its headers, and the id after which it goes on.
+    pub(super) fn note(&self, headers: &HeaderMap, id: Option<&str>) {
+        let header = headers.get_all(LAST_EVENT_ID).iter();
+        let header: Vec<_> = header
+            .map(|id| String::from_utf8_lossy(id.as_bytes()))
+            .collect();
+        let last_event_id = (!header.is_empty()).then(|| cut(&header.join(", ")));
+        let is_open = self.counts.stats().open > 0;
+        let mut past = lock(&self.past);
+        let ended = past.ended.filter(|_| !is_open);
+        let arrival = Arrival {
+            last_event_id,
+            after_ms: ended.map(|end| u64::try_from(end.elapsed().as_millis()).unwrap_or(u64::MAX)),
+        };
+        push(&mut past.requests, arrival);
+        if let Some(id) = id {
+            push(&mut past.ids, cut(id));
+        }
+    }
+
+    /// Notes that a stream has ended.
+    pub(super) fn end(&self) {
+        lock(&self.past).ended = Some(Instant::now());
+    }
+}
+
+fn push<T>(newest: &mut VecDeque<T>, item: T) {
+    if newest.len() == NEWEST {
+        newest.pop_front();
+    }
+    newest.push_back(item);
+}
+
+/// The beginning of an id, to the end of a character.
+fn cut(id: &str) -> String {
+    let mut ends = (0..=ID_BYTES.min(id.len())).rev();
+    let end = ends.find(|end| id.is_char_boundary(*end)).unwrap_or(0);
+    id[..end].to_owned()
 }
 
 /// A panic elsewhere leaves the counts as good as they were.

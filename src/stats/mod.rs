@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use hyper::Request;
+use hyper::{Method, Request};
 use tracing::field::display;
 
 use crate::connection::Connection;
 use crate::options::Options;
 use counts::Counts;
-pub use counts::{Closed, Stats};
+pub use counts::{Arrival, Closed, Stats};
 use keys::{Key, Keys};
 
 /// The streams of one server.
@@ -32,13 +32,22 @@ impl Streams {
         key.map_or_else(|| self.all.stats(), |key| self.keys.stats(key))
     }
 
-    /// The record of the stream that `request` asks for; the id that its client comes back with is
-    /// noted now.
-    pub fn record<B>(self: &Arc<Self>, request: &Request<B>, options: &Options) -> Record {
+    /// The record of the stream that `request` asks for, or of what it gets instead: `options` are
+    /// told where it is the turn of a failure, or of no further stream.
+    ///
+    /// What the client comes back with is noted now, and a HEAD leaves no trace.
+    pub fn record<B>(self: &Arc<Self>, request: &Request<B>, options: &mut Options) -> Record {
         let name = options.key.as_deref();
-        let key = name.and_then(|name| self.keys.get_or_keep(name));
-        if let (Some(key), Some(id)) = (&key, &options.last_event_id) {
-            key.note(id);
+        let name = name.filter(|_| options.head.redirect.is_none());
+        let looks = request.method() == Method::HEAD;
+        let key = name.and_then(|name| self.keys.get(name, !looks));
+        let status = key.as_ref().and_then(|key| key.turn(options, !looks));
+        // Beside `fail` it is the failure's alone.
+        let other = options.head.status.filter(|_| options.fail == 0);
+        options.head.status = status.or(other);
+        let key = key.filter(|_| !looks);
+        if let Some(key) = &key {
+            key.note(request.headers(), options.last_event_id.as_deref());
         }
         Record {
             streams: Arc::clone(self),
@@ -114,6 +123,9 @@ impl Drop for Record {
         if let Some(since) = self.since {
             let (why, count) = self.why();
             self.add(count, 1);
+            if let Some(key) = &self.key {
+                key.end();
+            }
             let (peer, lived) = (self.peer().map(display), since.elapsed());
             tracing::info!(peer, ?lived, events = self.events, why, "stream ended");
         }

@@ -29,7 +29,7 @@ impl fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 pin_project! {
-    /// A stream of blocks that ends, well or not, after so many events.
+    /// A stream of blocks that ends, well or not, after its last or after so many events.
     pub struct Ended<S> {
         #[pin]
         blocks: S,
@@ -39,7 +39,7 @@ pin_project! {
     }
 }
 
-/// Ends `blocks` after `count` events; never, without a count.
+/// Ends `blocks` after `count` events, or after the last.
 pub fn end<S>(blocks: S, count: Option<u64>, end: End) -> Ended<S> {
     Ended {
         blocks,
@@ -54,11 +54,13 @@ impl<S: Stream<Item = Block>> Stream for Ended<S> {
     type Item = Result<Block, Cut>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Block, Cut>>> {
-        let this = self.project();
+        let mut this = self.project();
         if *this.left > 0 {
-            let block = ready!(this.blocks.poll_next(cx));
-            *this.left -= block.as_ref().map_or(0, |block| block.events);
-            return Poll::Ready(block.map(Ok));
+            if let Some(block) = ready!(this.blocks.as_mut().poll_next(cx)) {
+                *this.left = this.left.saturating_sub(block.events);
+                return Poll::Ready(Some(Ok(block)));
+            }
+            *this.left = 0;
         }
         match this.end {
             End::Clean => Poll::Ready(None),
@@ -71,7 +73,7 @@ impl<S: Stream<Item = Block>> Stream for Ended<S> {
                         return Ok(block);
                     }
                     *this.end = End::Clean;
-                    Ok(Block::aside(block.bytes.slice(..block.bytes.len() / 2)))
+                    Ok(block.half())
                 }))
             }
             End::Stall => {

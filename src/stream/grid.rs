@@ -33,7 +33,7 @@ pub fn due(last: u64, interval: u64, now: u64) -> Option<Beat> {
 
 /// The tick that an event id names: a number, and nothing else.
 #[must_use]
-pub fn tick(id: &str) -> Option<u64> {
+pub fn tick_of(id: &str) -> Option<u64> {
     let digits = id.bytes().all(|byte| byte.is_ascii_digit());
     id.parse().ok().filter(|_| digits)
 }
@@ -126,7 +126,7 @@ fn milliseconds(duration: Duration) -> u64 {
 mod tests {
     use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{Beat, CATCH_UP, due, start, tick};
+    use super::{Beat, CATCH_UP, due, start, tick_of};
 
     const MAX: u64 = u64::MAX;
 
@@ -176,7 +176,7 @@ mod tests {
             ("٥", None),
             (&"9".repeat(400), None),
         ] {
-            assert_eq!(tick(id), named, "{id:?}");
+            assert_eq!(tick_of(id), named, "{id:?}");
         }
     }
 

@@ -17,9 +17,9 @@ const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
 /// Writes the event of a tick, given the tick's id.
 pub type Callback = fn(u64) -> Bytes;
 
-/// What the ticks are told apart by.
+/// What the callback is given: what the ticks are told apart by, and their ids where there are any.
 #[derive(Clone, Debug)]
-pub enum Ids {
+pub enum Given {
     /// The time in milliseconds since the Unix epoch, by this clock.
     Time(fn() -> u64),
     /// A number from a count that all streams share.
@@ -28,7 +28,7 @@ pub enum Ids {
 
 /// One call of the callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tick {
+pub struct Call {
     /// What the callback was given.
     pub id: u64,
     /// What it has written.
@@ -41,7 +41,7 @@ pin_project! {
     pub struct Interval {
         pub(super) period: Duration,
         pub(super) first: Duration,
-        pub(super) ids: Ids,
+        pub(super) given: Given,
         pub(super) callback: Callback,
         #[pin]
         sleep: Option<Sleep>,
@@ -52,12 +52,12 @@ pin_project! {
 ///
 /// Ticks that a reader was too slow for are skipped; the others stay on their beat.
 #[must_use]
-pub fn set_interval(milliseconds: u64, ids: Ids, callback: Callback) -> Interval {
+pub fn set_interval(milliseconds: u64, given: Given, callback: Callback) -> Interval {
     let period = Duration::from_millis(milliseconds.clamp(1, YEAR));
     Interval {
         period,
         first: period,
-        ids,
+        given,
         callback,
         sleep: None,
     }
@@ -73,9 +73,9 @@ impl Interval {
 }
 
 impl Stream for Interval {
-    type Item = Tick;
+    type Item = Call;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Tick>> {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Call>> {
         let mut this = self.project();
         let now = Instant::now();
         if this.sleep.is_none() {
@@ -89,12 +89,12 @@ impl Stream for Interval {
         }
         let late = now.saturating_duration_since(due);
         sleep.reset(due + *this.period * (1 + missed(late, *this.period)));
-        let id = match this.ids {
-            Ids::Time(now) => now(),
-            Ids::Count(next) => next.fetch_add(1, Relaxed),
+        let id = match this.given {
+            Given::Time(now) => now(),
+            Given::Count(next) => next.fetch_add(1, Relaxed),
         };
         let event = (this.callback)(id);
-        Poll::Ready(Some(Tick { id, event }))
+        Poll::Ready(Some(Call { id, event }))
     }
 }
 

@@ -19,22 +19,22 @@ pin_project! {
     pub struct KeptAlive<S> {
         #[pin]
         blocks: S,
-        silence: Option<Duration>,
+        silence: Duration,
+        may_be_silent: bool,
         said: Option<Instant>,
-        #[pin]
-        sleep: Option<Sleep>,
+        sleep: Option<Pin<Box<Sleep>>>,
     }
 }
 
-/// `blocks`, with a comment ahead of them and after each `silence`.
+/// `blocks`, with a comment ahead of them and after each `silence`; without any when that is zero.
 ///
-/// They come every `period`, or in twice of it when the clock was set back; where that is no
-/// silence, nothing need be watched.
-pub fn keep_alive<S>(blocks: S, period: Duration, silence: Duration) -> KeptAlive<S> {
+/// Where they `may_be_silent` is asked only because watching them takes time.
+pub fn keep_alive<S>(blocks: S, silence: Duration, may_be_silent: bool) -> KeptAlive<S> {
     KeptAlive {
         blocks,
-        silence: (2 * period > silence).then_some(silence),
-        said: None,
+        silence,
+        may_be_silent: may_be_silent && !silence.is_zero(),
+        said: silence.is_zero().then(Instant::now),
         sleep: None,
     }
 }
@@ -43,32 +43,30 @@ impl<S: Stream<Item = Block>> Stream for KeptAlive<S> {
     type Item = Block;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Block>> {
-        let mut this = self.project();
+        let this = self.project();
         let Some(said) = this.said else {
             *this.said = Some(Instant::now());
-            return Poll::Ready(Some(Block::COMMENT));
+            return Poll::Ready(Some(Block::FIRST_COMMENT));
         };
         let block = this.blocks.poll_next(cx);
-        let Some(silence) = *this.silence else {
+        if !*this.may_be_silent {
             return block;
-        };
+        }
         if block.is_ready() {
             *said = Instant::now();
             return block;
         }
         loop {
-            let due = *said + silence;
+            let due = *said + *this.silence;
             // What was said meanwhile has not moved the sleep: it looks again when it ends.
-            if this.sleep.is_none() {
-                this.sleep.set(Some(sleep_until(due)));
-            }
-            let mut sleep = this.sleep.as_mut().as_pin_mut().expect("it was set above");
+            let new = || Box::pin(sleep_until(due));
+            let sleep = this.sleep.get_or_insert_with(new);
             ready!(sleep.as_mut().poll(cx));
             if sleep.deadline() >= due {
                 *said = Instant::now();
                 return Poll::Ready(Some(Block::COMMENT));
             }
-            sleep.reset(due);
+            sleep.as_mut().reset(due);
         }
     }
 }

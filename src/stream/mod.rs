@@ -12,44 +12,47 @@ pub mod sse;
 
 mod events;
 
+pub mod wire;
+
 pub mod keep_alive;
 
 pub mod end;
+
+pub mod size;
 
 pub mod shape;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use pin_project_lite::pin_project;
-use tokio_stream::{Stream, StreamExt};
+use tokio_stream::Stream;
 
-use crate::options::Options;
+use crate::options::{Options, Shape};
 use crate::stats::Record;
 use end::{Cut, end};
-use events::Look;
-use grid::{Beat, grid, tick};
-use interval::{Ids, Interval};
+use events::{Blocks, events};
+use interval::{Given, Interval};
 use keep_alive::{SILENCE, keep_alive};
 use shape::shape;
+use size::fill;
 use sse::Block;
-
-type Blocks<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
 pin_project! {
     /// The body of a stream; dropping it is Node's `clearInterval`.
     pub struct Flow {
         #[pin]
-        source: Source,
+        events: Events,
         record: Record,
     }
 }
 
 pin_project! {
-    #[project = SourceProjection]
-    enum Source {
+    #[project = EventsProjection]
+    enum Events {
         Plain { #[pin] interval: Interval },
         Asked { blocks: Blocks<Result<Block, Cut>> },
     }
@@ -58,33 +61,36 @@ pin_project! {
 /// The events of `interval` as `options` ask for them, and the `record` of what becomes of them.
 #[must_use]
 pub fn flow(mut interval: Interval, options: &Options, record: Record) -> Flow {
-    if matches!(interval.ids, Ids::Time(_)) {
+    if matches!(interval.given, Given::Time(_)) {
         interval.first += step::wait(interval.period);
     }
-    let source = if options.asked {
+    let events = if options.asked {
         let blocks = ask(interval, options);
-        Source::Asked { blocks }
+        Events::Asked { blocks }
     } else {
-        Source::Plain { interval }
+        Events::Plain { interval }
     };
-    Flow { source, record }
+    Flow { events, record }
 }
 
+/// Only what was asked for is there, and takes room.
 fn ask(interval: Interval, options: &Options) -> Blocks<Result<Block, Cut>> {
-    let (mut look, period, callback) = (Look::of(options), interval.period, interval.callback);
-    let blocks: Blocks<Block> = match interval.ids {
-        Ids::Time(now) if options.ids => {
-            let last = options.last_event_id.as_deref().and_then(tick);
-            Box::pin(grid(period, now, last).map(move |beat| match beat {
-                Beat::Tick(at) => look.event(at, callback(at)),
-                Beat::Gap(left_out) => look.gap(left_out),
-            }))
-        }
-        _ => Box::pin(interval.map(move |tick| look.event(tick.id, tick.event))),
+    let silence = match options.wire {
+        Some(_) => Duration::ZERO,
+        None => options.comment.unwrap_or(SILENCE),
     };
-    let blocks = keep_alive(blocks, period, SILENCE);
-    let blocks = end(blocks, options.count, options.end);
-    Box::pin(shape(blocks, options.shape))
+    // With ids the wall clock decides, which may stand still.
+    let may_be_silent = options.ids || interval.period >= silence;
+    let blocks = keep_alive(events(interval, options), silence, may_be_silent);
+    let end = end(blocks, options.count, options.end.unwrap_or_default());
+    let mut blocks: Blocks<Result<Block, Cut>> = Box::pin(end);
+    if options.size.is_some() {
+        blocks = Box::pin(fill(blocks));
+    }
+    if options.shape != Shape::default() {
+        blocks = Box::pin(shape(blocks, options.shape));
+    }
+    blocks
 }
 
 impl Body for Flow {
@@ -97,11 +103,11 @@ impl Body for Flow {
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let this = self.project();
         this.record.open();
-        let block = match this.source.project() {
-            SourceProjection::Plain { interval } => {
-                ready!(interval.poll_next(cx)).map(|tick| Ok(Block::event(tick.event)))
+        let block = match this.events.project() {
+            EventsProjection::Plain { interval } => {
+                ready!(interval.poll_next(cx)).map(|call| Ok(Block::event(call.event)))
             }
-            SourceProjection::Asked { blocks } => ready!(blocks.as_mut().poll_next(cx)),
+            EventsProjection::Asked { blocks } => ready!(blocks.as_mut().poll_next(cx)),
         };
         match &block {
             Some(Ok(block)) => this.record.count(block.events),

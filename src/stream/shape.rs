@@ -1,10 +1,12 @@
 //! Bytes that the standard allows and few expect: other line ends, a mark ahead, split frames.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::Stream;
 
 use super::sse::Block;
@@ -18,6 +20,7 @@ pin_project! {
         shape: Shape,
         rest: Block,
         written: bool,
+        pause: Option<Pin<Box<Sleep>>>,
     }
 }
 
@@ -28,6 +31,7 @@ pub fn shape<S>(blocks: S, shape: Shape) -> Shaped<S> {
         shape,
         rest: Block::aside(Bytes::new()),
         written: true,
+        pause: None,
     }
 }
 
@@ -36,26 +40,30 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Shaped<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        if *this.shape == Shape::default() {
-            return this.blocks.poll_next(cx);
-        }
         if this.rest.bytes.is_empty() {
             match ready!(this.blocks.poll_next(cx)) {
                 Some(Ok(block)) => *this.rest = apply(this.shape, &block),
                 other => return Poll::Ready(other),
             }
         }
-        let length = this.rest.bytes.len();
-        let piece = this.shape.split.map_or(length, |most| most.min(length));
         if this.shape.split.is_some() && !std::mem::replace(this.written, false) {
             // hyper writes the frames it has, as one, when it has to wait.
             *this.written = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
+        if let Some(pause) = this.pause {
+            ready!(pause.as_mut().poll(cx));
+        }
+        *this.pause = this
+            .shape
+            .pace
+            .map(|pace| Box::pin(sleep_until(Instant::now() + pace)));
+        let length = this.rest.bytes.len();
+        let piece = this.shape.split.map_or(length, |most| most.min(length));
         let bytes = this.rest.bytes.split_to(piece);
         let events = if piece == length { this.rest.events } else { 0 };
-        Poll::Ready(Some(Ok(Block { bytes, events })))
+        Poll::Ready(Some(Ok(Block::of(bytes, events))))
     }
 }
 
@@ -66,11 +74,10 @@ fn apply(shape: &mut Shape, block: &Block) -> Block {
     }
     for byte in &block.bytes {
         match (byte, shape.eol) {
-            (b'\n', Eol::Cr) => bytes.extend_from_slice(b"\r"),
-            (b'\n', Eol::CrLf) => bytes.extend_from_slice(b"\r\n"),
+            (b'\n', Some(Eol::Cr)) => bytes.extend_from_slice(b"\r"),
+            (b'\n', Some(Eol::CrLf)) => bytes.extend_from_slice(b"\r\n"),
             _ => bytes.extend_from_slice(&[*byte]),
         }
     }
-    let (bytes, events) = (bytes.freeze(), block.events);
-    Block { bytes, events }
+    Block::of(bytes.freeze(), block.events)
 }

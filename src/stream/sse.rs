@@ -9,24 +9,50 @@ use bytes::Bytes;
 pub struct Block {
     /// What goes out.
     pub bytes: Bytes,
+    /// So many `x` that go out after them, and then, if an event ends here, its two line ends.
+    pub xs: u64,
     /// The events that end in it; a comment is none, and half an event neither.
     pub events: u64,
 }
 
 impl Block {
-    /// A comment, which a client reads and forgets.
-    pub const COMMENT: Self = Self::aside(Bytes::from_static(b":\n\n"));
+    /// The comment at the head of a stream.
+    pub const FIRST_COMMENT: Self = Self::aside(Bytes::from_static(b":\n\n"));
+
+    /// A comment, which a client reads and forgets; an empty line after it some take for an event.
+    pub const COMMENT: Self = Self::aside(Bytes::from_static(b":\n"));
+
+    /// Bytes in which so many events end.
+    #[must_use]
+    pub const fn of(bytes: Bytes, events: u64) -> Self {
+        let xs = 0;
+        Self { bytes, xs, events }
+    }
 
     /// An event, whole.
     #[must_use]
     pub const fn event(bytes: Bytes) -> Self {
-        Self { bytes, events: 1 }
+        Self::of(bytes, 1)
     }
 
     /// What the client gets beside its events.
     #[must_use]
     pub const fn aside(bytes: Bytes) -> Self {
-        Self { bytes, events: 0 }
+        Self::of(bytes, 0)
+    }
+
+    /// The first half of an event, which ends none.
+    #[must_use]
+    pub fn half(mut self) -> Self {
+        if self.xs == 0 {
+            self.bytes.truncate(self.bytes.len() / 2);
+        }
+        let xs = self.xs / 2;
+        Self {
+            xs,
+            events: 0,
+            ..self
+        }
     }
 }
 

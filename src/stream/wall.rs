@@ -34,18 +34,19 @@ pub fn to_locale_time_string(at: u64) -> String {
     local.strftime("%-I:%M:%S %p").to_string()
 }
 
-/// What `write` says of the second of `at`: all streams of a thread share what the first has
-/// written, so there may be one such text only.
+/// What `write` says of the second of `at`, which all streams of a thread share.
 #[must_use]
-pub fn once_a_second(at: u64, write: impl FnOnce() -> String) -> Bytes {
+pub fn once_a_second(at: u64, write: fn(u64) -> String) -> Bytes {
+    type Written = (u64, fn(u64) -> String, Bytes);
     thread_local! {
-        static LATEST: RefCell<(u64, Bytes)> = const { RefCell::new((u64::MAX, Bytes::new())) };
+        static LATEST: RefCell<Option<Written>> = const { RefCell::new(None) };
     }
     let second = at / 1000;
-    LATEST.with_borrow_mut(|(latest, text)| {
-        if *latest != second {
-            (*latest, *text) = (second, write().into());
-        }
+    LATEST.with_borrow_mut(|latest| {
+        let known = latest
+            .take()
+            .filter(|(known, by, _)| *known == second && std::ptr::fn_addr_eq(*by, write));
+        let (.., text) = latest.insert(known.unwrap_or_else(|| (second, write, write(at).into())));
         text.clone()
     })
 }
@@ -55,11 +56,15 @@ mod tests {
     use super::once_a_second;
 
     #[test]
-    fn a_text_is_shared_within_its_second_only() {
-        let text = |at: u64| once_a_second(at, || format!("written at {at}"));
+    fn a_text_is_shared_within_its_second_only_and_by_its_writer() {
+        let text = |at: u64| once_a_second(at, |at| format!("written at {at}"));
         let first = text(5_000);
         assert_eq!(first.as_ptr(), text(5_999).as_ptr());
         assert_eq!(text(6_000), "written at 6000");
+        assert_eq!(
+            once_a_second(6_000, |at| format!("other at {at}")),
+            "other at 6000"
+        );
         assert_eq!(text(5_001), "written at 5001");
     }
 }

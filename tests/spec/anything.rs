@@ -13,11 +13,11 @@ use proptest::collection::vec;
 use proptest::prelude::{Strategy, any, prop_assert, prop_oneof, proptest};
 use proptest::sample::select;
 use proptest::test_runner::TestCaseError;
-use sse_clock::options::PARAMETERS;
+use sse_clock::options;
 use sse_clock::service::respond;
 use tokio::runtime::Builder;
 
-use crate::wire::encoded;
+use crate::wire::{encoded, nothing};
 
 /// More than a comment, a gap and all that is made up for, a frame each.
 const FRAMES: usize = 1100;
@@ -60,7 +60,7 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn parameters() -> impl Strategy<Value = String> {
-    let names: Vec<_> = PARAMETERS.iter().map(|known| known.name).collect();
+    let names: Vec<_> = options::parameters().map(|known| known.name).collect();
     let name = prop_oneof![
         9 => select(names).prop_map(String::from),
         1 => vec(any::<u8>(), 0..20).prop_map(encoded),
@@ -87,7 +87,7 @@ fn check(uri: Uri, id: Option<HeaderValue>) -> Result<(), TestCaseError> {
         .filter_map(|(_, value)| value.parse::<u16>().ok())
         .chain([200, 400])
         .collect();
-    let mut request = Request::get(uri).body(()).unwrap();
+    let mut request = Request::get(uri).body(nothing()).unwrap();
     if let Some(id) = id {
         request.headers_mut().insert("last-event-id", id);
     }

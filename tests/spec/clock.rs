@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sse_clock::stream::grid::{self, Beat, CATCH_UP, Grid};
-use sse_clock::stream::interval::{Ids, Interval, set_interval};
+use sse_clock::stream::interval::{Given, Interval, set_interval};
 use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
 use sse_clock::stream::sse::Block;
 use tokio::time::{Instant, advance, timeout};
@@ -57,7 +57,7 @@ async fn due(ticks: &mut (impl StreamExt<Item = Beat> + Unpin)) -> Vec<Beat> {
 fn live(interval: Duration) -> impl Stream<Item = Beat> {
     ticks_of(set_interval(
         milliseconds(interval),
-        Ids::Time(wall),
+        Given::Time(wall),
         |_| Bytes::new(),
     ))
 }
@@ -71,12 +71,12 @@ fn grid(interval: Duration, last: Option<u64>) -> Grid {
 }
 
 /// The `beats` as blocks that say when they were due, kept alive.
-fn kept_alive(beats: impl Stream<Item = Beat>, period: Duration) -> impl Stream<Item = Block> {
+fn kept_alive(beats: impl Stream<Item = Beat>) -> impl Stream<Item = Block> {
     let blocks = beats.map(|beat| match beat {
         Beat::Tick(at) => said(at),
         Beat::Gap(_) => panic!("no clock is set"),
     });
-    keep_alive(blocks, period, SILENCE)
+    keep_alive(blocks, SILENCE, true)
 }
 
 fn said(at: u64) -> Block {
@@ -100,7 +100,7 @@ async fn the_first_tick_comes_after_one_interval() {
 #[tokio::test(start_paused = true)]
 async fn the_first_tick_comes_at_once_where_it_is_wanted() {
     set_clocks();
-    let interval = set_interval(1000, Ids::Time(wall), |_| Bytes::new());
+    let interval = set_interval(1000, Given::Time(wall), |_| Bytes::new());
     let mut ticks = Box::pin(ticks_of(interval.at_once()));
     assert_eq!(next(&mut ticks).await, (Beat::Tick(START), Duration::ZERO));
     assert_eq!(next(&mut ticks).await, (Beat::Tick(START + 1000), SECOND));
@@ -269,9 +269,12 @@ async fn a_reader_that_is_a_little_late_each_time_makes_no_drift() {
 async fn a_comment_comes_first_and_fifteen_seconds_after_the_last_thing_said() {
     set_clocks();
     let quarter = Duration::from_secs(15);
-    let mut stream = Box::pin(kept_alive(live(40 * SECOND), 40 * SECOND));
+    let mut stream = Box::pin(kept_alive(live(40 * SECOND)));
     let comment = Block::COMMENT;
-    assert_eq!(next(&mut stream).await, (comment.clone(), Duration::ZERO));
+    assert_eq!(
+        next(&mut stream).await,
+        (Block::FIRST_COMMENT, Duration::ZERO)
+    );
     assert_eq!(next(&mut stream).await, (comment.clone(), quarter));
     assert_eq!(next(&mut stream).await, (comment.clone(), quarter));
     let tick = said(START + 40_000);
@@ -282,8 +285,11 @@ async fn a_comment_comes_first_and_fifteen_seconds_after_the_last_thing_said() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_that_says_enough_needs_no_comments() {
     set_clocks();
-    let mut stream = Box::pin(kept_alive(grid(14 * SECOND, None), 14 * SECOND));
-    assert_eq!(next(&mut stream).await, (Block::COMMENT, Duration::ZERO));
+    let mut stream = Box::pin(kept_alive(grid(14 * SECOND, None)));
+    assert_eq!(
+        next(&mut stream).await,
+        (Block::FIRST_COMMENT, Duration::ZERO)
+    );
     for k in 1..=10 {
         let tick = said(START + 14_000 * k);
         assert_eq!(next(&mut stream).await, (tick, 14 * SECOND));

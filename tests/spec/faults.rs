@@ -227,7 +227,11 @@ fn a_media_type_in_place_of_the_streams_runs_nowhere() {
     for (given, answered) in [
         ("text/html", "text/html"),
         ("text/html;+charset=utf-8", "text/html; charset=utf-8"),
-        ("text/event-stream", "text/event-stream"),
+        ("x", "x"),
+        (
+            "text/event-stream;+charset=utf-8",
+            "text/event-stream; charset=utf-8",
+        ),
     ] {
         for status in ["", "&status=404"] {
             let query = format!("count=1&data=%3Cscript%3E&type={given}{status}");
@@ -238,9 +242,12 @@ fn a_media_type_in_place_of_the_streams_runs_nowhere() {
             assert_eq!(reply.head.matches("Content-Type:").count(), 1);
         }
     }
-    let reply = get(&server, "/stream?count=1");
-    assert_eq!(reply.header("X-Content-Type-Options"), None);
-    assert_eq!(reply.header("Content-Security-Policy"), None);
+    for own in ["", "&type=text/event-stream"] {
+        let reply = get(&server, &format!("/stream?count=1{own}"));
+        assert_eq!(reply.header("Content-Type"), Some("text/event-stream"));
+        assert_eq!(reply.header("X-Content-Type-Options"), None);
+        assert_eq!(reply.header("Content-Security-Policy"), None);
+    }
 }
 
 #[test]

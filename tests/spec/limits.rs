@@ -166,7 +166,7 @@ fn refused_content_is_not_read_into_memory_and_its_sender_gets_one_answer() {
     server.get("/");
     let before = server.memory();
     let post =
-        "POST / HTTP/1.1\r\nHost: clock\r\nExpect: 100-continue\r\nContent-Length: 65536\r\n\r\n";
+        "PUT / HTTP/1.1\r\nHost: clock\r\nExpect: 100-continue\r\nContent-Length: 65536\r\n\r\n";
     let pipelined = [post.as_bytes(), &vec![b'x'; 65536]].concat();
     let mut client = Client::connect(server.address());
     let mut sent = 0;
@@ -473,12 +473,49 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_does() {
         let request = get("/events") + &get("/").repeat(400);
         let _ = client.0.write_all(request.as_bytes());
     };
-    let behaviours: [(&str, Behaviour, bool); 5] = [
+    let long_head = |target: &str, more: &str| {
+        let around = format!("POST {target} HTTP/1.1\r\nHost: clock\r\n{more}X: \r\n\r\n").len();
+        let filler = "x".repeat(8192 - around);
+        format!("POST {target} HTTP/1.1\r\nHost: clock\r\n{more}X: {filler}\r\n\r\n")
+    };
+    let delayed = |client: &mut Client| {
+        let request = long_head("/events?delay=60000", "");
+        client.0.write_all(request.as_bytes()).unwrap();
+    };
+    let echo = |client: &mut Client| {
+        let request = long_head("/events?echo&interval=60000", "Content-Length: 20000\r\n");
+        client.0.write_all(request.as_bytes()).unwrap();
+        client.0.write_all(&[b'\0'; 20_000]).unwrap();
+        client.head();
+    };
+    let half_the_content = |client: &mut Client| {
+        let request = long_head("/events?echo", "Content-Length: 1000000\r\n");
+        client.0.write_all(request.as_bytes()).unwrap();
+        client.0.write_all(&[b'\0'; 200_000]).unwrap();
+    };
+    let whole_wire = |client: &mut Client| {
+        let wire = "%0A".repeat(2500);
+        let request = get(&format!(
+            "/events?wire={wire}&interval=0&split=1&pace=10000"
+        ));
+        client.0.write_all(request.as_bytes()).unwrap();
+        client.head();
+    };
+    let size = |client: &mut Client| {
+        let request = get("/stream?size=16777216&interval=10&eol=crlf&bom");
+        client.0.write_all(request.as_bytes()).unwrap();
+    };
+    let behaviours: [(&str, Behaviour, bool); 10] = [
         ("page, then stream", &page_then_stream, false),
         ("half a head", &half_a_head, false),
         ("a head of a megabyte", &huge_head, false),
         ("pages unread", &never_reading, true),
         ("requests behind a stream", &stream_with_junk, false),
+        ("a long head and a delay", &delayed, false),
+        ("an echo of much", &echo, false),
+        ("content that does not end", &half_the_content, false),
+        ("a wire byte by byte", &whole_wire, false),
+        ("events of 16 MiB unread", &size, true),
     ];
     for (what, behave, narrow) in behaviours {
         let server = Binary::start(&[]);

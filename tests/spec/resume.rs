@@ -200,7 +200,7 @@ async fn fifty_clients_with_the_oldest_id_each_cost_a_bounded_replay() {
         for _ in 0..1000 {
             assert!(frame(&mut body).await.unwrap().starts_with(b"id: "));
         }
-        assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
+        assert_eq!(frame(&mut body).await.unwrap(), ":\n");
     }
 }
 

@@ -10,7 +10,7 @@ use sse_clock::stats::Stats;
 use sse_clock::testing;
 
 use crate::support::{Server, eventually};
-use crate::wire::{Reply, come_back, encoded, frame, get};
+use crate::wire::{Reply, come_back, encoded, frame, get, nothing};
 
 fn stats(server: &Server, query: &str) -> String {
     get(server, &format!("/stats{query}")).text()
@@ -55,10 +55,19 @@ fn stats_of_a_key_are_those_of_its_streams() {
     get(&server, "/stream?count=1&key=other");
     get(&server, "/stream?interval=10&count=2&key=mine");
     come_back(&server, "/stream?interval=10&count=2&key=mine", "1");
+    let told = stats(&server, "?key=mine");
+    let (counts, requests) = told.split_once(r#","requests":"#).unwrap();
     assert_eq!(
-        stats(&server, "?key=mine"),
-        r#"{"open":0,"opened":2,"events":4,"closed":{"client":0,"finished":2,"shutdown":0},"last_event_ids":["1"]}"#
+        counts,
+        r#"{"open":0,"opened":2,"events":4,"closed":{"client":0,"finished":2,"shutdown":0},"last_event_ids":["1"]"#
     );
+    let first = r#"[{"last_event_id":null,"after_ms":null},{"last_event_id":"1","after_ms":"#;
+    let after = requests
+        .strip_prefix(first)
+        .unwrap()
+        .strip_suffix("}]}")
+        .unwrap();
+    assert!(after.parse::<u64>().unwrap() < 20_000, "{after}");
 }
 
 #[test]
@@ -66,7 +75,7 @@ fn stats_of_a_key_never_seen_are_zeros() {
     let server = Server::start();
     assert_eq!(
         stats(&server, "?key=mine"),
-        r#"{"open":0,"opened":0,"events":0,"closed":{"client":0,"finished":0,"shutdown":0},"last_event_ids":[]}"#
+        r#"{"open":0,"opened":0,"events":0,"closed":{"client":0,"finished":0,"shutdown":0},"last_event_ids":[],"requests":[]}"#
     );
 }
 
@@ -130,7 +139,9 @@ fn an_id_sent_back_is_cut_at_64_bytes() {
 
 /// Opens a stream of `key`: what is returned keeps it open.
 async fn open(shared: &Arc<Shared>, key: &str) -> impl Sized + use<> {
-    let request = Request::get(format!("/events?key={key}")).body(()).unwrap();
+    let request = Request::get(format!("/events?key={key}"))
+        .body(nothing())
+        .unwrap();
     let mut body = Box::pin(respond(request, Arc::clone(shared)).await.into_body());
     assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
     body
@@ -231,7 +242,9 @@ fn a_stalled_stream_whose_client_leaves_was_left() {
 #[tokio::test(start_paused = true)]
 async fn a_stalled_stream_that_was_held_to_the_end_is_finished() {
     let shared = Arc::<Shared>::default();
-    let request = Request::get("/stream?count=1&end=stall").body(()).unwrap();
+    let request = Request::get("/stream?count=1&end=stall")
+        .body(nothing())
+        .unwrap();
     let mut body = Box::pin(respond(request, Arc::clone(&shared)).await.into_body());
     while frame(&mut body).await.is_some() {}
     drop(body);

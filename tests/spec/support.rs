@@ -19,7 +19,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 use sse_clock::server::host::Host;
 use sse_clock::server::socket::{self, Accept, Listener};
 use sse_clock::server::{Handler, Limits, serve};
-use sse_clock::stream::interval::{Ids, set_interval};
+use sse_clock::stream::interval::{Given, set_interval};
 use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt};
 
@@ -231,7 +231,7 @@ pub fn get(path: &str) -> String {
 /// The server's own ticks, bare.
 pub fn ticks(interval: Duration) -> impl Stream<Item = ()> + Send {
     let milliseconds = u64::try_from(interval.as_millis()).unwrap();
-    set_interval(milliseconds, Ids::Time(|| 0), |_| Bytes::new()).map(drop)
+    set_interval(milliseconds, Given::Time(|| 0), |_| Bytes::new()).map(drop)
 }
 
 /// A body of one frame per item.

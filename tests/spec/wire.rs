@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::{Body, Bytes};
 use sse_clock::service::respond;
@@ -126,9 +126,14 @@ pub fn time_events(ids: &[u64]) -> String {
     events.collect::<Vec<_>>().concat()
 }
 
+/// The content of a request that has none.
+pub fn nothing() -> Empty<Bytes> {
+    Empty::new()
+}
+
 /// The body of the handler's answer to a GET, with no server around it.
 pub async fn body_of(target: &str) -> impl Body<Data = Bytes> + Unpin + use<> {
-    let request = Request::get(target).body(()).unwrap();
+    let request = Request::get(target).body(nothing()).unwrap();
     Box::pin(respond(request, Arc::default()).await.into_body())
 }
 

@@ -1,0 +1,90 @@
+//! What a request asks of a stream: its method, its options and its content, or a refusal.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body, Buf};
+use hyper::{Method, Request, StatusCode};
+use tokio::time::timeout;
+
+use super::Refusal;
+use super::credentials::allow_credentials;
+use super::echo::{self, echo};
+use super::methods::allow;
+use super::text::refuse_and_close;
+use crate::options::Options;
+
+/// The most bytes of content that are taken.
+const MOST: u64 = 1 << 20;
+
+/// How long content may take.
+const TIME: Duration = Duration::from_secs(10);
+
+/// What `request` asks of a stream, once its content was read to its end.
+///
+/// # Errors
+///
+/// The answer to a request that gets no stream: to a preflight, and to one that is not allowed.
+pub async fn asked<B: Body>(request: Request<B>) -> Result<(Request<()>, Options), Refusal> {
+    let (head, content) = request.into_parts();
+    let request = Request::from_parts(head, ());
+    let options = async {
+        allow(&request, &[Method::GET, Method::HEAD, Method::POST])?;
+        let mut options = Options::of(&request)?;
+        let content = read(content, options.echo).await?;
+        options.request = options.echo.then(|| echo(&request, &content));
+        Ok(options)
+    };
+    match options.await {
+        Ok(options) => Ok((request, options)),
+        Err(Refusal(mut refusal)) => {
+            allow_credentials(&request, refusal.headers_mut());
+            Err(Refusal(refusal))
+        }
+    }
+}
+
+/// Reads `content` to its end and returns what an echo shows of it, if it `is_shown`.
+async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Refusal> {
+    if content.is_end_stream() {
+        return Ok(Vec::new());
+    }
+    let too_large = || {
+        let line = format!("content: at most {MOST} bytes are taken\n");
+        refuse_and_close(StatusCode::PAYLOAD_TOO_LARGE, line)
+    };
+    // Before the first byte is asked for, so that the client is not told to continue.
+    if content.size_hint().lower() > MOST {
+        return Err(too_large());
+    }
+    let mut content = pin!(content);
+    let reading = async {
+        let (mut shown, mut length) = (Vec::new(), 0);
+        while let Some(frame) = content.frame().await {
+            let Ok(frame) = frame else {
+                let line = "content: it is malformed\n";
+                return Err(refuse_and_close(StatusCode::BAD_REQUEST, line));
+            };
+            let Ok(mut data) = frame.into_data() else {
+                continue;
+            };
+            length += data.remaining() as u64;
+            if length > MOST {
+                return Err(too_large());
+            }
+            if is_shown {
+                // One byte more than fits, so that what is cut can be told.
+                let room = (echo::MOST + 1).saturating_sub(shown.len());
+                let some = data.copy_to_bytes(room.min(data.remaining()));
+                shown.extend_from_slice(&some);
+            }
+        }
+        Ok(shown)
+    };
+    let late = || {
+        let line = format!("content: it may take {} seconds\n", TIME.as_secs());
+        refuse_and_close(StatusCode::REQUEST_TIMEOUT, line)
+    };
+    timeout(TIME, reading).await.unwrap_or_else(|_| Err(late()))
+}

@@ -1,0 +1,30 @@
+//! What the server saw of its streams, as JSON.
+
+use http_body_util::Either;
+use hyper::{Method, Request, StatusCode};
+use serde::Serialize;
+
+use super::Answered;
+use super::head::{headers, write_head};
+use super::methods::allow;
+use crate::options;
+
+/// What the server `saw`, of all streams or of those of a key, for a page of any origin.
+///
+/// # Errors
+///
+/// The answer to a method other than GET, and to anything but one key.
+pub fn stats<B, S, T: Serialize>(
+    request: &Request<B>,
+    saw: impl FnOnce(Option<&str>) -> T,
+) -> Answered<S> {
+    allow(request, &[Method::GET, Method::HEAD])?;
+    let key = options::key(request)?;
+    let head = headers([
+        ("Content-Type", "application/json"),
+        ("Cache-Control", "no-store"),
+        ("Access-Control-Allow-Origin", "*"),
+    ]);
+    let json = serde_json::to_string(&saw(key.as_deref())).unwrap_or_default();
+    Ok(write_head(StatusCode::OK, &head, json.into()).map(Either::Left))
+}

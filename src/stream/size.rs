@@ -1,0 +1,57 @@
+//! Events of any size: their `x` are made as they are sent, and never lie in memory.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+use tokio_stream::Stream;
+
+use super::sse::Block;
+
+/// So many `x` in a frame that no large buffer stays with the connection.
+static XS: [u8; 4096] = [b'x'; 4096];
+
+pin_project! {
+    /// A stream of blocks whose `xs` are bytes.
+    pub struct Filled<S> {
+        #[pin]
+        blocks: S,
+        begun: Option<Block>,
+    }
+}
+
+/// `blocks`, with the `xs` of each as bytes.
+pub fn fill<S>(blocks: S) -> Filled<S> {
+    let begun = None;
+    Filled { blocks, begun }
+}
+
+impl<S: Stream<Item = Result<Block, E>>, E> Stream for Filled<S> {
+    type Item = Result<Block, E>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        let block = match this.begun.take() {
+            Some(block) => block,
+            None => match ready!(this.blocks.poll_next(cx)) {
+                Some(Ok(block)) if block.xs > 0 => {
+                    let head = block.bytes.clone();
+                    *this.begun = Some(block);
+                    return Poll::Ready(Some(Ok(Block::aside(head))));
+                }
+                other => return Poll::Ready(other),
+            },
+        };
+        if block.xs == 0 {
+            let end = Bytes::from_static(b"\n\n");
+            return Poll::Ready(Some(Ok(Block::of(end, block.events))));
+        }
+        let some = XS
+            .len()
+            .min(usize::try_from(block.xs).unwrap_or(usize::MAX));
+        let xs = block.xs - some as u64;
+        *this.begun = (xs > 0 || block.events > 0).then_some(Block { xs, ..block });
+        Poll::Ready(Some(Ok(Block::aside(Bytes::from_static(&XS[..some])))))
+    }
+}

@@ -1,0 +1,177 @@
+//! A body as it was asked for, byte by byte: a block each interval.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_stream::Stream;
+
+use super::sse::Block;
+
+pin_project! {
+    /// The blocks of a body, the first at once, and what follows them.
+    #[derive(Debug)]
+    pub struct Wire {
+        rest: Bytes,
+        interval: Duration,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
+}
+
+/// Plays `bytes`, a block each `interval`, or all of them at once when it is zero; a client that
+/// has seen the id `last` gets what follows the last block that holds it.
+#[must_use]
+pub fn wire(bytes: &Bytes, interval: Duration, last: Option<&str>) -> Wire {
+    let seen = last.and_then(|last| after(bytes, last)).unwrap_or(0);
+    Wire {
+        rest: bytes.slice(seen..),
+        interval,
+        sleep: None,
+    }
+}
+
+impl Stream for Wire {
+    type Item = Block;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Block>> {
+        let mut this = self.project();
+        if this.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        if this.interval.is_zero() {
+            let events = blocks(this.rest).filter(|block| has_data(block)).count();
+            return Poll::Ready(Some(Block::of(this.rest.split_off(0), events as u64)));
+        }
+        let now = Instant::now();
+        let due = match this.sleep.as_mut().as_pin_mut() {
+            Some(sleep) if now < sleep.deadline() => {
+                let due = sleep.deadline();
+                ready!(sleep.poll(cx));
+                due
+            }
+            Some(sleep) => sleep.deadline(),
+            None => now,
+        };
+        this.sleep.set(Some(sleep_until(due + *this.interval)));
+        let next = blocks(this.rest).next().map(<[u8]>::len);
+        let block = this.rest.split_to(next.unwrap_or(this.rest.len()));
+        let events = u64::from(next.is_some() && has_data(&block));
+        Poll::Ready(Some(Block::of(block, events)))
+    }
+}
+
+/// Where the last block ends that holds `id`.
+fn after(bytes: &[u8], id: &str) -> Option<usize> {
+    let mut end = 0;
+    let mut found = None;
+    for block in blocks(bytes) {
+        end += block.len();
+        let ids = lines(block).filter_map(|(line, _)| value(line, "id"));
+        let last = ids.filter(|id| !id.contains(&0)).last();
+        if last.is_some_and(|last| String::from_utf8_lossy(last) == id) {
+            found = Some(end);
+        }
+    }
+    found
+}
+
+/// Whether a client makes an event of this block, HTML 9.2.6.
+fn has_data(block: &[u8]) -> bool {
+    lines(block).any(|(line, _)| value(line, "data").is_some())
+}
+
+/// The value of a field of this name.
+fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let rest = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
+    let rest = rest.strip_prefix(name.as_bytes())?;
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    let value = rest.strip_prefix(b":")?;
+    Some(value.strip_prefix(b" ").unwrap_or(value))
+}
+
+/// The blocks, each to the end of its blank line; what follows the last is none.
+fn blocks(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = bytes;
+    std::iter::from_fn(move || {
+        let (_, end) = lines(rest).find(|(line, _)| line.is_empty())?;
+        let (block, tail) = rest.split_at(end);
+        rest = tail;
+        Some(block)
+    })
+}
+
+/// The lines, ended by LF, CR or CRLF, and where the next of each begins; none that is unfinished.
+fn lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
+    let mut begin = 0;
+    std::iter::from_fn(move || {
+        let rest = &bytes[begin..];
+        let length = rest.iter().position(|byte| b"\n\r".contains(byte))?;
+        let both = rest[length..].starts_with(b"\r\n");
+        begin += length + if both { 2 } else { 1 };
+        Some((&rest[..length], begin))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{after, blocks, has_data};
+
+    #[test]
+    fn a_block_goes_to_the_end_of_its_blank_line_by_any_line_end() {
+        for (bytes, parts) in [
+            ("", &[][..]),
+            ("data: a", &[]),
+            ("data: a\n", &[]),
+            ("data: a\n\n", &["data: a\n\n"]),
+            ("a\r\rb\r\n\r\nc\n\nd", &["a\r\r", "b\r\n\r\n", "c\n\n"]),
+            ("a\r\r\nb\n", &["a\r\r\n"]),
+            ("a\n\r\nb\r\n\n", &["a\n\r\n", "b\r\n\n"]),
+            ("\n\n\r\r\n", &["\n", "\n", "\r", "\r\n"]),
+        ] {
+            let found: Vec<_> = blocks(bytes.as_bytes()).collect();
+            let parts: Vec<_> = parts.iter().map(|part| part.as_bytes()).collect();
+            assert_eq!(found, parts, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_is_an_event_by_its_data() {
+        for (block, is_event) in [
+            ("data: a\n\n", true),
+            ("data\r\r", true),
+            ("\u{feff}data:\n\n", true),
+            ("id: 1\ndata:a\r\n\r\n", true),
+            ("datas: a\n\n", false),
+            (" data: a\n\n", false),
+            (":data: a\n\n", false),
+            ("id: 1\n\n", false),
+            ("\n", false),
+        ] {
+            assert_eq!(has_data(block.as_bytes()), is_event, "{block:?}");
+        }
+    }
+
+    #[test]
+    fn a_client_goes_on_after_the_last_block_that_holds_its_id() {
+        let bytes =
+            b"id: 1\ndata: a\n\nid:2\r\rid: 1\nid: 3\n\nid: 2\n\ndata: b\n\nid: 4\0\n\nid\n\n";
+        for (id, rest) in [
+            ("1", Some(15)),
+            ("2", Some(41)),
+            ("3", Some(34)),
+            ("4", None),
+            ("4\0", None),
+            ("", Some(bytes.len())),
+            ("data", None),
+        ] {
+            assert_eq!(after(bytes, id), rest, "{id:?}");
+        }
+    }
+}
