@@ -100,7 +100,7 @@ fn bench(words: &[String]) -> Result<(), String> {
     } else {
         env!("CARGO_TARGET_TMPDIR")
     };
-    let notes = whole.then(|| notes(folder)).unwrap_or_default();
+    let notes = if whole { notes(folder) } else { String::new() };
     write(folder, "numbers.md", &(document + &notes))?;
     if let Some(picture) = picture::draw(&outcomes) {
         write(folder, "numbers.svg", &picture)?;

@@ -20,6 +20,10 @@ pub use table::{GROUPS, Group, Parameter, parameters};
 
 /// What a client asked of its stream; what it did not ask for is as in the Node example.
 #[derive(Clone, Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is a parameter of its own, there or not"
+)]
 pub struct Options {
     /// The milliseconds between two events.
     pub interval: Option<u64>,

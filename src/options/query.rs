@@ -7,7 +7,7 @@ use hyper::{HeaderMap, Request};
 
 use super::Options;
 use super::pairs::PAIRS;
-use super::table::{KEY, Parameter, flag, is_key, parameters};
+use super::table::{KEY, Parameter, parameters};
 use super::value::Value;
 
 /// The header by which a client goes on where it was cut off, HTML 9.2.4.
@@ -98,7 +98,7 @@ impl Options {
 pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
     let mut key = None;
     for (name, value) in query(request) {
-        if &*name != "key" || key.is_some() || !is_key(&value) {
+        if &*name != "key" || key.is_some() || !value.is_key() {
             return Err(BadParameter::new(&name, &value, &format!("one key: {KEY}")));
         }
         key = Some(value.to_string());
@@ -111,7 +111,7 @@ pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
     let mut asked = query(request).filter(|(name, _)| &**name == "credentials");
     asked
         .next()
-        .is_some_and(|(_, value)| flag(&value) == Some(true))
+        .is_some_and(|(_, value)| value.flag() == Some(true))
 }
 
 fn query<B>(request: &Request<B>) -> impl Iterator<Item = (Value, Value)> {

@@ -110,7 +110,7 @@ impl Server {
         loop {
             let (io, peer, place) = tokio::select! {
                 biased;
-                _ = self.ends.wait() => break,
+                () = self.ends.wait() => break,
                 admitted = admit(&mut listener, &self.places) => admitted,
             };
             let connection = Connection::new(peer, alive.shutdown());
@@ -163,7 +163,7 @@ where
         let begun = tokio::select! {
             biased;
             // First, so that hyper keeps no connection for another request once answers end.
-            _ = connection.shutdown().begun.wait() => true,
+            () = connection.shutdown().begun.wait() => true,
             _ = &mut serving => false,
         };
         if begun && connection.is_answering() {
@@ -171,7 +171,7 @@ where
             tokio::select! {
                 biased;
                 _ = &mut serving => {}
-                _ = connection.shutdown().over.wait() => place.give_up(),
+                () = connection.shutdown().over.wait() => place.give_up(),
             }
         }
         // The place is free, and the server over, once the connection is closed.

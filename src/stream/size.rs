@@ -32,16 +32,15 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Filled<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        let block = match this.begun.take() {
-            Some(block) => block,
-            None => match ready!(this.blocks.poll_next(cx)) {
+        let Some(block) = this.begun.take() else {
+            return match ready!(this.blocks.poll_next(cx)) {
                 Some(Ok(block)) if block.xs > 0 => {
                     let head = block.bytes.clone();
                     *this.begun = Some(block);
-                    return Poll::Ready(Some(Ok(Block::aside(head))));
+                    Poll::Ready(Some(Ok(Block::aside(head))))
                 }
-                other => return Poll::Ready(other),
-            },
+                other => Poll::Ready(other),
+            };
         };
         if block.xs == 0 {
             let end = Bytes::from_static(b"\n\n");

@@ -485,13 +485,13 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_does() {
     let echo = |client: &mut Client| {
         let request = long_head("/events?echo&interval=60000", "Content-Length: 20000\r\n");
         client.0.write_all(request.as_bytes()).unwrap();
-        client.0.write_all(&[b'\0'; 20_000]).unwrap();
+        client.0.write_all(&vec![0; 20_000]).unwrap();
         client.head();
     };
     let half_the_content = |client: &mut Client| {
         let request = long_head("/events?echo", "Content-Length: 1000000\r\n");
         client.0.write_all(request.as_bytes()).unwrap();
-        client.0.write_all(&[b'\0'; 200_000]).unwrap();
+        client.0.write_all(&vec![0; 200_000]).unwrap();
     };
     let whole_wire = |client: &mut Client| {
         let wire = "%0A".repeat(2500);
