@@ -58,7 +58,8 @@ fn clock(options: &Options, _: &Shared) -> Interval {
     })
 }
 
-/// Express: `send(res)` writes, counts, and calls itself again with `setTimeout(…, 1000)`.
+/// Express: `send(res)` writes with `i++`, a count that all clients share, and calls itself again
+/// with `setTimeout(…, 1000)`.
 fn greetings(options: &Options, shared: &Shared) -> Interval {
     let next = Given::Count(Arc::clone(&shared.greeted));
     set_interval(options.interval.unwrap_or(1000), next, |i| {
