@@ -22,6 +22,7 @@ mod proxy;
 mod resume;
 mod routes;
 mod scaling;
+mod standard;
 mod stats;
 mod support;
 mod tidy;
