@@ -4,6 +4,7 @@
 
 mod anything;
 mod browser;
+mod cases;
 mod clients;
 mod clock;
 mod command;
