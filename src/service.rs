@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock, atomic::AtomicU64};
 
 use hyper::{HeaderMap, Request, StatusCode, body::Body};
 
-use crate::answers::{self, Answer, Answered, as_asked, asked, headers, wait, write_head};
+use crate::answers::{self, Answer, Answered, as_asked, asked, headers, write_head};
 use crate::options::Options;
 use crate::stats::Streams;
 use crate::stream::interval::{Given, Interval, set_interval};
@@ -75,8 +75,7 @@ async fn stream<B: Body>(req: Request<B>, shared: &Shared, source: Source) -> An
     let record = shared.streams.record(&req, &mut options);
     let body = flow(source(&options, shared), &options, record);
     let response = write_head(StatusCode::OK, &HEADERS, body);
-    let (answer, delay) = as_asked(&req, options.head, response);
+    let answer = as_asked(&req, options.head, response);
     drop(req); // It holds the buffer that it was read into.
-    wait(delay).await;
-    Ok(answer)
+    Ok(answer.await)
 }

@@ -1,7 +1,5 @@
 //! The head of an answer: right, or wrong on purpose.
 
-use std::time::Duration;
-
 use http_body_util::Either;
 use hyper::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
@@ -38,13 +36,13 @@ pub fn write_head<B>(status: StatusCode, head: &HeaderMap, body: B) -> Response<
     response
 }
 
-/// `response` with the head that `request` asked for, and the delay before it.
-#[must_use]
+/// `response` with the head that `request` asked for, when its delay is over; meanwhile the request
+/// need not be kept.
 pub fn as_asked<B, S>(
     request: &Request<B>,
     head: Head,
     response: Response<S>,
-) -> (Answer<S>, Duration) {
+) -> impl Future<Output = Answer<S>> + use<B, S> {
     let mut answer = match (head.redirect, head.status) {
         (Some((status, location)), _) => redirect(status, location).map(Either::Left),
         (None, None | Some(StatusCode::OK)) => response.map(Either::Right),
@@ -60,13 +58,11 @@ pub fn as_asked<B, S>(
         headers.insert(CONTENT_TYPE, media_type);
     }
     allow_credentials(request, answer.headers_mut());
-    (answer, head.delay)
-}
-
-/// Waits, if there is anything to wait for.
-pub async fn wait(delay: Duration) {
-    if !delay.is_zero() {
-        Box::pin(sleep(delay)).await;
+    async move {
+        if !head.delay.is_zero() {
+            Box::pin(sleep(head.delay)).await;
+        }
+        answer
     }
 }
 

@@ -26,7 +26,7 @@ use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
 
 pub use asked::asked;
-pub use head::{as_asked, headers, wait, write_head};
+pub use head::{as_asked, headers, write_head};
 pub use page::page;
 pub use stats::stats;
 pub use text::text;
