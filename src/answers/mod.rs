@@ -6,11 +6,11 @@ mod credentials;
 
 mod echo;
 
+mod files;
+
 mod head;
 
 mod methods;
-
-mod page;
 
 mod stats;
 
@@ -26,8 +26,8 @@ use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
 
 pub use asked::asked;
+pub use files::{cases, page};
 pub use head::{as_asked, headers, write_head};
-pub use page::page;
 pub use stats::stats;
 pub use text::text;
 

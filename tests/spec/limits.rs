@@ -467,7 +467,9 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_does() {
         let _ = client.0.write_all(&vec![b'x'; 1 << 20]);
     };
     let never_reading = |client: &mut Client| {
-        let _ = client.0.write_all(get("/").repeat(200).as_bytes());
+        let _ = client
+            .0
+            .write_all((get("/cases") + &get("/")).repeat(100).as_bytes());
     };
     let stream_with_junk = |client: &mut Client| {
         let request = get("/events") + &get("/").repeat(400);
@@ -509,7 +511,7 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_does() {
         ("page, then stream", &page_then_stream, false),
         ("half a head", &half_a_head, false),
         ("a head of a megabyte", &huge_head, false),
-        ("pages unread", &never_reading, true),
+        ("files unread", &never_reading, true),
         ("requests behind a stream", &stream_with_junk, false),
         ("a long head and a delay", &delayed, false),
         ("an echo of much", &echo, false),

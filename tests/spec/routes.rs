@@ -2,8 +2,13 @@
 
 use crate::support::Server;
 
-const PATHS: [&str; 4] = ["/", "/events", "/stream", "/stats"];
-const PAGE: &str = include_str!("../../public/index.html");
+const PATHS: [&str; 5] = ["/", "/cases", "/events", "/stream", "/stats"];
+
+/// The files that are compiled in.
+const FILES: [(&str, &str); 2] = [
+    ("/", include_str!("../../public/index.html")),
+    ("/cases", include_str!("../../public/cases.json")),
+];
 
 const STREAM_HEAD: &str = "HTTP/1.1 200 OK\r\n\
     Content-Type: text/event-stream\r\n\
@@ -106,9 +111,9 @@ fn request(method: &str, target: &str, headers: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nHost: clock\r\n{headers}\r\n")
 }
 
-fn tag(server: &Server) -> String {
-    let head = kept(server, &request("HEAD", "/", ""));
-    let (_, tag) = head.split_once("Etag: ").expect("the page has an ETag");
+fn tag(server: &Server, file: &str) -> String {
+    let head = kept(server, &request("HEAD", file, ""));
+    let (_, tag) = head.split_once("Etag: ").expect("a file has an ETag");
     tag.split_once("\r\n").unwrap().0.to_owned()
 }
 
@@ -126,69 +131,115 @@ fn the_streams_are_answered_with_the_headers_of_the_node_example() {
 }
 
 #[test]
-fn the_page_is_the_one_that_was_compiled_in_with_its_length() {
+fn a_file_is_the_one_that_was_compiled_in_with_its_length() {
     let server = Server::start();
-    for target in ["/", "/?server=http://localhost:4000"] {
-        let tag = tag(&server);
+    for (target, file) in [
+        FILES[0],
+        ("/?server=http://localhost:4000", FILES[0].1),
+        FILES[1],
+    ] {
+        let tag = tag(&server, target);
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2);
         let answer = kept(&server, &request("GET", target, ""));
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         for line in [
             "HTTP/1.1 200 OK",
-            "Content-Type: text/html; charset=utf-8",
             "Cache-Control: no-cache",
             &format!("Etag: {tag}"),
-            &format!("Content-Length: {}", PAGE.len()),
+            &format!("Content-Length: {}", file.len()),
         ] {
             assert!(head.lines().any(|had| had == line), "{line}: {head}");
         }
-        assert!(body == PAGE, "the page came otherwise");
+        assert!(body == file, "{target} came otherwise");
     }
+    let page = kept(&server, &request("HEAD", "/", ""));
+    assert!(page.contains("\r\nContent-Type: text/html; charset=utf-8\r\n"));
 }
 
 #[test]
-fn a_client_that_has_the_page_gets_304_without_it() {
+fn the_suite_can_be_read_by_a_page_from_any_origin() {
     let server = Server::start();
-    let tag = tag(&server);
-    for known in [
-        tag.clone(),
-        "*".into(),
-        format!("W/{tag}"),
-        format!("\"other\", {tag}"),
-        format!("W/\"other\",W/{tag} , \"third\""),
-        format!("\"other\"\r\nIf-None-Match: {tag}"),
-    ] {
-        for method in ["GET", "HEAD"] {
-            let header = format!("If-None-Match: {known}\r\n");
-            let answer = kept(&server, &request(method, "/", &header));
-            let head =
-                format!("HTTP/1.1 304 Not Modified\r\nCache-Control: no-cache\r\nEtag: {tag}\r\n");
-            assert!(answer.starts_with(&head), "{method} {known}: {answer}");
-            assert!(answer.ends_with("\r\n\r\n"), "{method} {known}: {answer}");
+    let (_, suite) = FILES[1];
+    let tag = tag(&server, "/cases");
+    for headers in ["", "Origin: http://elsewhere\r\nCookie: a=b\r\n"] {
+        assert_eq!(
+            kept(&server, &request("HEAD", "/cases", headers)),
+            format!(
+                "HTTP/1.1 200 OK\r\n\
+                 Content-Type: application/json\r\n\
+                 Cache-Control: no-cache\r\n\
+                 Etag: {tag}\r\n\
+                 Access-Control-Allow-Origin: *\r\n\
+                 Content-Length: {}\r\n\
+                 \r\n",
+                suite.len()
+            )
+        );
+    }
+    let known = format!("Origin: null\r\nIf-None-Match: {tag}\r\n");
+    assert_eq!(
+        kept(&server, &request("GET", "/cases", &known)),
+        format!(
+            "HTTP/1.1 304 Not Modified\r\n\
+             Cache-Control: no-cache\r\n\
+             Etag: {tag}\r\n\
+             Access-Control-Allow-Origin: *\r\n\
+             \r\n"
+        )
+    );
+}
+
+#[test]
+fn a_client_that_has_a_file_gets_304_without_it() {
+    let server = Server::start();
+    for (target, _) in FILES {
+        let tag = tag(&server, target);
+        for known in [
+            tag.clone(),
+            "*".into(),
+            format!("W/{tag}"),
+            format!("\"other\", {tag}"),
+            format!("W/\"other\",W/{tag} , \"third\""),
+            format!("\"other\"\r\nIf-None-Match: {tag}"),
+        ] {
+            for method in ["GET", "HEAD"] {
+                let header = format!("If-None-Match: {known}\r\n");
+                let answer = kept(&server, &request(method, target, &header));
+                let head = format!(
+                    "HTTP/1.1 304 Not Modified\r\nCache-Control: no-cache\r\nEtag: {tag}\r\n"
+                );
+                assert!(answer.starts_with(&head), "{method} {known}: {answer}");
+                assert!(answer.ends_with("\r\n\r\n"), "{method} {known}: {answer}");
+            }
         }
     }
 }
 
 #[test]
-fn a_client_that_has_another_page_gets_ours() {
+fn a_client_that_has_another_file_gets_ours() {
     let server = Server::start();
-    let tag = tag(&server);
-    for known in ["\"other\"", "", tag.trim_matches('"'), "\"\u{e9}\""] {
-        let header = format!("If-None-Match: {known}\r\n");
-        let answer = kept(&server, &request("GET", "/", &header));
-        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{known}");
-        assert!(answer.ends_with(PAGE), "{known}");
+    for (target, file) in FILES {
+        let tag = tag(&server, target);
+        for known in ["\"other\"", "", tag.trim_matches('"'), "\"\u{e9}\""] {
+            let header = format!("If-None-Match: {known}\r\n");
+            let answer = kept(&server, &request("GET", target, &header));
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{known}");
+            assert!(answer.ends_with(file), "{known}");
+        }
     }
+    assert_ne!(tag(&server, "/"), tag(&server, "/cases"));
 }
 
 #[test]
 fn head_is_answered_as_get_without_the_body() {
     let server = Server::start();
-    let page = kept(&server, &request("GET", "/", ""));
-    assert_eq!(
-        kept(&server, &request("HEAD", "/", "")),
-        page.strip_suffix(PAGE).unwrap()
-    );
+    for (target, file) in FILES {
+        let whole = kept(&server, &request("GET", target, ""));
+        assert_eq!(
+            kept(&server, &request("HEAD", target, "")),
+            whole.strip_suffix(file).unwrap()
+        );
+    }
     for path in ["/events", "/stream"] {
         assert_eq!(
             kept(&server, &request("HEAD", path, "")),
@@ -306,6 +357,8 @@ fn a_path_that_only_resembles_a_known_one_is_404() {
         "/etc/passwd",
         "/public/index.html",
         "/index.html",
+        "/cases/",
+        "/cases.json",
         "/eventsx",
         "/event",
         "/stream/",

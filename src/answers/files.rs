@@ -1,0 +1,95 @@
+//! The files that are compiled in: the page, and the suite for any client.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::LazyLock;
+
+use http_body_util::Either;
+use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use hyper::{Method, Request, StatusCode};
+
+use super::head::{headers, write_head};
+use super::methods::allow;
+use super::{Answered, Whole};
+
+/// What the page may do: run its own style and script, which the hashes name, and ask any server.
+const POLICY: &str = "default-src 'none'; \
+    script-src 'sha256-nje+98SytIyJVqj3ZQE0R4CbbxsKh8SPBcCRaCBgd2s='; \
+    style-src 'sha256-iagIYqvJ4Mu5joZEfkviN1Lu/4Q3vBfrZkYRJe9yeu8='; \
+    connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+static PAGE: LazyLock<File> = LazyLock::new(|| {
+    let head = [
+        ("Content-Security-Policy", POLICY),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Referrer-Policy", "no-referrer"),
+    ];
+    let content = include_bytes!("../../public/index.html");
+    File::new(content, "text/html; charset=utf-8", &head)
+});
+
+static CASES: LazyLock<File> = LazyLock::new(|| {
+    let head = [("Access-Control-Allow-Origin", "*")];
+    let content = include_bytes!("../../public/cases.json");
+    File::new(content, "application/json", &head)
+});
+
+/// The page.
+///
+/// # Errors
+///
+/// The answer to a method other than GET.
+pub fn page<B, S>(request: &Request<B>) -> Answered<S> {
+    PAGE.answer(request)
+}
+
+/// The suite, as JSON for a page of any origin.
+///
+/// # Errors
+///
+/// As [`page`].
+pub fn cases<B, S>(request: &Request<B>) -> Answered<S> {
+    CASES.answer(request)
+}
+
+/// A file with its head, and the head for a client that has it already.
+struct File {
+    content: &'static [u8],
+    head: HeaderMap,
+    known: HeaderMap,
+}
+
+impl File {
+    fn new(content: &'static [u8], media_type: &str, more: &[(&str, &str)]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        content.hash(&mut hasher);
+        let tag = format!("\"{:016x}\"", hasher.finish());
+        let lasting = [("Cache-Control", "no-cache"), ("ETag", tag.as_str())];
+        let known = || lasting.into_iter().chain(more.iter().copied());
+        let media_type = [("Content-Type", media_type)];
+        Self {
+            content,
+            head: headers(media_type.into_iter().chain(known())),
+            known: headers(known()),
+        }
+    }
+
+    /// The file, or 304 for a client that has it already (RFC 9110 section 13.1.2).
+    fn answer<B, S>(&self, request: &Request<B>) -> Answered<S> {
+        allow(request, &[Method::GET, Method::HEAD])?;
+        let answer = if has(request.headers(), &self.head[ETAG]) {
+            write_head(StatusCode::NOT_MODIFIED, &self.known, Whole::default())
+        } else {
+            write_head(StatusCode::OK, &self.head, self.content.into())
+        };
+        Ok(answer.map(Either::Left))
+    }
+}
+
+fn has(request: &HeaderMap, tag: &HeaderValue) -> bool {
+    let values = request.get_all(IF_NONE_MATCH).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || tag == known.trim_start_matches("W/"))
+}
