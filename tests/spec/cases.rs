@@ -1,13 +1,17 @@
-//! The suite: every case can be asked for, and expects what the standard makes of its answer.
+//! The suite: every case is played from the server, and expects what the standard makes of it.
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
 
 use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, Serializer};
 use url::Url;
 
 use crate::standard::{EventStream, Message, is_stream};
+use crate::support::Server;
+use crate::wire::{self, Reply};
 
 const SUITE: &str = include_str!("../../public/cases.json");
 
@@ -54,16 +58,6 @@ enum Reconnect {
     },
 }
 
-/// What the first request of a case is answered, redirects followed.
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    content_type: String,
-    body: Vec<u8>,
-    /// Whether the body never ends.
-    held: bool,
-}
-
 fn cases() -> Vec<Case> {
     serde_json::from_str(SUITE).expect("the fields of a case")
 }
@@ -89,26 +83,6 @@ impl From<Message> for Expected {
             };
         }
         Self::Told { event, data, id }
-    }
-}
-
-impl Answer {
-    /// What a client that follows the standard dispatches, and what it comes back with.
-    fn read(&self, frame: usize) -> (Vec<Expected>, Option<Reconnect>) {
-        if !is_stream(self.status, &self.content_type) {
-            return (Vec::new(), Some(Reconnect::Never(false)));
-        }
-        let mut stream = EventStream::default();
-        for bytes in self.body.chunks(frame) {
-            stream.read(bytes);
-        }
-        let back = Reconnect::Back {
-            last_event_id: stream.last_event_id.clone(),
-            after_ms: stream.reconnection_time.filter(|time| *time >= JUDGED),
-        };
-        let judged = !self.held && is_header_value(&stream.last_event_id);
-        let events = stream.events.into_iter().map(Expected::from);
-        (events.collect(), judged.then_some(back))
     }
 }
 
@@ -144,57 +118,92 @@ fn decoded(value: &str) -> Vec<u8> {
     bytes
 }
 
-/// What the server answers to `url` by its table of options.
-fn answer(url: &str) -> Answer {
+/// Plays `case` from `server` to a client that follows the standard, and holds it to what it
+/// expects.
+fn play(server: &Server, case: &Case) {
+    let Case { name, url, .. } = case;
     let parameters = parameters(url);
-    let bytes = |name: &str| {
-        let mut values = parameters.iter().filter(|(known, _)| known == name);
-        values.next().map(|(_, value)| value.clone())
+    let value = |wanted: &str| {
+        let mut values = parameters.iter().filter(|(known, _)| known == wanted);
+        values.next().map(|(_, value)| value.as_slice())
     };
-    let text = |name| bytes(name).map(|value| String::from_utf8(value).expect("UTF-8"));
-    let number = |name| text(name).map(|value| value.parse::<usize>().expect("a number"));
+    let mut stream = EventStream::default();
+    let target = format!("{url}&key={name}");
 
-    let status = text("status").map(|status| status.parse().expect("a status"));
-    let body = bytes("wire").unwrap_or_else(|| {
-        let mut body = String::from(":\n\n");
-        let data = match number("size") {
-            Some(size) => "x".repeat(size),
-            None => text("data").unwrap_or_default(),
-        };
-        for count in 0..number("count").unwrap_or_default() {
-            let retry = text("retry").filter(|_| count == 0);
-            body += &retry.map_or(String::new(), |time| {
-                format!(
-                    "retry: {time}
-"
-                )
-            });
-            body += &block(text("event"), &data);
+    if value("end") == Some(b"stall") {
+        let (_, mut client) = server.get(&target);
+        while stream.events.len() < case.expect.len() {
+            stream.read(&client.chunk());
         }
-        if text("end").as_deref() == Some("truncate") {
-            let block = block(text("event"), &data);
-            body += &block[..block.len() / 2];
+        assert_eq!(server.stats_of(name).open, 1, "{name} is held");
+        assert_eq!(events(stream), case.expect, "{name}");
+        assert_eq!(case.reconnect, None, "{name}");
+        return;
+    }
+
+    let first = answer(server, &target, "");
+    if !is_a_stream(&first) {
+        assert_eq!(case.expect, [], "{name}");
+        assert_eq!(case.reconnect, Some(Reconnect::Never(false)), "{name}");
+        let failure = value("fail").map(|_| b"503".as_slice());
+        if let Some(status) = value("status").or(failure) {
+            assert_eq!(first.status().as_bytes()[..3], *status, "{name}");
         }
-        let body = match text("eol").as_deref() {
-            Some("cr") => body.replace('\n', "\r"),
-            Some("crlf") => body.replace('\n', "\r\n"),
-            _ => body,
-        };
-        let bom = text("bom").map_or("", |_| "\u{feff}");
-        [bom, &body].concat().into()
+        if value("fail") == Some(b"1") {
+            // A client that comes back all the same would hear events that nobody expects.
+            assert!(is_a_stream(&answer(server, &target, "")), "{name}");
+        }
+        return;
+    }
+
+    for frame in &first.chunks {
+        stream.read(frame);
+    }
+    if let Some(wire) = value("wire") {
+        assert_eq!(first.bytes(), wire, "{name}");
+    }
+    let id = stream.last_event_id.clone();
+    let back = is_header_value(&id).then(|| Reconnect::Back {
+        last_event_id: id.clone(),
+        after_ms: stream.reconnection_time.filter(|time| *time >= JUDGED),
     });
-    Answer {
-        status: status.unwrap_or(if text("fail").is_some() { 503 } else { 200 }),
-        content_type: text("type").unwrap_or_else(|| "text/event-stream".into()),
-        body,
-        held: text("end").as_deref() == Some("stall"),
+    assert_eq!(events(stream), case.expect, "{name}");
+    assert_eq!(back, case.reconnect, "{name}");
+    if back.is_some() {
+        let second = answer(server, &target, &id);
+        let status = value("then").filter(|_| !id.is_empty()).unwrap_or(b"204");
+        assert_eq!(second.status().as_bytes()[..3], *status, "{name}");
+        let requests = server.stats_of(name).requests.unwrap();
+        let ids: Vec<_> = requests.iter().map(|it| it.last_event_id.clone()).collect();
+        assert_eq!(ids, [None, Some(id).filter(|id| !id.is_empty())], "{name}");
+        let after: Vec<_> = requests.iter().map(|it| it.after_ms.is_some()).collect();
+        assert_eq!(after, [false, true], "{name}");
     }
 }
 
-fn block(event: Option<String>, data: &str) -> String {
-    let event = event.map(|event| format!("event: {event}\n"));
-    let data = data.split('\n').map(|line| format!("data: {line}\n"));
-    event.into_iter().chain(data).collect::<String>() + "\n"
+/// What a client that comes with `id` is answered in the end, redirects followed.
+fn answer(server: &Server, target: &str, id: &str) -> Reply {
+    let ask = |target: &str| match id {
+        "" => wire::get(server, target),
+        _ => wire::come_back(server, target, id),
+    };
+    let reply = ask(target);
+    match reply.header("Location").map(str::to_owned) {
+        Some(location) => {
+            assert!(target.contains(&format!("&redirect={}&", &reply.status()[..3])));
+            ask(&location)
+        }
+        None => reply,
+    }
+}
+
+fn is_a_stream(reply: &Reply) -> bool {
+    let status = reply.status()[..3].parse().expect("three digits");
+    is_stream(status, reply.header("Content-Type").unwrap_or_default())
+}
+
+fn events(stream: EventStream) -> Vec<Expected> {
+    stream.events.into_iter().map(Expected::from).collect()
 }
 
 /// The layout of the file, in which a change of a case shows as a change of its lines.
@@ -395,18 +404,18 @@ fn a_case_listens_to_all_that_it_expects() {
 }
 
 #[test]
-fn a_case_expects_what_the_standard_makes_of_its_options() {
-    for case in cases() {
-        let answer = answer(&case.url);
-        let frames: &[usize] = match answer.body.len() {
-            0..=100_000 => &[1, 2, 3, 100_000],
-            _ => &[4093],
-        };
-        for frame in frames {
-            let (events, reconnect) = answer.read(*frame);
-            let Case { name, .. } = &case;
-            assert_eq!(events, case.expect, "{name}, {frame} bytes a frame");
-            assert_eq!(reconnect, case.reconnect, "{name}");
+fn every_case_comes_from_the_server_as_it_is_expected() {
+    let server = Server::start();
+    let cases = cases();
+    let next = AtomicUsize::new(0);
+    // Most of a case's time is its pauses.
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Relaxed)) {
+                    play(&server, case);
+                }
+            });
         }
-    }
+    });
 }
