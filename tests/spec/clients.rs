@@ -1,7 +1,6 @@
 //! Clients and a parser that are not ours.
 
 use std::convert::Infallible;
-use std::path::Path;
 use std::process::Command;
 
 use reqwest_eventsource::{Event, EventSource};
@@ -10,7 +9,7 @@ use sseer::event_stream::EventStream;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 
-use crate::support::{DEADLINE, Server, eventually};
+use crate::support::{DEADLINE, Server, eventually, npm};
 use crate::wire::{body_of, frame};
 
 const COUNT: usize = 10;
@@ -66,14 +65,9 @@ async fn a_rust_client_reads_events_and_comes_back_for_more() {
 
 #[test]
 fn a_node_client_reads_events_and_comes_back_for_more() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/npm");
-    let has_node = Command::new("node").arg("--version").output().is_ok();
-    if !has_node || !folder.join("node_modules/eventsource").exists() {
-        let missing = "needs Node and `npm ci --prefix tests/npm`: make test";
-        assert!(std::env::var_os("CI").is_none(), "{missing}");
-        eprintln!("skipped: {missing}");
+    let Some(folder) = npm("eventsource") else {
         return;
-    }
+    };
     let server = Server::start();
     let output = Command::new("node")
         .arg(folder.join("client.js"))

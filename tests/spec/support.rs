@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
@@ -53,6 +54,23 @@ pub fn there_is(program: &str) -> bool {
         skipped(&format!("{program} is not installed"));
     }
     found
+}
+
+/// The folder in which Node finds `package` to test with, if both are there; under `CI` they have
+/// to be.
+#[track_caller]
+pub fn npm(package: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/npm");
+    if !there_is("node") {
+        return None;
+    }
+    let found = folder.join("node_modules").join(package).exists();
+    if !found {
+        let missing = format!("{package} is not installed (npm ci --prefix tests/npm)");
+        assert!(std::env::var_os("CI").is_none(), "{missing}");
+        skipped(&missing);
+    }
+    found.then_some(folder)
 }
 
 /// Says that a promise was not tested: now, and in the file that `make test` prints at its end.
