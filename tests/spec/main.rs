@@ -25,6 +25,7 @@ mod routes;
 mod scaling;
 mod standard;
 mod stats;
+mod suite;
 mod support;
 mod tidy;
 mod wire;
