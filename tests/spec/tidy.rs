@@ -394,6 +394,15 @@ fn the_readme_holds_the_example_in_one_file() {
 }
 
 #[test]
+fn the_readme_holds_the_runner_of_the_suite() {
+    let file = read("examples/suite.mjs");
+    let function = file.split("\nconst [server").next().unwrap();
+    assert!(function.contains("async function suite("), "{function}");
+    let runner = format!("```js\n{}\n```\n", function.trim_end());
+    assert!(read("README.md").contains(&runner), "it should be:\n{runner}");
+}
+
+#[test]
 fn the_readme_has_at_most_300_lines() {
     let lines = read("README.md").lines().count();
     assert!((100..=300).contains(&lines), "{lines}");
