@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
+mod any_wire;
 mod anything;
 mod browser;
 mod cases;

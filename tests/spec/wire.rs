@@ -9,7 +9,7 @@ use hyper::Request;
 use hyper::body::{Body, Bytes};
 use sse_clock::service::respond;
 use sse_clock::stream::wall::{self, to_locale_time_string};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::support::{Client, DEADLINE, Server};
 
@@ -101,6 +101,16 @@ pub fn come_back(server: &Server, target: &str, id: &str) -> Reply {
     Reply::to(server, &request)
 }
 
+/// As [`get`] by POST, with this content.
+pub fn post(server: &Server, target: &str, content: impl AsRef<[u8]>) -> Reply {
+    let content = content.as_ref();
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: clock\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        content.len()
+    );
+    Reply::read(server.send([head.as_bytes(), content].concat()))
+}
+
 fn number_after(text: &str, name: &str) -> Option<usize> {
     let value = text.split(name).nth(1)?.lines().next()?;
     value.parse().ok()
@@ -145,6 +155,30 @@ pub async fn frame<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Option<Bytes>
         panic!("the body is cut");
     };
     Some(frame.into_data().expect("no trailers"))
+}
+
+/// All that `body` says, up to its end.
+pub async fn whole<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Some(frame) = frame(body).await {
+        bytes.extend_from_slice(&frame);
+    }
+    bytes
+}
+
+/// On a paused clock, the body of the answer to a GET of `target` has these frames, each so many
+/// milliseconds after the head; an empty one is the end.
+pub async fn assert_played(target: &str, frames: &[(u64, &str)]) {
+    let mut body = body_of(target).await;
+    let start = Instant::now();
+    let mut played = Vec::new();
+    for _ in frames {
+        let frame = frame(&mut body).await.unwrap_or_default();
+        let text = String::from_utf8(frame.to_vec()).expect("UTF-8");
+        played.push((milliseconds(start.elapsed()), text));
+    }
+    let played: Vec<_> = played.iter().map(|(at, it)| (*at, it.as_str())).collect();
+    assert_eq!(played, frames, "{target}");
 }
 
 /// The present time on the wall, as the server sees it.
