@@ -1,0 +1,376 @@
+//! POST, answered as GET once its content was read: how it may come, how much, and how long.
+
+use std::convert::Infallible;
+use std::io::{ErrorKind, Write};
+use std::net::Shutdown;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::Request;
+use hyper::body::Frame;
+use sse_clock::server::Limits;
+use sse_clock::service::respond;
+use sse_clock::testing::TestServer;
+use tokio::time::{Instant as VirtualInstant, interval};
+use tokio_stream::wrappers::IntervalStream;
+use tokio_stream::{Stream, StreamExt};
+
+use crate::support::{Client, Server, eventually, get as get_request};
+use crate::wire::{Reply, get, post};
+
+const MOST: usize = 1 << 20;
+
+const TOO_LARGE: &str = "content: at most 1048576 bytes are taken\n";
+
+/// A POST of what `headers` say, whose content is to follow.
+fn begin(target: &str, headers: &str) -> String {
+    format!("POST {target} HTTP/1.1\r\nHost: clock\r\n{headers}\r\n")
+}
+
+/// A refusal that ends the connection, and is all that comes on it.
+#[track_caller]
+fn assert_last(answer: &str, status: &str, line: &str) {
+    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+        "{answer}"
+    );
+    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    assert!(
+        answer.contains("\r\nContent-Type: text/plain; charset=utf-8\r\n"),
+        "{answer}"
+    );
+    assert!(
+        answer.contains("\r\nAccess-Control-Allow-Origin: *\r\n"),
+        "{answer}"
+    );
+    assert!(answer.ends_with(&format!("\r\n\r\n{line}")), "{answer}");
+}
+
+/// What goes before the `Date` line and after it.
+fn dateless(head: &str) -> String {
+    let lines = head.lines().filter(|line| !line.starts_with("Date: "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_post_is_answered_as_a_get() {
+    for path in ["/events", "/stream"] {
+        let server = Server::start();
+        let head = dateless(&server.get(path).0);
+        for (headers, content) in [
+            ("", ""),
+            ("Content-Length: 0\r\n", ""),
+            ("Content-Length: 5\r\n", "hello"),
+            ("Transfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+            ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+            (
+                "Content-Type: application/json\r\nContent-Length: 2\r\n",
+                "{}",
+            ),
+        ] {
+            let mut client = server.send(begin(path, headers) + content);
+            assert_eq!(dateless(&client.head()), head, "{path} {headers}");
+        }
+    }
+    let server = Server::start();
+    let mut client = server.send(begin("/stream", "Content-Length: 5\r\n") + "hello");
+    client.head();
+    for k in 0..2 {
+        let greeting = format!("data: hello from server sent events ---- [{k}]\n\n");
+        assert_eq!(client.chunk(), greeting.as_bytes());
+    }
+}
+
+#[test]
+fn the_options_of_a_post_come_from_its_url_alone() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x";
+    for content in ["data=y&count=2", "nope=1", "?"] {
+        assert_eq!(post(&server, target, content).text(), ":\n\ndata: x\n\n");
+    }
+    let reply = post(&server, "/stream?nope", "count=1");
+    assert_eq!(reply.status(), "400 Bad Request");
+}
+
+#[test]
+fn the_head_comes_after_the_end_of_the_content() {
+    let server = Server::start();
+    for (headers, begun, end) in [
+        ("Content-Length: 5\r\n", "hell", "o"),
+        (
+            "Transfer-Encoding: chunked\r\n",
+            "5\r\nhello\r\n",
+            "0\r\n\r\n",
+        ),
+    ] {
+        let mut client = server.send(begin("/stream?count=1&data=x", headers) + begun);
+        // Another request goes from end to end meanwhile.
+        assert_eq!(get(&server, "/stream?count=1").status(), "200 OK");
+        client.0.set_nonblocking(true).unwrap();
+        let early = client.0.peek(&mut [0]).unwrap_err().kind();
+        assert_eq!(early, ErrorKind::WouldBlock);
+        client.0.set_nonblocking(false).unwrap();
+        client.0.write_all(end.as_bytes()).unwrap();
+        assert!(client.head().starts_with("HTTP/1.1 200 OK\r\n"));
+        assert_eq!(client.chunk(), b":\n\n");
+        assert_eq!(client.chunk(), b"data: x\n\n");
+    }
+}
+
+#[test]
+fn after_its_stream_the_connection_of_a_post_takes_another_request() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x&comment=0";
+    let requests = [
+        begin(target, "Content-Length: 5\r\n") + "hello",
+        begin(target, "Transfer-Encoding: chunked\r\n") + "5\r\nhello\r\n0\r\n\r\n",
+        get_request(target),
+        begin(target, "Expect: 100-continue\r\nContent-Length: 0\r\n"),
+    ];
+    let mut client = server.send(requests.concat());
+    for _ in requests {
+        assert!(client.head().starts_with("HTTP/1.1 200 OK\r\n"));
+        assert_eq!(client.chunk(), b"data: x\n\n");
+        assert_eq!(client.chunk(), b"");
+    }
+}
+
+#[test]
+fn a_client_that_expects_100_is_told_to_continue() {
+    let server = Server::start();
+    for (headers, content) in [
+        ("Content-Length: 5\r\n".to_owned(), "hello".to_owned()),
+        (
+            "Transfer-Encoding: chunked\r\n".into(),
+            "5\r\nhello\r\n0\r\n\r\n".into(),
+        ),
+        (format!("Content-Length: {MOST}\r\n"), "x".repeat(MOST)),
+    ] {
+        let headers = format!("Expect: 100-continue\r\n{headers}");
+        let mut client = server.send(begin("/stream?count=1&data=x", &headers));
+        assert_eq!(client.head(), "HTTP/1.1 100 Continue\r\n\r\n");
+        client.0.write_all(content.as_bytes()).unwrap();
+        assert!(client.head().starts_with("HTTP/1.1 200 OK\r\n"));
+        assert_eq!(client.chunk(), b":\n\n");
+    }
+}
+
+#[test]
+fn a_client_whose_content_is_not_read_is_not_told_to_continue() {
+    let server = Server::start();
+    for (target, length, status) in [
+        ("/events", MOST + 1, "413 Payload Too Large"),
+        ("/events?nope", 5, "400 Bad Request"),
+        ("/stats", 5, "405 Method Not Allowed"),
+        ("/", 5, "405 Method Not Allowed"),
+        ("/nowhere", 5, "404 Not Found"),
+    ] {
+        let headers = format!("Expect: 100-continue\r\nContent-Length: {length}\r\n");
+        let answer = server.exchange(begin(target, &headers));
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{answer}"
+        );
+        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    }
+}
+
+#[test]
+fn content_is_taken_up_to_1_mib() {
+    let server = Server::start();
+    let content = "x".repeat(MOST);
+    let target = "/stream?count=1&data=x";
+    assert_eq!(post(&server, target, &content).text(), ":\n\ndata: x\n\n");
+    let chunks = format!("80000\r\n{}\r\n", &content[..MOST / 2]).repeat(2);
+    for (more, status) in [("", "200 OK"), ("1\r\nx\r\n", "413 Payload Too Large")] {
+        let headers = "Connection: close\r\nTransfer-Encoding: chunked\r\n";
+        let request = format!("{}{chunks}{more}0\r\n\r\n", begin(target, headers));
+        let reply = Reply::read(server.send(request));
+        assert_eq!(reply.status(), status);
+        if !more.is_empty() {
+            assert_eq!(reply.text(), TOO_LARGE);
+        }
+    }
+}
+
+#[test]
+fn content_that_is_said_to_be_more_is_refused_before_it_comes() {
+    let server = Server::start();
+    for length in [MOST + 1, 10_000_000_000] {
+        for target in ["/events", "/stream?echo&redirect=301"] {
+            let head = begin(target, &format!("Content-Length: {length}\r\n"));
+            assert_last(&server.exchange(head), "413 Payload Too Large", TOO_LARGE);
+        }
+    }
+    assert_eq!(server.stats().opened, 0);
+}
+
+#[test]
+fn endless_chunks_are_refused_when_they_pass_the_most() {
+    let server = Server::start();
+    let chunk = format!("1000\r\n{}\r\n", "x".repeat(4096));
+    let mut client = server.send(begin("/events", "Transfer-Encoding: chunked\r\n"));
+    for _ in 0..257 {
+        client.0.write_all(chunk.as_bytes()).unwrap();
+    }
+    assert!(
+        client
+            .head()
+            .starts_with("HTTP/1.1 413 Payload Too Large\r\n")
+    );
+    let mut sent = 257;
+    while client.0.write_all(chunk.as_bytes()).is_ok() {
+        sent += 1;
+        assert!(sent < 100_000, "still open");
+    }
+}
+
+#[test]
+fn malformed_chunks_are_400_and_end_the_connection() {
+    let server = Server::start();
+    for chunks in [
+        "x\r\n",
+        "-1\r\n",
+        "5\r\nhelloX",
+        "5\r\nhello\r\n\r\n",
+        "fffffffffffffffff\r\n",
+        "5 5\r\nhello\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+    ] {
+        let request = begin("/events", "Transfer-Encoding: chunked\r\n") + chunks;
+        let answer = server.exchange(request + &get_request("/events"));
+        assert_last(&answer, "400 Bad Request", "content: it is malformed\n");
+    }
+    assert_eq!(server.stats().opened, 0);
+}
+
+#[test]
+fn a_client_that_says_no_more_within_its_content_is_let_go() {
+    let server = Server::start();
+    for (headers, begun) in [
+        ("Content-Length: 5\r\n", "hell"),
+        ("Transfer-Encoding: chunked\r\n", "5\r\nhell"),
+    ] {
+        let start = Instant::now();
+        let mut client = server.send(begin("/events", headers) + begun);
+        client.0.shutdown(Shutdown::Write).unwrap();
+        let answer = client.rest();
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            "{answer}"
+        );
+        assert!(start.elapsed() < Duration::from_secs(5));
+    }
+    assert_eq!(server.stats().opened, 0);
+}
+
+#[test]
+fn a_client_that_leaves_within_its_content_frees_its_place() {
+    let server = Server::start_with(Limits {
+        max_connections: 1,
+        ..Limits::default()
+    });
+    for headers in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
+        for leave in [drop, Client::reset] {
+            let start = Instant::now();
+            leave(server.send(begin("/events?echo", headers) + "4"));
+            assert_eq!(get(&server, "/stream?count=1").status(), "200 OK");
+            // Its content would have had ten seconds.
+            assert!(start.elapsed() < Duration::from_secs(5));
+        }
+    }
+}
+
+#[test]
+fn a_client_that_posted_and_leaves_counts_within_50_ms() {
+    let server = Server::start();
+    for (headers, content) in [
+        ("Content-Length: 5\r\n", "hello"),
+        ("Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n0\r\n\r\n"),
+    ] {
+        let already = server.stats().closed.client;
+        let mut times: Vec<Duration> = (1..=11)
+            .map(|number| {
+                let request = begin("/events?interval=60000", headers) + content;
+                let mut client = server.send(request);
+                client.head();
+                assert_eq!(client.chunk(), b":\n\n");
+                let left = Instant::now();
+                client.0.shutdown(Shutdown::Both).unwrap();
+                drop(client);
+                eventually("the client has left", || {
+                    server.stats().closed.client == already + number
+                });
+                left.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        assert!(times[5] < Duration::from_millis(50), "{times:?}");
+    }
+}
+
+#[test]
+fn content_that_is_on_its_way_does_not_hold_up_the_end_of_the_server() {
+    let server: TestServer = sse_clock::testing::start().unwrap();
+    let head = begin("/events", "Expect: 100-continue\r\nContent-Length: 5\r\n");
+    let mut client = Client::send(server.address(), head);
+    assert_eq!(client.head(), "HTTP/1.1 100 Continue\r\n\r\n");
+    let start = Instant::now();
+    assert_eq!(server.stop().opened, 0);
+    assert!(start.elapsed() < Duration::from_secs(4));
+    assert_eq!(client.rest(), "");
+}
+
+/// What a POST with content in these pieces is answered, and after which time of a paused clock.
+async fn answer(content: impl Stream<Item = Bytes>) -> (u16, Option<String>, String, Duration) {
+    let frames = content.map(|data| Ok::<_, Infallible>(Frame::data(data)));
+    let request = Request::post("/events?count=1&data=x&comment=0");
+    let request = request.body(StreamBody::new(frames)).unwrap();
+    let start = VirtualInstant::now();
+    let answer = respond(request, Arc::default()).await;
+    let took = start.elapsed();
+    let connection = answer.headers().get("connection");
+    let connection = connection.map(|value| value.to_str().unwrap().to_owned());
+    let status = answer.status().as_u16();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    (status, connection, body, took)
+}
+
+/// A byte every so many milliseconds.
+fn bytes(every: u64) -> impl Stream<Item = Bytes> {
+    let ticks = IntervalStream::new(interval(Duration::from_millis(every)));
+    ticks.map(|_| Bytes::from_static(b"x"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_may_take_ten_seconds() {
+    let ten = Duration::from_secs(10);
+    let late = "content: it may take 10 seconds\n".to_owned();
+    let late = (408, Some("close".to_owned()), late, ten);
+    assert_eq!(answer(tokio_stream::pending()).await, late);
+    assert_eq!(answer(bytes(1000)).await, late);
+    assert_eq!(answer(bytes(9999)).await, late);
+
+    let stream = (200, Some("keep-alive".to_owned()), "data: x\n\n".to_owned());
+    for (count, took) in [(1, 0), (10, 9000)] {
+        let (status, connection, body, time) = answer(bytes(1000).take(count)).await;
+        assert_eq!((status, connection, body), stream);
+        assert_eq!(time, Duration::from_millis(took));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_without_an_end_is_refused_at_its_most() {
+    let piece = Bytes::from(vec![b'x'; 64]);
+    let endless = tokio_stream::iter(std::iter::repeat(piece));
+    let close = Some("close".to_owned());
+    assert_eq!(
+        answer(endless).await,
+        (413, close, TOO_LARGE.to_owned(), Duration::ZERO)
+    );
+}
