@@ -1,12 +1,15 @@
 //! Ticks as a stream, with a clock on the wall that the tests set.
 
 use std::cell::Cell;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
+use sse_clock::options::Shape;
 use sse_clock::stream::grid::{self, Beat, CATCH_UP, Grid};
 use sse_clock::stream::interval::{Given, Interval, set_interval};
 use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
+use sse_clock::stream::shape::shape;
 use sse_clock::stream::sse::Block;
 use tokio::time::{Instant, advance, timeout};
 use tokio_stream::{Stream, StreamExt};
@@ -304,4 +307,42 @@ async fn a_stream_without_comments_sleeps_until_its_tick() {
         next(&mut stream).await,
         (Beat::Tick(START + 3_600_000), HOUR)
     );
+}
+
+/// The `beats` as blocks that say when they were due, a frame every 35 ms.
+fn paced(beats: impl Stream<Item = Beat>) -> impl Stream<Item = Block> {
+    let blocks = beats.map(|beat| match beat {
+        Beat::Tick(at) => Ok::<_, Infallible>(said(at)),
+        Beat::Gap(_) => panic!("no clock is set"),
+    });
+    let asked = Shape {
+        split: Some(1024),
+        pace: Some(Duration::from_millis(35)),
+        ..Shape::default()
+    };
+    shape(blocks, asked).map(|block| block.unwrap_or_else(|never| match never {}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_that_fall_due_within_a_pace_are_skipped_without_ids() {
+    set_clocks();
+    let mut stream = Box::pin(paced(live(Duration::from_millis(10))));
+    let mut waits = Vec::new();
+    for (due, at) in [(10, 10), (20, 45), (45, 80), (80, 115), (115, 150)] {
+        let (block, _) = next(&mut stream).await;
+        assert_eq!(block, said(START + due));
+        waits.push((wall() - START, at));
+    }
+    assert!(waits.iter().all(|(came, at)| came == at), "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn ticks_that_fall_due_within_a_pace_are_made_up_for_with_ids() {
+    set_clocks();
+    let mut stream = Box::pin(paced(grid(Duration::from_millis(10), None)));
+    for k in 1..=20 {
+        let (block, _) = next(&mut stream).await;
+        assert_eq!(block, said(START + 10 * k));
+        assert_eq!(wall() - START, 10 + 35 * (k - 1));
+    }
 }

@@ -1,13 +1,21 @@
 //! What each option does to a stream, its bounds, and what a bad one is told.
 
 use std::io::Read;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Request;
 use sse_clock::options::parameters;
+use sse_clock::service::respond;
 use tokio::time::Instant as VirtualInstant;
 
 use crate::support::Server;
-use crate::wire::{Reply, body_of, encoded, frame, get, ids, nothing, now, time_events};
+use crate::wire::{
+    Reply, assert_played, body_of, come_back, encoded, frame, get, ids, nothing, now, post,
+    time_events, whole,
+};
 
 const ALLOWED: &str = "interval, count, event, retry, ids, lastEventId, data, size, wire, echo, \
                        split, pace, eol, bom, comment, type, credentials, status, delay, \
@@ -39,7 +47,12 @@ fn assert_bounds(name: &str, good: &[&str], bad: &[&str]) {
     let server = Server::start();
     let parameter = parameters().find(|known| known.name == name);
     let allowed = parameter.expect("a parameter").allowed;
-    let beside = if name == "count" { "" } else { "&count=1" };
+    let beside = match name {
+        "count" | "wire" => "",
+        "pace" => "&split=1",
+        "fail" | "once" => "&key=k",
+        _ => "&count=1",
+    };
     for value in good {
         let target = format!("/stream?{name}={}{beside}", encoded(value));
         let reply = Reply::to(&server, &format!("HEAD {target} HTTP/1.1\r\n\r\n"));
@@ -230,6 +243,95 @@ fn data_is_up_to_1_kib() {
 }
 
 #[test]
+fn size_is_1_to_16_mib() {
+    assert_bounds(
+        "size",
+        &["1", "2", "16777215", "16777216"],
+        &["0", "16777217", "", "-1", "1e6", "18446744073709551616"],
+    );
+}
+
+#[test]
+fn wire_is_up_to_4096_bytes_after_decoding() {
+    let (most, more) = ("x".repeat(4096), "x".repeat(4097));
+    assert_bounds("wire", &["", "x", &most[1..], &most], &[&more]);
+    let server = Server::start();
+    let allowed = "up to 4096 bytes, in place of other events";
+    for (wire, status) in [
+        ("%0A".repeat(2500), "200 OK"),
+        ("é".repeat(2048), "200 OK"),
+        (format!("{}%C3%A9", &most[2..]), "200 OK"),
+        (format!("{}%C3%A9", &most[1..]), "400 Bad Request"),
+        (format!("{}%FF", &most[1..]), "200 OK"),
+        (format!("{most}%FF"), "400 Bad Request"),
+    ] {
+        let reply = get(&server, &format!("/events?interval=0&wire={wire}"));
+        assert_eq!(reply.status(), status);
+        if status == "400 Bad Request" {
+            let x = &most[..64];
+            assert_eq!(
+                reply.text(),
+                format!("wire: given \"{x}\", allowed {allowed}\n")
+            );
+        }
+    }
+}
+
+#[test]
+fn echo_and_credentials_have_no_value_or_true_or_false() {
+    for name in ["echo", "credentials"] {
+        assert_bounds(name, &["", "true", "false"], &["TRUE", "1", "no", " "]);
+    }
+}
+
+#[test]
+fn comment_is_0_or_50_to_3_600_000() {
+    assert_bounds(
+        "comment",
+        &["0", "50", "51", "3599999", "3600000"],
+        &["1", "49", "3600001", "", "-1"],
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn comment_is_the_silence_after_which_one_is_sent() {
+    for (eol, end) in [("", "\n"), ("&eol=crlf", "\r\n"), ("&eol=cr", "\r")] {
+        let [first, later] = [format!(":{end}{end}"), format!(":{end}")];
+        let event = format!("data: x{end}{end}");
+        let frames = [
+            (0, first.as_str()),
+            (50, &later),
+            (100, &later),
+            (120, &event),
+            (170, &later),
+            (220, &later),
+            (240, &event),
+        ];
+        let target = format!("/events?interval=120&data=x&comment=50{eol}");
+        assert_played(&target, &frames).await;
+    }
+    let frames = [
+        (0, ":\n\n"),
+        (0, "data: x\n\n"),
+        (60, ":\n"),
+        (70, "data: x\n\n"),
+    ];
+    assert_played("/stream?interval=70&data=x&comment=60", &frames).await;
+    let often = [(0, ":\n\n"), (40, "data: x\n\n"), (80, "data: x\n\n")];
+    assert_played("/events?interval=40&data=x&comment=50", &often).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn comment_0_is_none_at_all() {
+    let hour = [(3_600_000, "data: x\n\n"), (7_200_000, "data: x\n\n")];
+    assert_played("/events?interval=3600000&data=x&comment=0", &hour).await;
+    let hour = [(0, "data: x\n\n"), (3_600_000, "data: x\n\n")];
+    assert_played("/stream?interval=3600000&data=x&comment=0", &hour).await;
+    let stalled = [(0, "data: x\n\n"), (600_000, "")];
+    assert_played("/stream?count=1&end=stall&data=x&comment=0", &stalled).await;
+}
+
+#[test]
 fn key_names_the_stream_for_stats() {
     let server = Server::start();
     get(&server, "/stream?count=1&key=my.own_key-1");
@@ -273,6 +375,20 @@ fn the_faults_have_their_bounds() {
     assert_bounds("eol", &["lf", "cr", "crlf"], &["", "LF", "lfcr", "\n"]);
     assert_bounds("bom", &[""], &["true", "1"]);
     assert_bounds(
+        "pace",
+        &["1", "2", "9999", "10000"],
+        &["0", "10001", "", "-1"],
+    );
+    assert_bounds(
+        "redirect",
+        &["301", "302", "303", "307", "308"],
+        &[
+            "", "200", "300", "304", "305", "306", "309", "0301", "301 ", "true",
+        ],
+    );
+    assert_bounds("fail", &["1", "2", "99", "100"], &["0", "101", "", "x"]);
+    assert_bounds("once", &[""], &["true", "false", "1"]);
+    assert_bounds(
         "type",
         &[
             "text/html",
@@ -298,9 +414,9 @@ fn the_faults_have_their_bounds() {
 #[tokio::test(start_paused = true)]
 async fn the_longest_delay_is_a_minute() {
     for (delay, wait) in [("59999", 59_999), ("60000", 60_000)] {
-        let request = hyper::Request::get(format!("/stream?delay={delay}")).body(nothing());
+        let request = Request::get(format!("/stream?delay={delay}")).body(nothing());
         let before = VirtualInstant::now();
-        sse_clock::service::respond(request.unwrap(), std::sync::Arc::default()).await;
+        respond(request.unwrap(), Arc::default()).await;
         assert_eq!(before.elapsed(), Duration::from_millis(wait));
     }
 }
@@ -383,6 +499,208 @@ fn an_end_needs_a_count() {
             &format!("HEAD /events?end={end}&count=1 HTTP/1.1\r\n\r\n"),
         );
         assert_eq!(reply.status(), "200 OK");
+    }
+}
+
+#[test]
+fn what_cannot_go_together_or_alone_is_refused() {
+    let server = Server::start();
+    for (pair, line) in [
+        (
+            "wire=a&data=x",
+            "data: given \"x\", allowed not beside wire",
+        ),
+        ("wire=a&data=", "data: given \"\", allowed not beside wire"),
+        ("wire&data=x", "data: given \"x\", allowed not beside wire"),
+        (
+            "wire=a&event=e",
+            "event: given \"e\", allowed not beside wire",
+        ),
+        (
+            "wire=a&retry=0",
+            "retry: given \"0\", allowed not beside wire",
+        ),
+        (
+            "wire=a&eol=lf",
+            "eol: given \"lf\", allowed not beside wire",
+        ),
+        ("wire=a&bom", "bom: given \"\", allowed not beside wire"),
+        (
+            "wire=a&size=1",
+            "size: given \"1\", allowed not beside wire",
+        ),
+        ("wire=a&echo", "echo: given \"\", allowed not beside wire"),
+        (
+            "wire=a&count=1",
+            "count: given \"1\", allowed not beside wire",
+        ),
+        (
+            "wire=a&comment=50",
+            "comment: given \"50\", allowed 0 beside wire",
+        ),
+        (
+            "wire=a&end=truncate",
+            "end: given \"truncate\", allowed clean, abort or stall beside wire",
+        ),
+        (
+            "size=1&data=x",
+            "size: given \"1\", allowed 1 to 16777216 (bytes), not beside data",
+        ),
+        (
+            "size=1&data=",
+            "size: given \"1\", allowed 1 to 16777216 (bytes), not beside data",
+        ),
+        (
+            "pace=1",
+            "pace: given \"1\", allowed 1 to 10000 (ms), beside split",
+        ),
+        (
+            "redirect=301&status=503",
+            "redirect: given \"301\", allowed 301, 302, 303, 307 or 308, not beside status",
+        ),
+        (
+            "redirect=301&status=200",
+            "redirect: given \"301\", allowed 301, 302, 303, 307 or 308, not beside status",
+        ),
+        ("fail=1", "fail: given \"1\", allowed 1 to 100, beside key"),
+        ("once", "once: given \"\", allowed no value, beside key"),
+        (
+            "interval=0",
+            "interval: given \"0\", allowed 10 to 3600000 (ms), 0 beside wire",
+        ),
+        (
+            "interval=0&count=1",
+            "interval: given \"0\", allowed 10 to 3600000 (ms), 0 beside wire",
+        ),
+    ] {
+        let mut turned: Vec<_> = pair.split('&').collect();
+        turned.reverse();
+        for query in [pair, &turned.join("&")] {
+            assert_refused(&server, query, &format!("{line}\n"));
+            let reply = post(&server, &format!("/stream?{query}"), "hello");
+            assert_eq!(reply.status(), "400 Bad Request", "{query}");
+            assert_eq!(reply.text(), format!("{line}\n"));
+        }
+    }
+    // A client that comes back is told so too.
+    let reply = come_back(&server, "/events?then=204&once", "1");
+    assert_eq!(reply.status(), "400 Bad Request");
+}
+
+#[test]
+fn what_may_go_beside_a_wire_is_followed() {
+    let server = Server::start();
+    for query in [
+        "interval=0",
+        "interval=10",
+        "ids",
+        "lastEventId=1",
+        "split=1&pace=1",
+        "type=a/b",
+        "credentials",
+        "status=404",
+        "delay=1",
+        "redirect=301",
+        "then=204",
+        "end=clean",
+        "end=abort",
+        "end=stall",
+        "key=k&fail=1&once",
+        "comment=0",
+        "echo=false",
+    ] {
+        for query in [format!("wire=a&{query}"), format!("{query}&wire=a")] {
+            let request = format!("HEAD /events?{query} HTTP/1.1\r\n\r\n");
+            let reply = Reply::to(&server, &request);
+            assert!(!reply.status().starts_with("400"), "{query}");
+        }
+    }
+    for interval in ["1", "9", "3600001", "-0", ""] {
+        let line =
+            format!("interval: given \"{interval}\", allowed 10 to 3600000 (ms), 0 beside wire\n");
+        let query = format!("wire=a&interval={interval}");
+        assert_refused(&server, &query, &line);
+    }
+}
+
+/// Each option in a query string, and what it makes of a stream of one `x`.
+const EFFECTS: &[(&str, u16, &str)] = &[
+    (
+        "interval=10&count=2&data=x",
+        200,
+        ":\n\ndata: x\n\ndata: x\n\n",
+    ),
+    ("event=e&count=1&data=x", 200, ":\n\nevent: e\ndata: x\n\n"),
+    ("retry=5&count=1&data=x", 200, ":\n\nretry: 5\ndata: x\n\n"),
+    (
+        "ids&interval=10&count=1&data=x",
+        200,
+        ":\n\nid: 0\ndata: x\n\n",
+    ),
+    ("lastEventId=0&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+    ("size=3&count=1", 200, ":\n\ndata: xxx\n\n"),
+    ("wire=a%0A%0Ab", 200, "a\n\nb"),
+    (
+        "echo&count=1&data=x",
+        200,
+        ":\n\nevent: request\ndata: {}\n\ndata: x\n\n",
+    ),
+    ("split=2&pace=10&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+    ("eol=crlf&count=1&data=x", 200, ":\r\n\r\ndata: x\r\n\r\n"),
+    ("bom&count=1&data=x", 200, "\u{feff}:\n\ndata: x\n\n"),
+    ("comment=0&count=1&data=x", 200, "data: x\n\n"),
+    ("type=a/b&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+    ("credentials&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+    ("status=404", 404, "404 Not Found\n"),
+    ("delay=5&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+    ("redirect=301", 301, "301 Moved Permanently\n"),
+    ("then=404&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+    ("end=truncate&count=1&data=x", 200, ":\n\ndata: x\n\ndata"),
+    ("key=k&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+    ("fail=1&key=k", 503, "503 Service Unavailable\n"),
+    ("once&key=k&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+];
+
+/// `text` without what differs from time to time.
+fn timeless(text: &str) -> String {
+    let lines = text.split_inclusive('\n').map(|line| match line {
+        line if line.starts_with("id: ") => "id: 0\n",
+        line if line.starts_with("data: {") => "data: {}\n",
+        line => line,
+    });
+    lines.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_option_does_the_same_over_both_paths_and_over_post() {
+    for parameter in parameters() {
+        let name = parameter.name;
+        let mut queries = EFFECTS.iter().flat_map(|(query, ..)| query.split('&'));
+        assert!(
+            queries.any(|pair| pair.split('=').next() == Some(name)),
+            "{name}"
+        );
+    }
+    for (query, status, sent) in EFFECTS {
+        for path in ["/events", "/stream"] {
+            for (method, content) in [("GET", ""), ("POST", ""), ("POST", "hello")] {
+                let target = format!("{path}?{query}");
+                // Real time passes for a clock with ids.
+                if query.starts_with("ids") {
+                    tokio::time::resume();
+                }
+                let request = Request::builder().method(method).uri(&target);
+                let request = request.body(Full::new(Bytes::from(content))).unwrap();
+                let answer = respond(request, Arc::default()).await;
+                assert_eq!(answer.status(), *status, "{method} {target}");
+                let body = whole(&mut Box::pin(answer.into_body())).await;
+                let body = String::from_utf8(body).unwrap();
+                assert_eq!(timeless(&body), *sent, "{method} {target}");
+                if query.starts_with("ids") {
+                    tokio::time::pause();
+                }
+            }
+        }
     }
 }
 
