@@ -15,8 +15,8 @@ use crate::wire::{
 /// Every byte there is, each `%XX`.
 fn every_byte() -> (Vec<u8>, String) {
     let bytes: Vec<u8> = (0..=255).collect();
-    let encoded = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
-    (bytes, encoded)
+    let encoded: Vec<_> = bytes.iter().map(|byte| format!("%{byte:02X}")).collect();
+    (bytes, encoded.concat())
 }
 
 #[tokio::test(start_paused = true)]

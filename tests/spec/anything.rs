@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::{Context, Poll, Wake, Waker};
 
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
 use hyper::header::HeaderValue;
 use hyper::{Request, Uri};
 use proptest::collection::vec;
@@ -17,7 +18,7 @@ use sse_clock::options;
 use sse_clock::service::respond;
 use tokio::runtime::Builder;
 
-use crate::wire::{encoded, nothing};
+use crate::wire::encoded;
 
 /// More than a comment, a gap and all that is made up for, a frame each.
 const FRAMES: usize = 1100;
@@ -51,6 +52,12 @@ fn value() -> impl Strategy<Value = String> {
         "18446744073709551615",
         "9999999999999999999999",
         "1763699759000",
+        "50",
+        "301",
+        "16777216",
+        "k",
+        "data:+a%0A%0Aid:+1%0A%0Aretry",
+        "%0A%0D%0D%0A%FF%00",
     ];
     prop_oneof![
         select(LIKELY).prop_map(String::from),
@@ -60,12 +67,23 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn parameters() -> impl Strategy<Value = String> {
+    // What is refused alone, beside what it needs.
+    const TOGETHER: &[&str] = &[
+        "key=k&fail=1",
+        "key=k&once",
+        "split=3&pace=10",
+        "wire=a%0A%0Adata&interval=0",
+        "wire=%0A%0D%0A&end=stall",
+        "size=5000&end=truncate&count=1",
+        "echo&credentials",
+    ];
     let names: Vec<_> = options::parameters().map(|known| known.name).collect();
     let name = prop_oneof![
         9 => select(names).prop_map(String::from),
         1 => vec(any::<u8>(), 0..20).prop_map(encoded),
     ];
     let pair = (name, value()).prop_map(|(name, value)| format!("{name}={value}"));
+    let pair = prop_oneof![4 => pair, 1 => select(TOGETHER).prop_map(String::from)];
     vec(pair, 0..6).prop_map(|pairs| pairs.join("&"))
 }
 
@@ -75,19 +93,37 @@ fn query() -> impl Strategy<Value = String> {
     prop_oneof![3 => parameters(), 1 => visible]
 }
 
-fn check(uri: Uri, id: Option<HeaderValue>) -> Result<(), TestCaseError> {
-    let wishes = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
-    let wish = wishes
-        .clone()
-        .find(|(name, _)| name == "status")
-        .map(|(_, value)| value.into_owned());
-    let plain = uri.path() != "/stats" && !wishes.clone().any(|(name, _)| name == "then");
-    let asked: BTreeSet<_> = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes())
-        .filter(|(name, _)| ["status", "then"].contains(&name.as_ref()))
+fn check(uri: Uri, id: Option<HeaderValue>, content: Option<Vec<u8>>) -> Result<(), TestCaseError> {
+    let query = uri.query().unwrap_or_default().to_owned();
+    let wishes: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let has = |wish: &str| wishes.iter().any(|(name, _)| name == wish);
+    let wish = wishes.iter().find(|(name, _)| name == "status");
+    let wish = wish.map(|(_, value)| value.clone().into_owned());
+    let plain = uri.path() != "/stats" && !has("then");
+    let other = [
+        ("fail", 503),
+        ("once", 204),
+        ("", if content.is_some() { 405 } else { 200 }),
+    ];
+    let other = other
+        .into_iter()
+        .filter(|(name, _)| name.is_empty() || has(name));
+    let asked: BTreeSet<_> = wishes
+        .iter()
+        .filter(|(name, _)| ["status", "then", "redirect"].contains(&name.as_ref()))
         .filter_map(|(_, value)| value.parse::<u16>().ok())
+        .chain(other.map(|(_, status)| status))
         .chain([200, 400])
         .collect();
-    let mut request = Request::get(uri).body(nothing()).unwrap();
+    // An event may come in many frames.
+    let is_long = has("split") || has("size");
+    let method = if content.is_some() { "POST" } else { "GET" };
+    let content = Full::new(Bytes::from(content.unwrap_or_default()));
+    let mut request = Request::builder()
+        .method(method)
+        .uri(uri)
+        .body(content)
+        .unwrap();
     if let Some(id) = id {
         request.headers_mut().insert("last-event-id", id);
     }
@@ -97,7 +133,6 @@ fn check(uri: Uri, id: Option<HeaderValue>) -> Result<(), TestCaseError> {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let is_split = request.uri().query().unwrap_or_default().contains("split");
         let response = respond(request, Arc::default()).await;
         prop_assert!(
             asked.contains(&response.status().as_u16()),
@@ -116,13 +151,15 @@ fn check(uri: Uri, id: Option<HeaderValue>) -> Result<(), TestCaseError> {
         let woken = Arc::<Woken>::default();
         let waker = Waker::from(Arc::clone(&woken));
         // All that the body has to say at this instant.
-        while frames < 20 * FRAMES {
+        while frames < 20 * FRAMES && !(has("size") && frames > FRAMES) {
             woken.0.store(0, SeqCst);
             let mut next = pin!(body.frame());
             match next.as_mut().poll(&mut Context::from_waker(&waker)) {
                 Poll::Ready(Some(Ok(frame))) => {
                     frames += 1;
-                    bytes += frame.into_data().unwrap().len();
+                    let length = frame.into_data().unwrap().len();
+                    prop_assert!(length > 0, "an empty frame");
+                    bytes += length;
                 }
                 Poll::Ready(None | Some(Err(_))) => break,
                 Poll::Pending if woken.0.load(SeqCst) == 0 => break,
@@ -130,7 +167,7 @@ fn check(uri: Uri, id: Option<HeaderValue>) -> Result<(), TestCaseError> {
             }
         }
         prop_assert!(bytes < FRAMES * 8192, "{bytes} bytes");
-        prop_assert!(is_split || frames < FRAMES, "{frames} frames");
+        prop_assert!(is_long || frames < FRAMES, "{frames} frames");
         Ok(())
     })
 }
@@ -144,8 +181,9 @@ proptest! {
             "[0-9]{0,20}".prop_map(String::into_bytes),
             vec(prop_oneof![32..=126_u8, 128..=255_u8], 0..100),
         ]),
+        content in proptest::option::of(vec(any::<u8>(), 0..5000)),
     ) {
         let id = id.map(|id| HeaderValue::from_bytes(&id).expect("it holds legal bytes only"));
-        check(format!("{path}?{query}").parse().expect("it holds legal bytes only"), id)?;
+        check(format!("{path}?{query}").parse().expect("it holds legal bytes only"), id, content)?;
     }
 }
