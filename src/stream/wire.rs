@@ -44,10 +44,12 @@ impl Stream for Wire {
             return Poll::Ready(None);
         }
         if this.interval.is_zero() {
-            let events = blocks(this.rest).filter(|block| has_data(block)).count();
+            let blocks = blocks(unmarked(this.rest));
+            let events = blocks.filter(|block| has_data(block)).count();
             return Poll::Ready(Some(Block::of(this.rest.split_off(0), events as u64)));
         }
         let now = Instant::now();
+        let is_head = this.sleep.is_none();
         let due = match this.sleep.as_mut().as_pin_mut() {
             Some(sleep) if now < sleep.deadline() => {
                 let due = sleep.deadline();
@@ -60,16 +62,18 @@ impl Stream for Wire {
         this.sleep.set(Some(sleep_until(due + *this.interval)));
         let next = blocks(this.rest).next().map(<[u8]>::len);
         let block = this.rest.split_to(next.unwrap_or(this.rest.len()));
-        let events = u64::from(next.is_some() && has_data(&block));
+        let said = if is_head { unmarked(&block) } else { &block };
+        let events = u64::from(next.is_some() && has_data(said));
         Poll::Ready(Some(Block::of(block, events)))
     }
 }
 
 /// Where the last block ends that holds `id`.
 fn after(bytes: &[u8], id: &str) -> Option<usize> {
-    let mut end = 0;
+    let text = unmarked(bytes);
+    let mut end = bytes.len() - text.len();
     let mut found = None;
-    for block in blocks(bytes) {
+    for block in blocks(text) {
         end += block.len();
         let ids = lines(block).filter_map(|(line, _)| value(line, "id"));
         let last = ids.filter(|id| !id.contains(&0)).last();
@@ -85,10 +89,15 @@ fn has_data(block: &[u8]) -> bool {
     lines(block).any(|(line, _)| value(line, "data").is_some())
 }
 
+/// The text of a stream, whose first letter may be a byte order mark.
+fn unmarked(stream: &[u8]) -> &[u8] {
+    let mark = "\u{feff}".as_bytes();
+    stream.strip_prefix(mark).unwrap_or(stream)
+}
+
 /// The value of a field of this name.
 fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let rest = line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(line);
-    let rest = rest.strip_prefix(name.as_bytes())?;
+    let rest = line.strip_prefix(name.as_bytes())?;
     if rest.is_empty() {
         return Some(rest);
     }
@@ -146,7 +155,7 @@ mod tests {
         for (block, is_event) in [
             ("data: a\n\n", true),
             ("data\r\r", true),
-            ("\u{feff}data:\n\n", true),
+            ("\u{feff}data:\n\n", false),
             ("id: 1\ndata:a\r\n\r\n", true),
             ("datas: a\n\n", false),
             (" data: a\n\n", false),
@@ -156,6 +165,13 @@ mod tests {
         ] {
             assert_eq!(has_data(block.as_bytes()), is_event, "{block:?}");
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_none_but_at_the_head() {
+        let bytes = "\u{feff}id: 1\ndata: a\n\n\u{feff}id: 2\n\n".as_bytes();
+        assert_eq!(after(bytes, "1"), Some(18));
+        assert_eq!(after(bytes, "2"), None);
     }
 
     #[test]

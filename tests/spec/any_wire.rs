@@ -195,6 +195,8 @@ fn blocks_with_a_data_field_count_as_events() {
             3,
         ),
         ("data: a\n\ndata: b\n", 1),
+        // A mark is read over at the head of a stream, and nowhere else.
+        ("\u{feff}data: a\n\n\u{feff}data: b\n\ndata: c\n\n", 2),
         ("data: a", 0),
         ("\n\n", 0),
         ("", 0),
