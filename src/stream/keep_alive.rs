@@ -21,7 +21,8 @@ pin_project! {
         blocks: S,
         silence: Duration,
         may_be_silent: bool,
-        said: Option<Instant>,
+        begun: bool,
+        since: Option<Instant>,
         sleep: Option<Pin<Box<Sleep>>>,
     }
 }
@@ -34,7 +35,8 @@ pub fn keep_alive<S>(blocks: S, silence: Duration, may_be_silent: bool) -> KeptA
         blocks,
         silence,
         may_be_silent: may_be_silent && !silence.is_zero(),
-        said: silence.is_zero().then(Instant::now),
+        begun: silence.is_zero(),
+        since: None,
         sleep: None,
     }
 }
@@ -44,26 +46,24 @@ impl<S: Stream<Item = Block>> Stream for KeptAlive<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Block>> {
         let this = self.project();
-        let Some(said) = this.said else {
-            *this.said = Some(Instant::now());
+        if !std::mem::replace(this.begun, true) {
             return Poll::Ready(Some(Block::FIRST_COMMENT));
-        };
+        }
         let block = this.blocks.poll_next(cx);
-        if !*this.may_be_silent {
+        if block.is_ready() || !*this.may_be_silent {
+            *this.since = None;
             return block;
         }
-        if block.is_ready() {
-            *said = Instant::now();
-            return block;
-        }
+        // Whoever asks for more has passed on what was said: an event may take its time.
+        let since = *this.since.get_or_insert_with(Instant::now);
         loop {
-            let due = *said + *this.silence;
+            let due = since + *this.silence;
             // What was said meanwhile has not moved the sleep: it looks again when it ends.
             let new = || Box::pin(sleep_until(due));
             let sleep = this.sleep.get_or_insert_with(new);
             ready!(sleep.as_mut().poll(cx));
             if sleep.deadline() >= due {
-                *said = Instant::now();
+                *this.since = None;
                 return Poll::Ready(Some(Block::COMMENT));
             }
             sleep.as_mut().reset(due);

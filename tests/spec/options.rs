@@ -322,6 +322,20 @@ async fn comment_is_the_silence_after_which_one_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_that_takes_its_time_is_no_silence() {
+    let target = "/stream?interval=3600000&split=4&pace=10000&data=x";
+    let frames = [
+        (0, ":\n\n"),
+        (10_000, "data"),
+        (20_000, ": x\n"),
+        (30_000, "\n"),
+        (45_000, ":\n"),
+        (60_000, ":\n"),
+    ];
+    assert_played(target, &frames).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn comment_0_is_none_at_all() {
     let hour = [(3_600_000, "data: x\n\n"), (7_200_000, "data: x\n\n")];
     assert_played("/events?interval=3600000&data=x&comment=0", &hour).await;
