@@ -251,6 +251,53 @@ fn a_media_type_in_place_of_the_streams_runs_nowhere() {
 }
 
 #[test]
+fn a_type_in_place_of_the_streams_runs_nowhere_whatever_the_answer() {
+    let server = Server::start();
+    for query in [
+        "wire=%3Cscript%3E",
+        "echo&count=1&data=%3Cscript%3E",
+        "size=5&count=1",
+        "redirect=301",
+        "key=fails&fail=100",
+        "key=k&once&count=1",
+        "key=k&once",
+        "status=204",
+    ] {
+        for media_type in [
+            "text/html",
+            "not a type",
+            "text/event-stream;",
+            "TEXT/EVENT-STREAM",
+        ] {
+            let query = format!("{query}&type={}", media_type.replace(' ', "+"));
+            let reply = get(&server, &format!("/stream?{query}"));
+            assert_eq!(reply.header("Content-Type"), Some(media_type), "{query}");
+            assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
+            assert_eq!(reply.header("Content-Security-Policy"), Some("sandbox"));
+        }
+    }
+}
+
+#[test]
+fn a_400_is_plain_text_whatever_type_was_asked_for() {
+    let server = Server::start();
+    for query in [
+        "type=text/html&data=%3Cscript%3E&nope",
+        "%3Cscript%3E&type=text/html",
+    ] {
+        let reply = get(&server, &format!("/stream?{query}"));
+        assert_eq!(reply.status(), "400 Bad Request");
+        let plain = Some("text/plain; charset=utf-8");
+        assert_eq!(reply.header("Content-Type"), plain);
+    }
+    let request = "POST /stream?type=text/html HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n<";
+    let reply = Reply::to(&server, request);
+    assert_eq!(reply.status(), "400 Bad Request");
+    let plain = Some("text/plain; charset=utf-8");
+    assert_eq!(reply.header("Content-Type"), plain);
+}
+
+#[test]
 fn a_delay_holds_the_head_back_and_the_clock_of_the_stream() {
     let server = Server::start();
     let (before, begin) = (Instant::now(), now());

@@ -249,6 +249,51 @@ fn malformed_chunks_are_400_and_end_the_connection() {
 }
 
 #[test]
+fn nothing_is_answered_after_a_post_of_two_readings() {
+    let server = Server::start();
+    for headers in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5, 5\r\n",
+        "Content-Length: +5\r\n",
+    ] {
+        let request = begin("/stream?count=1", headers) + "0\r\n\r\n";
+        let answer = server.exchange(request + &get_request("/nowhere"));
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{headers}: {answer}");
+    }
+}
+
+#[test]
+fn an_http_1_0_post_gets_the_stream_bare_and_ended_by_the_close() {
+    let server = Server::start();
+    let request = "POST /stream?count=1&data=x HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello";
+    let answer = server.exchange(request);
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n:\n\ndata: x\n\n"), "{answer}");
+}
+
+#[test]
+fn a_post_that_is_refused_counts_for_no_key() {
+    let server = Server::start();
+    let target = "/stream?count=1&fail=1&once&key=k";
+    for (headers, content) in [
+        ("Content-Length: 1048577\r\n", ""),
+        ("Transfer-Encoding: chunked\r\n", "x"),
+    ] {
+        let answer = server.exchange(begin(target, headers) + content);
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+    }
+    assert_eq!(server.stats_of("k").requests, Some(vec![]));
+    let reply = post(&server, target, "hello");
+    assert_eq!(reply.status(), "503 Service Unavailable");
+}
+
+#[test]
 fn a_client_that_says_no_more_within_its_content_is_let_go() {
     let server = Server::start();
     for (headers, begun) in [
