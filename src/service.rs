@@ -76,7 +76,5 @@ async fn stream<B: Body>(req: Request<B>, shared: &Shared, source: Source) -> An
     let record = shared.streams.record(&req, &mut options);
     let body = flow(source(&options, shared), &options, record);
     let response = write_head(StatusCode::OK, &HEADERS, body);
-    let answer = as_asked(&req, options.head, response);
-    drop(req); // It holds the buffer that it was read into.
-    Ok(answer.await)
+    Ok(as_asked(options.head, response).await)
 }

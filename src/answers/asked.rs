@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Buf};
+use hyper::header::HeaderValue;
 use hyper::{Method, Request, StatusCode};
 use tokio::time::timeout;
 
 use super::Refusal;
-use super::credentials::allow_credentials;
-use super::echo::{self, echo};
+use super::credentials::{allow_credentials, credentials};
+use super::echo::{self, Echo};
 use super::methods::allow;
 use super::text::refuse_and_close;
-use crate::options::Options;
+use crate::options::{LAST_EVENT_ID, Options};
 
 /// The most bytes of content that are taken.
 const MOST: u64 = 1 << 20;
@@ -21,28 +22,48 @@ const MOST: u64 = 1 << 20;
 /// How long content may take.
 const TIME: Duration = Duration::from_secs(10);
 
-/// What `request` asks of a stream, once its content was read to its end.
+/// What `request` asks of a stream, once its content was read to its end, and what is asked of
+/// itself later on: its method, its `Last-Event-ID` and its extensions.
 ///
 /// # Errors
 ///
 /// The answer to a request that gets no stream: to a preflight, and to one that is not allowed.
 pub async fn asked<B: Body>(request: Request<B>) -> Result<(Request<()>, Options), Refusal> {
+    let origin = credentials(&request);
+    let asked = ask(request, origin.clone()).await;
+    asked.map_err(|Refusal(mut refusal)| {
+        allow_credentials(origin, refusal.headers_mut());
+        Refusal(refusal)
+    })
+}
+
+async fn ask<B: Body>(
+    request: Request<B>,
+    origin: Option<HeaderValue>,
+) -> Result<(Request<()>, Options), Refusal> {
     let (head, content) = request.into_parts();
     let request = Request::from_parts(head, ());
-    let options = async {
-        allow(&request, &[Method::GET, Method::HEAD, Method::POST])?;
-        let mut options = Options::of(&request)?;
-        let content = read(content, options.echo).await?;
-        options.request = options.echo.then(|| echo(&request, &content));
-        Ok(options)
-    };
-    match options.await {
-        Ok(options) => Ok((request, options)),
-        Err(Refusal(mut refusal)) => {
-            allow_credentials(&request, refusal.headers_mut());
-            Err(Refusal(refusal))
-        }
+    allow(&request, &[Method::GET, Method::HEAD, Method::POST])?;
+    let mut options = Options::of(&request)?;
+    options.head.credentials = origin;
+    let echo = options.echo.then(|| Echo::of(&request));
+    let request = copied(request);
+    let content = read(content, options.echo).await?;
+    options.request = echo.map(|echo| echo.with(&content));
+    Ok((request, options))
+}
+
+/// `request` in memory of its own: its head lies in a buffer of its connection, which content or a
+/// delay would keep there.
+fn copied(request: Request<()>) -> Request<()> {
+    let mut copy = Request::new(());
+    copy.method_mut().clone_from(request.method());
+    for id in request.headers().get_all(LAST_EVENT_ID) {
+        let id = HeaderValue::from_bytes(id.as_bytes()).expect("it was one before");
+        copy.headers_mut().append(LAST_EVENT_ID, id);
     }
+    *copy.extensions_mut() = request.into_parts().0.extensions;
+    copy
 }
 
 /// Reads `content` to its end and returns what an echo shows of it, if it `is_shown`.

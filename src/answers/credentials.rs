@@ -8,11 +8,18 @@ use hyper::header::{
 
 use crate::options::asks_for_credentials;
 
-/// Lets a page that sends credentials with `request` read the answer, if the URL asks for it.
-pub(super) fn allow_credentials<B>(request: &Request<B>, answer: &mut HeaderMap) {
-    if asks_for_credentials(request) {
-        let any = HeaderValue::from_static("*");
-        let origin = request.headers().get(ORIGIN).cloned().unwrap_or(any);
+/// Who may read the answer to `request` with credentials, if its URL asks for that.
+pub(super) fn credentials<B>(request: &Request<B>) -> Option<HeaderValue> {
+    let any = HeaderValue::from_static("*");
+    let origin = request.headers().get(ORIGIN).map_or(any, |origin| {
+        HeaderValue::from_bytes(origin.as_bytes()).expect("it was one before")
+    });
+    asks_for_credentials(request).then_some(origin)
+}
+
+/// Lets a page of `origin` that sends credentials read the answer.
+pub(super) fn allow_credentials(origin: Option<HeaderValue>, answer: &mut HeaderMap) {
+    if let Some(origin) = origin {
         answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let yes = HeaderValue::from_static("true");
         answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);

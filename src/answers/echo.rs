@@ -21,8 +21,55 @@ const SECRETS: [&str; 7] = [
     "forwarded",
 ];
 
+/// What a client has sent, its content apart: whole, if it fits, and as it is when something else
+/// does not.
+pub(super) struct Echo {
+    whole: Option<String>,
+    cut: Option<String>,
+}
+
+impl Echo {
+    /// The echo of `request`. Where it is too long, the last headers go first, then the end of the
+    /// target.
+    pub(super) fn of(request: &Request<()>) -> Self {
+        let headers = told(request.headers());
+        let told = Told {
+            method: request.method().as_str(),
+            target: request.uri().path_and_query().map_or("", |it| it.as_str()),
+            headers: Headers(&headers),
+            body: "",
+            cut: false,
+        };
+        let whole = json(&told);
+        let cut = Told { cut: true, ..told };
+        Self {
+            cut: (json(&cut).len() > MOST).then(|| shortened(cut, &headers)),
+            whole: Some(whole).filter(|whole| whole.len() <= MOST),
+        }
+    }
+
+    /// The JSON with `content`, whose end goes before anything else.
+    pub(super) fn with(self, content: &[u8]) -> String {
+        let text = String::from_utf8_lossy(content);
+        let body = |text: &str| serde_json::to_string(text).unwrap_or_default();
+        let Some(whole) = self.whole else {
+            return self.cut.unwrap_or_default();
+        };
+        let head = whole.strip_suffix("\"\"}").unwrap_or_default();
+        let full = format!("{head}{}}}", body(&text));
+        if full.len() <= MOST {
+            return full;
+        }
+        self.cut.unwrap_or_else(|| {
+            let mark = ",\"cut\":true";
+            let text = beginning(&text, MOST - whole.len() - mark.len());
+            format!("{head}{}{mark}}}", body(text))
+        })
+    }
+}
+
 #[derive(Clone, Copy, serde::Serialize)]
-struct Echo<'a> {
+struct Told<'a> {
     method: &'a str,
     target: &'a str,
     headers: Headers<'a>,
@@ -44,42 +91,25 @@ impl Serialize for Headers<'_> {
     }
 }
 
-/// `request` with its `content` as JSON. Where it is too long, the end of the content goes first,
-/// then the last headers, then the end of the target, and `cut` says so.
-pub(super) fn echo(request: &Request<()>, content: &[u8]) -> String {
-    let headers = told(request.headers());
-    let body = String::from_utf8_lossy(content);
-    let whole = Echo {
-        method: request.method().as_str(),
-        target: request.uri().path_and_query().map_or("", |it| it.as_str()),
-        headers: Headers(&headers),
-        body: &body,
-        cut: false,
+/// `told` with as many of the `headers` as fit, or else with none and the beginning of its target.
+fn shortened<'a>(told: Told<'a>, headers: &'a [(&'a str, String)]) -> String {
+    let with = |kept: usize| {
+        let headers = Headers(&headers[..kept]);
+        json(&Told { headers, ..told })
     };
-    let json = json(&whole);
-    if json.len() <= MOST {
-        return json;
+    let counts: Vec<usize> = (1..=headers.len()).collect();
+    let kept = with(counts.partition_point(|kept| with(*kept).len() <= MOST));
+    if kept.len() <= MOST {
+        return kept;
     }
-    cut(whole, &headers)
-}
-
-fn cut<'a>(mut echo: Echo<'a>, headers: &'a [(&'a str, String)]) -> String {
-    let (target, body) = (echo.target, echo.body);
-    (echo.cut, echo.body) = (true, "");
-    let room = |echo: &Echo<'_>| MOST.saturating_sub(json(echo).len());
-    let fits = |kept: &usize| {
-        let headers = Headers(&headers[..*kept]);
-        json(&Echo { headers, ..echo }).len() <= MOST
+    let (target, headers) = ("", Headers(&[]));
+    let bare = Told {
+        target,
+        headers,
+        ..told
     };
-    let kept = (0..=headers.len()).rev().find(fits).unwrap_or(0);
-    echo.headers = Headers(&headers[..kept]);
-    if kept == headers.len() {
-        echo.body = beginning(body, room(&echo));
-    } else if kept == 0 {
-        echo.target = "";
-        echo.target = beginning(target, room(&echo));
-    }
-    json(&echo)
+    let target = beginning(told.target, MOST - json(&bare).len());
+    json(&Told { target, ..bare })
 }
 
 /// The headers, repeated ones joined, and those that may be secret without their values.
@@ -100,8 +130,8 @@ fn told(headers: &HeaderMap) -> Vec<(&str, String)> {
         .collect()
 }
 
-fn json(echo: &Echo<'_>) -> String {
-    serde_json::to_string(echo).unwrap_or_default()
+fn json(told: &Told<'_>) -> String {
+    serde_json::to_string(told).unwrap_or_default()
 }
 
 /// The longest beginning of `text` that takes no more than `room` in JSON.

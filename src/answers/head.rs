@@ -5,7 +5,7 @@ use hyper::header::{
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
     X_CONTENT_TYPE_OPTIONS,
 };
-use hyper::{Request, Response, StatusCode};
+use hyper::{Response, StatusCode};
 use tokio::time::sleep;
 
 use super::credentials::allow_credentials;
@@ -36,13 +36,8 @@ pub fn write_head<B>(status: StatusCode, head: &HeaderMap, body: B) -> Response<
     response
 }
 
-/// `response` with the head that `request` asked for, when its delay is over; meanwhile the request
-/// need not be kept.
-pub fn as_asked<B, S>(
-    request: &Request<B>,
-    head: Head,
-    response: Response<S>,
-) -> impl Future<Output = Answer<S>> + use<B, S> {
+/// `response` with the `head` that was asked for, when its delay is over.
+pub async fn as_asked<S>(head: Head, response: Response<S>) -> Answer<S> {
     let mut answer = match (head.redirect, head.status) {
         (Some((status, location)), _) => redirect(status, location).map(Either::Left),
         (None, None | Some(StatusCode::OK)) => response.map(Either::Right),
@@ -57,13 +52,11 @@ pub fn as_asked<B, S>(
         }
         headers.insert(CONTENT_TYPE, media_type);
     }
-    allow_credentials(request, answer.headers_mut());
-    async move {
-        if !head.delay.is_zero() {
-            Box::pin(sleep(head.delay)).await;
-        }
-        answer
+    allow_credentials(head.credentials, answer.headers_mut());
+    if !head.delay.is_zero() {
+        Box::pin(sleep(head.delay)).await;
     }
+    answer
 }
 
 /// The head of `response` with another status, and the body that says so.

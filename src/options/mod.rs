@@ -76,6 +76,8 @@ pub struct Head {
     pub status: Option<StatusCode>,
     /// The `Content-Type` in place of `text/event-stream`.
     pub media_type: Option<HeaderValue>,
+    /// Who may read the answer with credentials.
+    pub credentials: Option<HeaderValue>,
     /// A redirect in place of the stream: its status, and where it leads.
     pub redirect: Option<(StatusCode, HeaderValue)>,
 }

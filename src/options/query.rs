@@ -129,10 +129,9 @@ fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = &str> {
 /// The path and the other parameters, byte for byte.
 fn without_redirect<B>(request: &Request<B>) -> HeaderValue {
     let name = |pair: &str| Value::of(pair.split('=').next().unwrap_or_default());
-    let query = request.uri().query().unwrap_or_default();
-    let others = query.split('&').filter(|pair| &*name(pair) != "redirect");
+    let others = pairs(request).filter(|pair| &*name(pair) != "redirect");
     let others = others.collect::<Vec<_>>().join("&");
     let mark = if others.is_empty() { "" } else { "?" };
     let location = format!("{}{mark}{others}", request.uri().path());
-    HeaderValue::try_from(location).expect("a URI is visible ASCII")
+    HeaderValue::try_from(location).expect("a URI has no control characters")
 }

@@ -122,10 +122,11 @@ impl Drop for Record {
     fn drop(&mut self) {
         if let Some(since) = self.since {
             let (why, count) = self.why();
-            self.add(count, 1);
+            // Before the count says that it is closed, lest a request in between see no end.
             if let Some(key) = &self.key {
                 key.end();
             }
+            self.add(count, 1);
             let (peer, lived) = (self.peer().map(display), since.elapsed());
             tracing::info!(peer, ?lived, events = self.events, why, "stream ended");
         }

@@ -46,14 +46,14 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Shaped<S> {
                 other => return Poll::Ready(other),
             }
         }
+        if let Some(pause) = this.pause {
+            ready!(pause.as_mut().poll(cx));
+        }
         if this.shape.split.is_some() && !std::mem::replace(this.written, false) {
             // hyper writes the frames it has, as one, when it has to wait.
             *this.written = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
-        }
-        if let Some(pause) = this.pause {
-            ready!(pause.as_mut().poll(cx));
         }
         *this.pause = this
             .shape

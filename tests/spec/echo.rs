@@ -310,6 +310,25 @@ fn what_is_missing_of_an_echo_is_last_the_end_of_the_target() {
     assert_eq!((&told["body"], &told["cut"]), (&json!(""), &json!(true)));
 }
 
+#[test]
+fn an_echo_of_an_http_1_0_request_without_headers_is_cut_as_well() {
+    let server = Server::start();
+    let id = "9".repeat(6000);
+    let target = format!("/events?echo&interval=10&count=1&lastEventId={id}");
+    let answer = server.exchange(format!("GET {target} HTTP/1.0\r\n\r\n"));
+    let json = answer
+        .split("data: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    assert_eq!(json.len(), 4096);
+    let told: Value = serde_json::from_str(json).unwrap();
+    assert!(target.starts_with(told["target"].as_str().unwrap()));
+    assert_eq!(told["cut"], true);
+}
+
 fn header() -> impl Strategy<Value = (String, Vec<u8>)> {
     let name = prop_oneof![
         "[a-zA-Z-]{1,30}",

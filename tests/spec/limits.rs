@@ -242,6 +242,26 @@ fn no_bytes_at_all_break_the_server() {
 }
 
 #[test]
+fn a_stream_that_waits_between_its_frames_takes_no_processor() {
+    let server = Binary::start(&[]);
+    let (_, mut canary) = server.get("/events");
+    let paced = "split=1&pace=10000";
+    let _waiting: Vec<_> = ["wire=abc&interval=0", "ids", "size=1000", "comment=50"]
+        .map(|option| {
+            let (_, mut client) = server.get(&format!("/events?{option}&{paced}"));
+            client.chunk();
+            client
+        })
+        .into();
+    let (cpu, start) = (server.cpu(), Instant::now());
+    for _ in 0..3 {
+        canary.chunk();
+    }
+    let share = server.cpu().saturating_sub(cpu).as_secs_f64() / start.elapsed().as_secs_f64();
+    assert!(share < 0.15, "{share} of a core while nothing is due");
+}
+
+#[test]
 fn running_out_of_files_neither_spins_nor_ends_the_server() {
     let server = limited("ulimit -n 100", "--max-connections 1000");
     let (_, mut canary) = server.get("/events");
@@ -490,6 +510,16 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_does() {
         client.0.write_all(&vec![0; 20_000]).unwrap();
         client.head();
     };
+    let many_fields = |client: &mut Client| {
+        let fields: String = (0..96)
+            .map(|n| format!("X{n:02}: {}\r\n", "a".repeat(60)))
+            .collect();
+        let request = format!(
+            "POST /events?echo HTTP/1.1\r\nHost: clock\r\n{fields}Content-Length: 1000000\r\n\r\n"
+        );
+        client.0.write_all(request.as_bytes()).unwrap();
+        client.0.write_all(&vec![0; 100_000]).unwrap();
+    };
     let half_the_content = |client: &mut Client| {
         let request = long_head("/events?echo", "Content-Length: 1000000\r\n");
         client.0.write_all(request.as_bytes()).unwrap();
@@ -507,7 +537,7 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_does() {
         let request = get("/stream?size=16777216&interval=10&eol=crlf&bom");
         client.0.write_all(request.as_bytes()).unwrap();
     };
-    let behaviours: [(&str, Behaviour, bool); 10] = [
+    let behaviours: [(&str, Behaviour, bool); 11] = [
         ("page, then stream", &page_then_stream, false),
         ("half a head", &half_a_head, false),
         ("a head of a megabyte", &huge_head, false),
@@ -516,6 +546,11 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_does() {
         ("a long head and a delay", &delayed, false),
         ("an echo of much", &echo, false),
         ("content that does not end", &half_the_content, false),
+        (
+            "many fields and content that does not end",
+            &many_fields,
+            false,
+        ),
         ("a wire byte by byte", &whole_wire, false),
         ("events of 16 MiB unread", &size, true),
     ];

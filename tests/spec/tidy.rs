@@ -399,7 +399,10 @@ fn the_readme_holds_the_runner_of_the_suite() {
     let function = file.split("\nconst [server").next().unwrap();
     assert!(function.contains("async function suite("), "{function}");
     let runner = format!("```js\n{}\n```\n", function.trim_end());
-    assert!(read("README.md").contains(&runner), "it should be:\n{runner}");
+    assert!(
+        read("README.md").contains(&runner),
+        "it should be:\n{runner}"
+    );
 }
 
 #[test]
