@@ -10,10 +10,14 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::Request;
 use hyper::body::Frame;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use sse_clock::server::Limits;
 use sse_clock::service::respond;
 use sse_clock::testing::TestServer;
-use tokio::time::{Instant as VirtualInstant, interval};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::time::{Instant as VirtualInstant, interval, sleep};
 use tokio_stream::wrappers::IntervalStream;
 use tokio_stream::{Stream, StreamExt};
 
@@ -23,6 +27,8 @@ use crate::wire::{Reply, get, post};
 const MOST: usize = 1 << 20;
 
 const TOO_LARGE: &str = "content: at most 1048576 bytes are taken\n";
+
+const LATE: &str = "content: it may take 10 seconds\n";
 
 /// A POST of what `headers` say, whose content is to follow.
 fn begin(target: &str, headers: &str) -> String {
@@ -49,7 +55,7 @@ fn assert_last(answer: &str, status: &str, line: &str) {
     assert!(answer.ends_with(&format!("\r\n\r\n{line}")), "{answer}");
 }
 
-/// What goes before the `Date` line and after it.
+/// A head without its `Date` line.
 fn dateless(head: &str) -> String {
     let lines = head.lines().filter(|line| !line.starts_with("Date: "));
     lines.collect::<Vec<_>>().join("\n")
@@ -136,6 +142,19 @@ fn after_its_stream_the_connection_of_a_post_takes_another_request() {
         assert_eq!(client.chunk(), b"data: x\n\n");
         assert_eq!(client.chunk(), b"");
     }
+}
+
+#[test]
+fn after_a_redirect_the_connection_of_a_post_takes_another_request() {
+    let server = Server::start();
+    let requests = [
+        begin("/stream?redirect=303", "Content-Length: 5\r\n") + "hello",
+        begin("/stream?status=204", "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n",
+    ];
+    let mut client = server.send(requests.concat());
+    assert!(client.head().starts_with("HTTP/1.1 303 See Other\r\n"));
+    assert_eq!(client.until("\n"), "303 See Other\n");
+    assert!(client.head().starts_with("HTTP/1.1 204 No Content\r\n"));
 }
 
 #[test]
@@ -395,8 +414,7 @@ fn bytes(every: u64) -> impl Stream<Item = Bytes> {
 #[tokio::test(start_paused = true)]
 async fn content_may_take_ten_seconds() {
     let ten = Duration::from_secs(10);
-    let late = "content: it may take 10 seconds\n".to_owned();
-    let late = (408, Some("close".to_owned()), late, ten);
+    let late = (408, Some("close".to_owned()), LATE.to_owned(), ten);
     assert_eq!(answer(tokio_stream::pending()).await, late);
     assert_eq!(answer(bytes(1000)).await, late);
     assert_eq!(answer(bytes(9999)).await, late);
@@ -418,4 +436,57 @@ async fn content_without_an_end_is_refused_at_its_most() {
         answer(endless).await,
         (413, close, TOO_LARGE.to_owned(), Duration::ZERO)
     );
+}
+
+/// What a POST is answered over a pipe in memory, its content a byte a second, and when.
+async fn dripped(headers: &str, bytes: impl AsRef<[u8]>) -> (String, Duration) {
+    let (mut client, server) = duplex(64 * 1024);
+    let service = service_fn(async |request| {
+        let answer = respond(request, Arc::default()).await;
+        Ok::<_, Infallible>(answer)
+    });
+    let mut http = http1::Builder::new();
+    http.title_case_headers(true);
+    let serving = http.serve_connection(TokioIo::new(server), service);
+    let talking = async {
+        let start = VirtualInstant::now();
+        let target = "/events?count=1&data=x&interval=10";
+        let (mut reading, mut writing) = tokio::io::split(&mut client);
+        let request = begin(target, &format!("Connection: close\r\n{headers}"));
+        writing.write_all(request.as_bytes()).await.unwrap();
+        let dripping = async {
+            for byte in bytes.as_ref() {
+                sleep(Duration::from_secs(1)).await;
+                // The server may have ended the connection.
+                let _ = writing.write_all(&[*byte]).await;
+            }
+            std::future::pending::<()>().await;
+        };
+        let mut answer = String::new();
+        tokio::select! {
+            () = dripping => {}
+            read = reading.read_to_string(&mut answer) => drop(read.unwrap()),
+        }
+        (answer, start.elapsed())
+    };
+    let ((), answered) = tokio::join!(async { drop(serving.await) }, talking);
+    answered
+}
+
+#[tokio::test(start_paused = true)]
+async fn content_of_a_byte_a_second_has_ten_seconds_over_a_connection_too() {
+    let (answer, time) = dripped("Content-Length: 9\r\n", "123456789").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(time.as_secs(), 9);
+    let chunks = "5\r\nhello\r\n0\r\n\r\n";
+    for (headers, bytes) in [
+        ("Content-Length: 20\r\n", "12345678901234567890"),
+        ("Content-Length: 1\r\n", ""),
+        ("Transfer-Encoding: chunked\r\n", chunks),
+        ("Transfer-Encoding: chunked\r\n", ""),
+    ] {
+        let (answer, time) = dripped(headers, bytes).await;
+        assert_last(&answer, "408 Request Timeout", LATE);
+        assert_eq!(time.as_secs(), 10, "{headers}");
+    }
 }
