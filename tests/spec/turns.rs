@@ -341,6 +341,27 @@ fn head_is_answered_as_a_get_would_be_now_and_changes_nothing() {
 }
 
 #[test]
+fn what_stands_in_place_of_the_stream_has_the_same_head_for_head() {
+    let server = Server::start();
+    for query in [
+        "status=503",
+        "status=204",
+        "redirect=301&ids",
+        "key=k&fail=100",
+        "key=k&fail=100&status=429&type=text/html",
+        "nope",
+        "credentials&interval=0",
+    ] {
+        let head = |method| {
+            let head = asked(&server, method, &format!("/events?{query}")).head;
+            let lines = head.lines().filter(|line| !line.starts_with("Date: "));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(head("HEAD"), head("GET"), "{query}");
+    }
+}
+
+#[test]
 fn redirects_and_400_and_head_and_options_are_no_requests_of_a_key() {
     let server = Server::start();
     let target = "/events?count=1&key=k";
