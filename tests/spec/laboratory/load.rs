@@ -1,0 +1,106 @@
+//! What the page costs the computer that it runs on.
+
+use serde_json::json;
+
+use super::{cleared_laboratory, laboratory};
+use crate::browser::Browser;
+use crate::support::{Server, eventually};
+
+/// The bytes of the page's heap that are in use, and its DOM nodes, after a collection.
+async fn size(browser: &Browser) -> (f64, f64) {
+    browser
+        .devtools("HeapProfiler.collectGarbage", json!({}))
+        .await;
+    let heap = browser.devtools("Runtime.getHeapUsage", json!({})).await;
+    let nodes = browser.devtools("Memory.getDOMCounters", json!({})).await;
+    (
+        heap["usedSize"].as_f64().unwrap(),
+        nodes["nodes"].as_f64().unwrap(),
+    )
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn sixty_thousand_events_leave_the_page_small() {
+    let server = Server::start();
+    let browser = cleared_laboratory(&server).await;
+    let resume = |round: u32| {
+        format!(
+            "const form = document.querySelector('#request').elements;
+         form.ids.checked = true;
+         form.lastEventId.value = Date.now() - 1_000_500;
+         form.interval.value = 1_000 + {round};
+         document.querySelector('#apply').click();"
+        )
+    };
+    let mut after_ten = (0., 0.);
+    for round in 1..=60 {
+        browser.run(&resume(round % 2)).await;
+        browser
+            .until(&format!(
+                "document.querySelector('#event-count').textContent >= {}",
+                round * 999
+            ))
+            .await;
+        let both = 2 * 999 * u64::from(round);
+        eventually("the wire has them too", || server.stats().events >= both);
+        if round == 10 {
+            after_ten = size(&browser).await;
+        }
+    }
+
+    let (heap, nodes) = size(&browser).await;
+    assert!(
+        heap < after_ten.0 * 1.5 + 1e6,
+        "{heap} bytes after {} bytes",
+        after_ten.0
+    );
+    assert!(
+        nodes < after_ten.1 * 1.5 + 500.,
+        "{nodes} nodes after {} nodes",
+        after_ten.1
+    );
+    assert!(
+        heap < 16e6 && nodes < 10_000.,
+        "{heap} bytes, {nodes} nodes"
+    );
+    browser.assert_quiet(&[]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_page_at_one_event_a_second_is_nearly_idle() {
+    let server = Server::start();
+    let browser = laboratory(&server).await;
+    browser
+        .devtools("Performance.enable", json!({ "timeDomain": "threadTicks" }))
+        .await;
+    browser
+        .until("document.querySelector('#event-count').textContent > 3")
+        .await;
+    let start = metrics(&browser).await;
+    let first = browser.text("#event-count").await.parse::<u32>().unwrap();
+    browser
+        .until(&format!(
+            "document.querySelector('#event-count').textContent >= {}",
+            first + 6
+        ))
+        .await;
+    let end = metrics(&browser).await;
+
+    let share = (end - start) / 6.;
+    assert!(share < 0.05, "{:.1} % of a core", share * 100.);
+    browser.assert_quiet(&[]).await;
+}
+
+/// The seconds of CPU that the page's main thread has used.
+async fn metrics(browser: &Browser) -> f64 {
+    let metrics = browser.devtools("Performance.getMetrics", json!({})).await;
+    let all = metrics["metrics"].as_array().unwrap();
+    let value = |name: &str| {
+        all.iter().find(|metric| metric["name"] == name).unwrap()["value"]
+            .as_f64()
+            .unwrap()
+    };
+    value("TaskDuration")
+}

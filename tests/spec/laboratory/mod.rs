@@ -1,0 +1,91 @@
+//! The laboratory in a real browser.
+
+mod experiments;
+mod load;
+mod look;
+mod panels;
+mod tabs;
+
+use base64::prelude::{BASE64_STANDARD, Engine};
+use sha2::{Digest, Sha256};
+
+use crate::browser::Browser;
+use crate::support::Server;
+
+/// The browser with the laboratory of `server` open and its stream running.
+async fn laboratory(server: &Server) -> Browser {
+    let browser = Browser::open(&server.url("/")).await;
+    browser.until_text("#state", "open").await;
+    browser
+}
+
+/// The browser with the laboratory at rest and nothing of an earlier stream on it.
+async fn cleared_laboratory(server: &Server) -> Browser {
+    let browser = laboratory(server).await;
+    browser.click("#close").await;
+    browser.until_text("#state", "closed").await;
+    browser.click("#clear").await;
+    browser
+}
+
+/// Goes to another page and back, to the page as it was left.
+async fn leave_and_return(browser: &Browser, other: &str) {
+    browser
+        .run("addEventListener('pageshow', () => { document.body.dataset.back = ''; })")
+        .await;
+    browser.goto(other).await;
+    browser.back().await;
+    browser.until("'back' in document.body.dataset").await;
+}
+
+#[test]
+fn the_page_s_policy_allows_its_own_style_and_script_alone() {
+    let page = include_str!("../../../public/index.html");
+    let hash = |begin: &str, end: &str| {
+        let inline = page.split_once(begin).unwrap().1.split_once(end).unwrap().0;
+        format!(
+            "'sha256-{}'",
+            BASE64_STANDARD.encode(Sha256::digest(inline))
+        )
+    };
+    let style = hash("<style>", "</style>");
+    let script = hash("<script type=\"module\">", "</script>");
+
+    let server = Server::start();
+    let (head, _) = server.get("/");
+    let policy = format!(
+        "default-src 'none'; script-src {script}; style-src {style}; connect-src *; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    );
+    for (name, value) in [
+        ("content-security-policy", policy.as_str()),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+    ] {
+        let is = |line: &str| {
+            line.split_once(": ")
+                .is_some_and(|(a, b)| a.eq_ignore_ascii_case(name) && b == value)
+        };
+        assert!(head.lines().any(is), "{name}: {value}\n{head}");
+    }
+}
+
+#[test]
+fn the_laboratory_is_one_small_file_that_loads_nothing() {
+    let page = include_str!("../../../public/index.html");
+    assert!(page.len() < 80 * 1024, "{} bytes", page.len());
+    for loads in [
+        "src=",
+        "@import",
+        "url(",
+        "import(",
+        " style=",
+        " onclick=",
+        "innerHTML",
+        "http-equiv",
+    ] {
+        assert!(!page.contains(loads), "{loads}");
+    }
+    assert_eq!(page.matches("<script").count(), 1);
+    assert_eq!(page.matches("<style").count(), 1);
+}
