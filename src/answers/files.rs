@@ -13,7 +13,7 @@ use super::{Answered, Whole};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-nje+98SytIyJVqj3ZQE0R4CbbxsKh8SPBcCRaCBgd2s='; \
+    script-src 'sha256-ARHh8na1EJ70BzPNkA8bwPFfk/ZimQ/x5CXsmK5yYWk='; \
     style-src 'sha256-iagIYqvJ4Mu5joZEfkviN1Lu/4Q3vBfrZkYRJe9yeu8='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

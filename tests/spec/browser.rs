@@ -102,6 +102,17 @@ impl Browser {
             .expect("the tab is there");
     }
 
+    /// Shows the tab that was opened as the `number`th, from 0, and hides the others.
+    pub async fn show_tab(&self, number: usize) {
+        let tabs = self.client.windows().await.expect("there are tabs");
+        let tab = tabs[number].clone();
+        self.client
+            .switch_to_window(tab)
+            .await
+            .expect("the tab is there");
+        self.devtools("Page.bringToFront", json!({})).await;
+    }
+
     /// Closes the tab that is shown and shows the first of the others.
     pub async fn close_tab(&self) {
         self.client.close_window().await.expect("the tab closes");

@@ -7,7 +7,7 @@ const SHOWS_A_TIME: &str =
     "/^\\d{1,2}:\\d\\d:\\d\\d [AP]M$/.test(document.querySelector('#clock').textContent)";
 
 /// Waits for a time and then for another one.
-async fn assert_new_times(browser: &Browser) {
+pub async fn assert_new_times(browser: &Browser) {
     browser.until(SHOWS_A_TIME).await;
     let time = browser.text("#clock").await;
     browser

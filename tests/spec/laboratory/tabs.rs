@@ -1,6 +1,9 @@
 //! The connections of a page that nobody looks at, and of many pages at once.
 
+use super::experiments::assert_no_gap;
 use super::laboratory;
+use crate::browser::Browser;
+use crate::page::assert_new_times;
 use crate::support::{Server, eventually};
 
 #[tokio::test]
@@ -23,4 +26,102 @@ async fn a_page_that_was_left_gives_its_streams_back_and_takes_them_again() {
         server.stats().open == 2
     });
     browser.assert_quiet(&["favicon.ico"]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn eight_tabs_load_and_each_shows_the_time_while_it_is_looked_at() {
+    let server = Server::start();
+    let browser = Browser::open(&server.url("/")).await;
+    for tab in 1..8 {
+        browser.new_tab().await;
+        browser.show_tab(tab).await;
+        browser.goto(&server.url("/")).await;
+        browser.until_text("#state", "open").await;
+        assert_new_times(&browser).await;
+        eventually(
+            "the tab that is shown has its two streams, and no other has any",
+            || server.stats().open == 2,
+        );
+    }
+    for tab in 0..8 {
+        browser.show_tab(tab).await;
+        browser.until_text("#state", "open").await;
+        assert_new_times(&browser).await;
+        eventually("as before", || server.stats().open == 2);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_tab_that_is_looked_at_again_goes_on_after_its_last_id() {
+    let server = Server::start();
+    let browser = Browser::open(&server.url("/?ids&interval=100")).await;
+    browser
+        .until("document.querySelectorAll('#events tr').length > 3")
+        .await;
+    hide(&browser, &server).await;
+
+    browser.show_tab(0).await;
+    browser
+        .until("document.querySelector('#events .replayed + tr:not(.replayed)')")
+        .await;
+    assert_no_gap(&browser, 100).await;
+    let changes = browser.text("#changes").await;
+    assert!(changes.contains("nobody looks at this tab"), "{changes}");
+    assert!(changes.contains("it goes on after id "), "{changes}");
+    assert!(!changes.contains("missed"), "{changes}");
+    assert!(!browser.text("#url").await.contains("lastEventId"));
+    browser.assert_quiet(&[]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_tab_without_ids_says_that_it_may_have_missed_some() {
+    let server = Server::start();
+    let browser = laboratory(&server).await;
+    browser.until("document.querySelector('#events tr')").await;
+    hide(&browser, &server).await;
+
+    browser.show_tab(0).await;
+    browser
+        .until_text("#state", "without ids it may have missed some events")
+        .await;
+    browser.until_text("#state", "open").await;
+    assert_new_times(&browser).await;
+
+    browser.click("#close").await;
+    browser.until_text("#changes", "you closed it").await;
+    let changes = browser.texts("#changes li").await;
+    hide(&browser, &server).await;
+    browser.show_tab(0).await;
+    browser.until("!document.hidden").await;
+    assert_eq!(
+        browser.texts("#changes li").await,
+        changes,
+        "closed is closed"
+    );
+    assert_eq!(server.stats().open, 0);
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn the_seven_streams_of_an_experiment_let_go_too_and_are_asked_for_again() {
+    let server = Server::start();
+    let browser = laboratory(&server).await;
+    browser.click("#experiment-six").await;
+    browser.until_text("#six-words", "one waits").await;
+    hide(&browser, &server).await;
+
+    browser.show_tab(0).await;
+    browser.until_text("#six-words", "one waits").await;
+    eventually("six streams are open", || server.stats().open == 6);
+    browser.assert_quiet(&[]).await;
+}
+
+/// Shows another tab, so that nobody looks at the first one.
+async fn hide(browser: &Browser, server: &Server) {
+    browser.new_tab().await;
+    browser.show_tab(1).await;
+    eventually("no stream is open", || server.stats().open == 0);
 }
