@@ -13,8 +13,8 @@ use super::{Answered, Whole};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-ARHh8na1EJ70BzPNkA8bwPFfk/ZimQ/x5CXsmK5yYWk='; \
-    style-src 'sha256-iagIYqvJ4Mu5joZEfkviN1Lu/4Q3vBfrZkYRJe9yeu8='; \
+    script-src 'sha256-8OyHWbHzTvjXzO88sAIBm0OefdbjOifesNu8XDP0hOs='; \
+    style-src 'sha256-QRkFIG1SvZHrRgcQeSY3X7S5zTepNa/b5fGNxSbPlKE='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static PAGE: LazyLock<File> = LazyLock::new(|| {

@@ -159,6 +159,37 @@ impl Browser {
             .to_owned()
     }
 
+    /// What is in the first field that matches.
+    pub async fn value(&self, css: &str) -> String {
+        let script = format!("return document.querySelector({css:?}).value");
+        let value = self.run(&script).await;
+        value.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether the first element that matches is where one looks.
+    pub async fn in_view(&self, css: &str) -> bool {
+        let script = format!(
+            "const {{ top, bottom }} = document.querySelector({css:?}).getBoundingClientRect();
+             return bottom > 0 && top < innerHeight"
+        );
+        self.run(&script).await == true
+    }
+
+    /// Lets the page write to the clipboard and the test read it.
+    pub async fn allow_clipboard(&self) {
+        let permissions =
+            json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
+        self.devtools("Browser.grantPermissions", permissions).await;
+    }
+
+    /// The text that was copied last.
+    pub async fn clipboard(&self) -> String {
+        let script = "const done = arguments[arguments.length - 1];
+            navigator.clipboard.readText().then(done, (error) => done(String(error)))";
+        let text = self.run_async(script).await;
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
     /// The texts of all elements that match.
     pub async fn texts(&self, css: &str) -> Vec<String> {
         let script =

@@ -3,7 +3,9 @@
 mod experiments;
 mod load;
 mod look;
+mod own;
 mod panels;
+mod suite;
 mod tabs;
 
 use base64::prelude::{BASE64_STANDARD, Engine};

@@ -1,0 +1,170 @@
+//! "Is this browser right?": the suite, played to the browser that shows the page.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::Response;
+use serde_json::{Value, json};
+use sse_clock::server::Limits;
+
+use super::laboratory;
+use crate::browser::Browser;
+use crate::support::{Hosted, Server, eventually};
+
+/// The most streams at once: three cases, and the page's own two.
+const STREAMS: u64 = 5;
+
+/// What Chromium is known to get wrong.
+const WRONG: [&str; 2] = ["bom-then-lf", "content-type-with-charset-of-windows-1252"];
+
+async fn run_the_suite(browser: &Browser) {
+    browser.click("#suite summary").await;
+    browser.click("#suite-run").await;
+}
+
+fn cases() -> usize {
+    let cases: Vec<Value> =
+        serde_json::from_str(include_str!("../../../public/cases.json")).unwrap();
+    cases.len()
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn the_suite_says_what_this_browser_gets_wrong() {
+    let server = Server::start();
+    let browser = laboratory(&server).await;
+    browser.allow_clipboard().await;
+    run_the_suite(&browser).await;
+    let all = format!("{0} of {0} cases played", cases());
+    let done = format!("document.querySelector('#suite-words').textContent.includes({all:?})");
+    let mut most = 0;
+    while browser.run(&format!("return {done}")).await != json!(true) {
+        most = most.max(server.stats().open);
+    }
+
+    assert!(most > 2 && most <= STREAMS, "{most} streams at once");
+    assert_eq!(browser.texts("#suite-wrong b").await, WRONG);
+    let words = browser.text("#suite-wrong li pre").await;
+    assert_eq!(
+        words,
+        "events\n  expected  message \"x\"\n  came      no event"
+    );
+    let wrong = browser.texts("#suite-scores .wrong").await;
+    assert_eq!(wrong.len(), 3, "two in their events, one in its reconnect");
+    assert_eq!(browser.text("#suite-run").await, "Run the suite");
+
+    browser.click("#suite-copy").await;
+    browser.until_text("#suite-copy", "Copied").await;
+    let copied = browser.clipboard().await;
+    assert!(
+        copied.starts_with(&format!("sse-clock's suite: {all}, ")),
+        "{copied}"
+    );
+    assert!(copied.contains(&words), "{copied}");
+
+    browser.click("#suite-wrong button").await;
+    browser.until_text("#changes", "the case bom-then-lf").await;
+    browser
+        .until_text("#case-words", "Expected:\nmessage \"x\"")
+        .await;
+    assert_eq!(
+        browser.value("[name=wire]").await,
+        "\\xEF\\xBB\\xBF\ndata: x\nretry: 10\n\n"
+    );
+    browser.until_text("#wire", "data: x").await;
+    browser.until_text("#state", "204 No Content").await;
+    assert!(browser.in_view("[name=wire]").await);
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn the_suite_stops_when_told_and_waits_while_nobody_looks() {
+    let server = Server::start();
+    let browser = laboratory(&server).await;
+    run_the_suite(&browser).await;
+    let played = "document.querySelector('#suite-progress').value";
+    browser.until(&format!("{played} > 5")).await;
+
+    browser.new_tab().await;
+    browser.show_tab(1).await;
+    eventually("no stream is open", || server.stats().open == 0);
+    let opened = server.stats().opened;
+    browser
+        .goto(&server.url("/events?count=1&status=204"))
+        .await;
+    assert_eq!(server.stats().opened, opened);
+    browser.show_tab(0).await;
+    let before = browser.run(&format!("return {played}")).await;
+    browser.until(&format!("{played} > {before} + 5")).await;
+
+    browser.click("#suite-run").await;
+    browser.until_text("#suite-run", "Run the suite").await;
+    eventually("the page's own two are open", || server.stats().open == 2);
+    let words = browser.text("#suite-words").await;
+    browser.click("#close").await;
+    browser.until_text("#state", "closed").await;
+    assert_eq!(browser.text("#suite-words").await, words);
+    assert_eq!(browser.texts("#suite-wrong li").await, [""; 0]);
+
+    browser.click("#suite-run").await;
+    browser.until(&format!("{played} > 0")).await;
+    browser.click("#experiment-six").await;
+    browser.until_text("#six-words", "one waits").await;
+    browser.until_text("#suite-run", "Run the suite").await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn whatever_a_suite_holds_is_shown_as_text() {
+    let attack = "<img src=x onerror=\"document.title='run'\">";
+    let case = json!({
+        "name": attack, "section": attack, "why": attack, "url": "/events?status=204",
+        "listen": ["message"], "expect": [{ "event": attack, "data": attack, "id": attack }],
+        "reconnect": { "last_event_id": attack, "after_ms": null },
+    });
+    let requests = json!({ "requests": [{ "last_event_id": null, "after_ms": null }] });
+    let (cases, stats) = (json!([case]).to_string(), requests.to_string());
+    let other = Hosted::start(Limits::default(), move |request| {
+        let body = match request.uri().path() {
+            "/cases" => cases.clone(),
+            "/stats" => stats.clone(),
+            _ => String::new(),
+        };
+        let answer = Response::builder()
+            .header("Access-Control-Allow-Origin", "*")
+            .body(Full::<Bytes>::from(body));
+        async { answer.unwrap() }
+    });
+    let server = Server::start();
+    let browser = Browser::open(&server.url(&format!("/?server={}", other.address()))).await;
+    run_the_suite(&browser).await;
+    browser
+        .until("document.querySelector('#suite-wrong li')")
+        .await;
+    browser.click("#suite-wrong button").await;
+    browser.until_text("#case-words", attack).await;
+
+    assert_eq!(browser.text("#suite-wrong b").await, attack);
+    assert_eq!(browser.texts("main img, main [onerror]").await, [""; 0]);
+    assert!(
+        !browser
+            .run("return document.title")
+            .await
+            .to_string()
+            .contains("run")
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_server_without_a_suite_is_said_to_have_none() {
+    let server = Server::start();
+    let other = Hosted::start(Limits::default(), |_| async {
+        Response::new(Full::<Bytes>::default())
+    });
+    let browser = Browser::open(&server.url(&format!("/?server={}", other.address()))).await;
+    run_the_suite(&browser).await;
+    browser
+        .until_text("#suite-words", "There is no suite: ")
+        .await;
+    assert_eq!(browser.text("#suite-run").await, "Run the suite");
+}
