@@ -136,6 +136,12 @@ impl Browser {
         element.send_keys(text).await.expect(css);
     }
 
+    /// Presses a key, for what has the focus.
+    pub async fn press(&self, key: &str) {
+        let element = self.client.active_element().await.expect("a focus");
+        element.send_keys(key).await.expect("the key is pressed");
+    }
+
     /// The result of a function body in the page.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, vec![]).await.expect(script)

@@ -1,5 +1,7 @@
 //! What the page costs the computer that it runs on.
 
+use std::time::Instant;
+
 use serde_json::json;
 
 use super::{cleared_laboratory, laboratory};
@@ -72,25 +74,42 @@ async fn sixty_thousand_events_leave_the_page_small() {
 async fn a_page_at_one_event_a_second_is_nearly_idle() {
     let server = Server::start();
     let browser = laboratory(&server).await;
-    browser
-        .devtools("Performance.enable", json!({ "timeDomain": "threadTicks" }))
-        .await;
-    browser
-        .until("document.querySelector('#event-count').textContent > 3")
-        .await;
-    let start = metrics(&browser).await;
-    let first = browser.text("#event-count").await.parse::<u32>().unwrap();
-    browser
-        .until(&format!(
-            "document.querySelector('#event-count').textContent >= {}",
-            first + 6
-        ))
-        .await;
-    let end = metrics(&browser).await;
-
-    let share = (end - start) / 6.;
+    let share = share_of_a_core(&browser, 6).await;
     assert!(share < 0.05, "{:.1} % of a core", share * 100.);
     browser.assert_quiet(&[]).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_browser_that_comes_back_as_fast_as_it_can_leaves_the_page_calm() {
+    let server = Server::start();
+    let browser = Browser::open(&server.url("/?interval=10&count=1&retry=0")).await;
+    browser.until_text("#changes", "back after").await;
+    let opened = server.stats().opened;
+    let share = share_of_a_core(&browser, 300).await;
+
+    assert!(share < 0.25, "{:.1} % of a core", share * 100.);
+    // The wire does not keep up with it: a stream for each event, and few for the wire.
+    let opened = server.stats().opened - opened;
+    assert!(
+        (300..400).contains(&opened),
+        "{opened} streams for 300 events"
+    );
+    browser.assert_quiet(&[]).await;
+}
+
+/// The share of a core that the page's main thread takes while so many events come.
+async fn share_of_a_core(browser: &Browser, events: u32) -> f64 {
+    let time_domain = json!({ "timeDomain": "threadTicks" });
+    browser.devtools("Performance.enable", time_domain).await;
+    let count = "document.querySelector('#event-count').textContent";
+    browser.until(&format!("{count} > 3")).await;
+    let (since, start) = (Instant::now(), metrics(browser).await);
+    let first = browser.text("#event-count").await.parse::<u32>().unwrap();
+    browser
+        .until(&format!("{count} >= {}", first + events))
+        .await;
+    (metrics(browser).await - start) / since.elapsed().as_secs_f64()
 }
 
 /// The seconds of CPU that the page's main thread has used.

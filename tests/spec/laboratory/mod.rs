@@ -1,6 +1,7 @@
 //! The laboratory in a real browser.
 
 mod experiments;
+mod keyboard;
 mod load;
 mod look;
 mod own;
