@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::handler::Handler;
@@ -51,6 +51,13 @@ fn asks_to_close(headers: &HeaderMap) -> bool {
         .any(|option| option.trim().eq_ignore_ascii_case("close"))
 }
 
+/// Whether the content has a transfer coding besides chunked (RFC 9112 section 6.1).
+fn has_other_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_some_and(|coding| !is_chunked(coding)) || codings.next().is_some()
+}
+
 /// Requests that are malformed by RFC 9112 section 3.2, or that bring content nobody asked for.
 fn refuse<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
     let hosts = request.headers().get_all(HOST).iter().count();
@@ -63,6 +70,11 @@ fn refuse<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
         (
             StatusCode::PAYLOAD_TOO_LARGE,
             "no request here takes content\n",
+        )
+    } else if has_other_coding(request.headers()) {
+        (
+            StatusCode::NOT_IMPLEMENTED,
+            "content may be coded in chunks only\n",
         )
     } else {
         return None;

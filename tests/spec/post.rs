@@ -158,6 +158,27 @@ fn after_a_redirect_the_connection_of_a_post_takes_another_request() {
 }
 
 #[test]
+fn content_of_another_coding_than_chunks_is_501_and_the_last_of_its_connection() {
+    let server = Server::start();
+    for coding in ["gzip, chunked", "chunked, chunked", "identity, chunked"] {
+        let request = begin(
+            "/stream?count=1",
+            &format!("Transfer-Encoding: {coding}\r\n"),
+        );
+        let answer = server.exchange(request + "0\r\n\r\n" + &get_request("/stream"));
+        assert!(
+            answer.starts_with("HTTP/1.1 501 Not Implemented\r\n"),
+            "{coding}: {answer}"
+        );
+        assert!(
+            answer.ends_with("\r\n\r\ncontent may be coded in chunks only\n"),
+            "{answer}"
+        );
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    }
+}
+
+#[test]
 fn a_client_that_expects_100_is_told_to_continue() {
     let server = Server::start();
     for (headers, content) in [
