@@ -67,6 +67,31 @@ pub struct Options {
     pub asked: bool,
 }
 
+impl Options {
+    /// Whether the stream is the example's but for its interval, and so for a comment ahead of it.
+    #[must_use]
+    pub fn is_of_its_interval_alone(&self) -> bool {
+        let Self {
+            count,
+            event,
+            retry,
+            ids,
+            data,
+            size,
+            wire,
+            request,
+            comment,
+            shape,
+            end,
+            ..
+        } = self;
+        let texts = [event, data, request].iter().all(|text| text.is_none());
+        let numbers = [count, retry, size].iter().all(|number| number.is_none());
+        let rest = wire.is_none() && comment.is_none() && end.is_none();
+        texts && numbers && rest && !ids && *shape == Shape::default()
+    }
+}
+
 /// What is other than usual with the head of an answer; nothing by default.
 #[derive(Clone, Debug, Default)]
 pub struct Head {

@@ -53,7 +53,7 @@ pin_project! {
 pin_project! {
     #[project = EventsProjection]
     enum Events {
-        Plain { #[pin] interval: Interval },
+        Plain { #[pin] interval: Interval, comment: bool },
         Asked { blocks: Blocks<Result<Block, Cut>> },
     }
 }
@@ -64,11 +64,12 @@ pub fn flow(mut interval: Interval, options: &Options, record: Record) -> Flow {
     if matches!(interval.given, Given::Time(_)) {
         interval.first += step::wait(interval.period);
     }
-    let events = if options.asked {
+    let events = if options.is_of_its_interval_alone() && interval.period < SILENCE {
+        let comment = options.asked;
+        Events::Plain { interval, comment }
+    } else {
         let blocks = ask(interval, options);
         Events::Asked { blocks }
-    } else {
-        Events::Plain { interval }
     };
     Flow { events, record }
 }
@@ -104,7 +105,11 @@ impl Body for Flow {
         let this = self.project();
         this.record.open();
         let block = match this.events.project() {
-            EventsProjection::Plain { interval } => {
+            EventsProjection::Plain { comment, .. } if *comment => {
+                *comment = false;
+                Some(Ok(Block::FIRST_COMMENT))
+            }
+            EventsProjection::Plain { interval, .. } => {
                 ready!(interval.poll_next(cx)).map(|call| Ok(Block::event(call.event)))
             }
             EventsProjection::Asked { blocks } => ready!(blocks.as_mut().poll_next(cx)),
