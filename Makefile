@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt
-.PHONY: help run test check bench bench-quick programs npm
+.PHONY: help run test browsers check bench bench-quick programs webkit npm
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -14,8 +14,11 @@ run: ## serve on http://localhost:3000
 
 test: programs npm ## run every test, those in a browser and behind nginx too
 	@rm -f $(SKIPPED)
-	cargo test -- --include-ignored
+	cargo test -- --include-ignored --skip webkit::
 	@if [ -s $(SKIPPED) ]; then echo "not tested here:"; cat $(SKIPPED); fi
+
+browsers: webkit ## try the experiments and the suite in WebKit too, the engine of Safari
+	xvfb-run -a cargo test --test spec -- --ignored webkit::
 
 bench: ## measure every point beside its peers and write benches/numbers.md and .svg
 	cargo bench --bench ticks
@@ -29,14 +32,20 @@ check: ## format, lints and documentation, with warnings as errors
 	cargo clippy --all-targets --all-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
-programs: # install what is missing of Chromium, its driver and nginx
+# Installs the packages of the programs that are missing: $(call install,target,program:package ...)
+define install
 	@missing=; \
-	command -v chromium >/dev/null || missing="$$missing chromium"; \
-	command -v chromedriver >/dev/null || missing="$$missing chromium-driver"; \
-	command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	for one in $(2); do command -v $${one%:*} >/dev/null || missing="$$missing $${one#*:}"; done; \
 	[ -z "$$missing" ] || \
 	{ [ "$$(id -u)" = 0 ] && apt-get update && apt-get install -y $$missing; } || \
-	{ echo "make test needs more programs: apt-get install$$missing" >&2; exit 1; }
+	{ echo "make $(1) needs more programs: apt-get install$$missing" >&2; exit 1; }
+endef
+
+programs: # install what is missing of Chromium, its driver and nginx
+	$(call install,test,chromium:chromium chromedriver:chromium-driver nginx:nginx-light)
+
+webkit: # install what is missing of WebKit, its driver and a display without a screen
+	$(call install,browsers,WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb xauth:xauth)
 
 npm: # install the programs from npm that the tests run
 	@if command -v npm >/dev/null; then npm ci --prefix tests/npm; \

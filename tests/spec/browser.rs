@@ -1,4 +1,4 @@
-//! A headless Chromium of each test's own, driven through chromedriver.
+//! A browser of each test's own, driven through its driver: a headless Chromium, or `WebKit`.
 
 use std::env;
 use std::fs;
@@ -21,7 +21,7 @@ use crate::support::free_port;
 /// How long a fact on the page may take to come true, with other browsers on the same cores.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// How long Chromium may take to end.
+/// How long a browser may take to end.
 const QUITS: Duration = Duration::from_secs(10);
 
 /// What Chromium itself reports of the faults that an experiment is about. Anything else that it
@@ -31,8 +31,57 @@ pub const GONE: &str = "net::ERR_CONNECTION_";
 pub const REFUSED: &str = "400 (Bad Request)";
 pub const NO_STREAM: &str = "that is not \"text/event-stream\"";
 
-/// A browser with one window; dropping it ends Chromium and its driver.
+/// Whose browser it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Chromium,
+    /// Safari's, in the `MiniBrowser` of `WebKitGTK`; it needs a display.
+    WebKit,
+}
+
+impl Engine {
+    fn driver(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromedriver",
+            Self::WebKit => "WebKitWebDriver",
+        }
+    }
+
+    fn capabilities(self) -> Value {
+        match self {
+            Self::Chromium => json!({
+                "goog:loggingPrefs": { "browser": "ALL" },
+                "goog:chromeOptions": { "args": [
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-quic",
+                    "--no-first-run",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--disable-sync",
+                    "--window-size=1440,1600",
+                ] },
+            }),
+            Self::WebKit => json!({
+                "webkitgtk:browserOptions": { "binary": mini_browser(), "args": ["--automation"] },
+            }),
+        }
+    }
+}
+
+/// Where Debian keeps the browser that `WebKitWebDriver` drives.
+fn mini_browser() -> PathBuf {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
+    folders
+        .map(|folder| folder.path().join("webkit2gtk-4.1/MiniBrowser"))
+        .find(|program| program.exists())
+        .expect("MiniBrowser is installed (Debian: apt-get install webkit2gtk-driver)")
+}
+
+/// A browser with one window; dropping it ends the browser and its driver.
 pub struct Browser {
+    engine: Engine,
     client: Client,
     session: String,
     driver: Child,
@@ -41,22 +90,12 @@ pub struct Browser {
 
 impl Browser {
     pub async fn start() -> Self {
-        let (mut driver, port) = start_driver();
-        let capabilities = json!({
-            "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "args": [
-                "--headless",
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-quic",
-                "--no-first-run",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--window-size=1440,1600",
-            ] },
-        });
-        let Value::Object(capabilities) = capabilities else {
+        Self::start_as(Engine::Chromium).await
+    }
+
+    pub async fn start_as(engine: Engine) -> Self {
+        let (mut driver, port) = start_driver(engine);
+        let Value::Object(capabilities) = engine.capabilities() else {
             unreachable!("an object was written")
         };
         let client = ClientBuilder::new(HttpConnector::new())
@@ -65,13 +104,14 @@ impl Browser {
             .await;
         let client = client
             .inspect_err(|_| drop(driver.kill()))
-            .expect("Chromium starts");
+            .expect("the browser starts");
         let session = client
             .session_id()
             .await
             .unwrap()
             .expect("a session has an id");
         Self {
+            engine,
             client,
             session,
             driver,
@@ -237,8 +277,11 @@ impl Browser {
     }
 
     /// Asserts that the page reported no error and no violation of its policy, but for those that
-    /// are `expected`.
+    /// are `expected`. `WebKit`'s driver keeps what is reported to itself.
     pub async fn assert_quiet(&self, expected: &[&str]) {
+        if self.engine == Engine::WebKit {
+            return;
+        }
         let log = self.vendor("se/log", json!({ "type": "browser" })).await;
         let errors: Vec<String> = log
             .as_array()
@@ -258,7 +301,7 @@ impl Browser {
             .expect(path)
     }
 
-    /// Ends the session, which ends Chromium; the driver answers when that is done.
+    /// Ends the session, which ends the browser; the driver answers when that is done.
     fn end_session(&self) -> std::io::Result<()> {
         let mut driver = TcpStream::connect(("127.0.0.1", self.port))?;
         driver.set_read_timeout(Some(QUITS))?;
@@ -276,7 +319,7 @@ impl Drop for Browser {
         let _ = self.end_session();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
-        // Chromium's last helpers may still write a file.
+        // The browser's last helpers may still write a file.
         let start = Instant::now();
         while fs::remove_dir_all(scratch(self.port)).is_err() && start.elapsed() < QUITS {
             thread::sleep(Duration::from_millis(20));
@@ -284,34 +327,49 @@ impl Drop for Browser {
     }
 }
 
-/// Where a driver and its Chromium keep their files.
+/// Where a driver and its browser keep their files.
 fn scratch(port: u16) -> PathBuf {
     env::temp_dir().join(format!("sse-clock-browser-{port}"))
 }
 
-/// Starts chromedriver on a port that is free, which another process may take first.
-fn start_driver() -> (Child, u16) {
+/// Starts a driver on a port that is free, which another process may take first.
+fn start_driver(engine: Engine) -> (Child, u16) {
     for _ in 0..20 {
         let port = free_port();
         fs::create_dir_all(scratch(port)).unwrap();
-        let mut driver = Command::new("chromedriver")
+        let mut driver = Command::new(engine.driver())
             .arg(format!("--port={port}"))
             .env("TMPDIR", scratch(port))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("chromedriver is installed (Debian: apt-get install chromium chromium-driver)");
-        let mut lines = BufReader::new(driver.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok);
-        if lines.any(|line| line.contains("started successfully")) {
+            .unwrap_or_else(|error| panic!("{} is installed: {error}", engine.driver()));
+        if listens(engine, &mut driver, port) {
             return (driver, port);
         }
         let _ = driver.wait();
         let _ = fs::remove_dir_all(scratch(port));
     }
-    panic!("chromedriver finds no port");
+    panic!("{} finds no port", engine.driver());
+}
+
+/// Waits until a driver has its port, or has ended without.
+fn listens(engine: Engine, driver: &mut Child, port: u16) -> bool {
+    if engine == Engine::Chromium {
+        let mut lines = BufReader::new(driver.stdout.take().unwrap())
+            .lines()
+            .map_while(Result::ok);
+        return lines.any(|line| line.contains("started successfully"));
+    }
+    // WebKit's says nothing.
+    while driver.try_wait().unwrap().is_none() {
+        if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    false
 }
 
 /// A command of chromedriver's own.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{cleared_laboratory, laboratory};
-use crate::browser::Browser;
+use crate::browser::{Browser, Engine};
 use crate::support::{Server, eventually};
 
 /// The bytes of the page's heap that are in use, and its DOM nodes, after a collection.
@@ -25,7 +25,7 @@ async fn size(browser: &Browser) -> (f64, f64) {
 #[ignore = "needs a browser: make test"]
 async fn sixty_thousand_events_leave_the_page_small() {
     let server = Server::start();
-    let browser = cleared_laboratory(&server).await;
+    let browser = cleared_laboratory(Engine::Chromium, &server).await;
     let resume = |round: u32| {
         format!(
             "const form = document.querySelector('#request').elements;

@@ -1,5 +1,32 @@
 //! The laboratory in a real browser.
 
+/// Makes of each function a test in Chromium and one in `WebKit`.
+macro_rules! in_each_browser {
+    ($($name:ident)*) => {
+        mod chromium {
+            use crate::browser::Engine;
+            $(
+                #[tokio::test]
+                #[ignore = "needs a browser: make test"]
+                async fn $name() {
+                    super::$name(Engine::Chromium).await;
+                }
+            )*
+        }
+
+        mod webkit {
+            use crate::browser::Engine;
+            $(
+                #[tokio::test]
+                #[ignore = "needs WebKit: make browsers"]
+                async fn $name() {
+                    super::$name(Engine::WebKit).await;
+                }
+            )*
+        }
+    };
+}
+
 mod experiments;
 mod keyboard;
 mod load;
@@ -9,22 +36,27 @@ mod panels;
 mod suite;
 mod tabs;
 
-use base64::prelude::{BASE64_STANDARD, Engine};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sha2::{Digest, Sha256};
 
-use crate::browser::Browser;
+use crate::browser::{Browser, Engine};
 use crate::support::Server;
 
 /// The browser with the laboratory of `server` open and its stream running.
 async fn laboratory(server: &Server) -> Browser {
-    let browser = Browser::open(&server.url("/")).await;
+    laboratory_in(Engine::Chromium, server).await
+}
+
+async fn laboratory_in(engine: Engine, server: &Server) -> Browser {
+    let browser = Browser::start_as(engine).await;
+    browser.goto(&server.url("/")).await;
     browser.until_text("#state", "open").await;
     browser
 }
 
 /// The browser with the laboratory at rest and nothing of an earlier stream on it.
-async fn cleared_laboratory(server: &Server) -> Browser {
-    let browser = laboratory(server).await;
+async fn cleared_laboratory(engine: Engine, server: &Server) -> Browser {
+    let browser = laboratory_in(engine, server).await;
     browser.click("#close").await;
     browser.until_text("#state", "closed").await;
     browser.click("#clear").await;
