@@ -132,9 +132,13 @@ fn play(server: &Server, case: &Case) {
 
     if value("end") == Some(b"stall") {
         let (_, mut client) = server.get(&target);
-        while stream.events.len() < case.expect.len() {
-            stream.read(&client.chunk());
+        let (mut bytes, wire) = (Vec::new(), value("wire").expect("what is held is a wire"));
+        while bytes.len() < wire.len() {
+            let frame = client.chunk();
+            stream.read(&frame);
+            bytes.extend(frame);
         }
+        assert_eq!(bytes, wire, "{name}");
         assert_eq!(server.stats_of(name).open, 1, "{name} is held");
         assert_eq!(events(stream), case.expect, "{name}");
         assert_eq!(case.reconnect, None, "{name}");

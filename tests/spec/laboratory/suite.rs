@@ -68,6 +68,8 @@ async fn the_suite_says_what_this_browser_gets_wrong(engine: Engine) {
     while browser.run(&format!("return {done}")).await != json!(true) {
         assert!(start.elapsed() < ALL, "the suite does not end");
         most = most.max(server.stats().open);
+        // Asking is work for the browser, which is judged by its waits.
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 
     assert!(most > 2 && most <= STREAMS, "{most} streams at once");
