@@ -2,6 +2,8 @@
 
 mod pairs;
 
+mod parameter;
+
 mod query;
 
 mod table;
@@ -14,9 +16,10 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 
+pub use parameter::{Group, Parameter};
 pub(crate) use query::LAST_EVENT_ID;
 pub use query::{BadParameter, asks_for_credentials, key};
-pub use table::{GROUPS, Group, Parameter, parameters};
+pub use table::{GROUPS, parameters};
 
 /// What a client asked of its stream; what it did not ask for is as in the Node example.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,8 @@ use hyper::{HeaderMap, Request};
 
 use super::Options;
 use super::pairs::PAIRS;
-use super::table::{KEY, Parameter, parameters};
+use super::parameter::Parameter;
+use super::table::{KEY, parameters};
 use super::value::Value;
 
 /// The header by which a client goes on where it was cut off, HTML 9.2.4.

@@ -4,33 +4,11 @@ use std::time::Duration;
 
 use hyper::header::HeaderValue;
 
-use super::value::Value;
-use super::{End, Eol, Options};
+use super::parameter::{Group, Parameter, row, set};
+use super::{End, Eol};
 
 /// The characters of a key.
 pub(super) const KEY: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
-
-/// A parameter of the query string.
-#[derive(Debug)]
-pub struct Parameter {
-    /// Its name.
-    pub name: &'static str,
-    /// The values that it may have.
-    pub allowed: &'static str,
-    /// What it does.
-    pub effect: &'static str,
-    /// Sets the option, unless the value is not allowed.
-    pub(super) set: fn(&mut Options, &Value) -> Option<()>,
-}
-
-/// Parameters that belong together.
-#[derive(Debug)]
-pub struct Group {
-    /// What they are about.
-    pub title: &'static str,
-    /// The parameters, in the order of the README's table.
-    pub parameters: &'static [Parameter],
-}
 
 /// All parameters, in the order of the README's tables.
 pub fn parameters() -> impl Iterator<Item = &'static Parameter> {
@@ -272,26 +250,6 @@ const REMEMBERED: &[Parameter] = &[
         |it, value| value.is_empty().then(|| it.once = true),
     ),
 ];
-
-const fn row(
-    name: &'static str,
-    allowed: &'static str,
-    effect: &'static str,
-    set: fn(&mut Options, &Value) -> Option<()>,
-) -> Parameter {
-    Parameter {
-        name,
-        allowed,
-        effect,
-        set,
-    }
-}
-
-/// Sets an option, if there is a value for it.
-fn set<T>(option: &mut Option<T>, value: Option<T>) -> Option<()> {
-    *option = Some(value?);
-    Some(())
-}
 
 /// An hour, in milliseconds.
 const HOUR: u64 = 3_600_000;
