@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt
-.PHONY: help run test browsers check bench bench-quick programs webkit npm
+.PHONY: help run test browsers clients check bench bench-quick programs webkit engines npm
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -19,6 +19,14 @@ test: programs npm ## run every test, those in a browser and behind nginx too
 
 browsers: webkit ## try the experiments and the suite in WebKit too, the engine of Safari
 	xvfb-run -a cargo test --test spec -- --ignored webkit::
+
+clients: engines ## play the suite to other people's clients and write clients/README.md
+	npm ci --no-fund --no-audit --prefix clients
+	python3 -m venv target/clients/python
+	target/clients/python/bin/pip install --quiet --requirement clients/requirements.txt
+	cargo build --release --locked --manifest-path clients/rust/Cargo.toml --target-dir target/clients/rust
+	cargo build
+	node clients/run.mjs
 
 bench: ## measure every point beside its peers and write benches/numbers.md and .svg
 	cargo bench --bench ticks
@@ -46,6 +54,9 @@ programs: # install what is missing of Chromium, its driver and nginx
 
 webkit: # install what is missing of WebKit, its driver and a display without a screen
 	$(call install,browsers,WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb xauth:xauth)
+
+engines: programs webkit # install what is missing of the other browsers
+	$(call install,clients,firefox-esr:firefox-esr)
 
 npm: # install the programs from npm that the tests run
 	@if command -v npm >/dev/null; then npm ci --prefix tests/npm; \

@@ -1,0 +1,82 @@
+// A bare socket that plays the smallest streams: it knows HTTP/1.1 no further than that, so what a
+// client makes of one is not the server's doing.
+import { createServer } from "node:net";
+
+const sleep = (ms) => new Promise((later) => setTimeout(later, ms));
+
+/** The bytes of a value of a query string. */
+function bytes(value) {
+  const text = value.replaceAll("+", " ");
+  const parts = text.match(/%[0-9a-f]{2}|[^%]/gi) ?? [];
+  return Buffer.from(parts.map((part) => (part.length === 3 ? parseInt(part.slice(1), 16) : part.charCodeAt(0))));
+}
+
+function parameters(target) {
+  const pairs = target.split("?")[1].split("&").map((pair) => pair.split(/=(.*)/s));
+  return Object.fromEntries(pairs.map(([name, value]) => [name, bytes(value ?? "")]));
+}
+
+/** Serves `wire`, `split`, `type`, `status`, `size`, `redirect`, `end` and `once` as the server does,
+ * and notes what came, as its `/stats` does. */
+export async function bare() {
+  const keys = new Map();
+  const key = (name) => {
+    if (!keys.has(name)) keys.set(name, { requests: [], closed: { client: 0, finished: 0 } });
+    return keys.get(name);
+  };
+  const answer = async (socket, head) => {
+    const [, target] = head.split(" ");
+    if (!target.includes("?")) return socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    const asked = parameters(target);
+    const { wire, split, type, status, size, redirect, end } = asked;
+    if (redirect) {
+      const onwards = target.replace(`&redirect=${redirect}`, "");
+      return socket.end(`HTTP/1.1 ${redirect} Found\r\nLocation: ${onwards}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+    }
+    const seen = key(String(asked.key));
+    const id = /^last-event-id:[ \t]*(.*?)[ \t]*$/im.exec(head)?.[1];
+    seen.requests.push({
+      last_event_id: id === undefined ? null : Buffer.from(id, "latin1").toString(),
+      after_ms: seen.ended ? Date.now() - seen.ended : null,
+    });
+    const first = seen.requests.length === 1;
+    const code = status ?? (first ? 200 : 204);
+    const length = status || !first ? "Content-Length: 0\r\n" : "Transfer-Encoding: chunked\r\n";
+    socket.write(
+      `HTTP/1.1 ${code} It\r\nContent-Type: ${type ?? "text/event-stream"}\r\n${length}` +
+        "Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n",
+    );
+    if (status || !first) return socket.end();
+    const body = size ? Buffer.concat([Buffer.from("data:"), Buffer.alloc(Number(size), "x"), Buffer.from("\n\n")]) : wire;
+    const step = Number(split ?? 16_384);
+    for (let at = 0; at < body.length && !socket.destroyed; at += step) {
+      const frame = body.subarray(at, at + step);
+      socket.write(`${frame.length.toString(16)}\r\n`);
+      socket.write(frame);
+      if (!socket.write("\r\n")) await Promise.race([new Promise((on) => socket.once("drain", on)), new Promise((on) => socket.once("close", on))]);
+      if (split) await sleep(20);
+    }
+    if (String(end) === "stall") return;
+    if (String(end) === "abort") socket.resetAndDestroy();
+    else socket.end("0\r\n\r\n");
+    seen.closed.finished += 1;
+    seen.ended = Date.now();
+  };
+  const server = createServer((socket) => {
+    socket.setNoDelay();
+    socket.on("error", () => {});
+    let head = "";
+    socket.on("data", (data) => {
+      head += data.toString("latin1");
+      if (!head.endsWith("\r\n\r\n")) return;
+      answer(socket, head);
+      head = "";
+    });
+  });
+  await new Promise((listens) => server.listen(0, "127.0.0.1", listens));
+  return {
+    url: `http://127.0.0.1:${server.address().port}`,
+    seen: (name) => key(name),
+    close: () => server.close(),
+  };
+}

@@ -1,0 +1,4 @@
+// npm's event-source-polyfill, in a page of Chromium: it needs a browser.
+import { chromium, inPage } from "./page.mjs";
+
+await inPage(chromium, process.argv[2], "event-source-polyfill");

@@ -1,0 +1,12 @@
+// npm's eventsource-client, which hears every type and knows no list of them.
+import { createEventSource } from "eventsource-client";
+import { suite } from "./suite.mjs";
+
+const open = ({ url }, hear) => {
+  const source = createEventSource({
+    url,
+    onMessage: ({ event, data, id }) => hear(event ?? "message", data, id ?? ""),
+  });
+  return () => source.close();
+};
+await suite(open, process.argv[2]);

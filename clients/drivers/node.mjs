@@ -1,0 +1,6 @@
+// The EventSource that Node brings along, behind a flag.
+import { opening, suite } from "./suite.mjs";
+
+process.on("uncaughtException", (error) => console.error(String(error)));
+await suite(opening(EventSource), process.argv[2]);
+process.exit();

@@ -1,0 +1,34 @@
+// Plays the suite in a page of a browser, through puppeteer. The page is of the server's origin, and
+// shows nothing that opens streams of its own.
+import puppeteer from "puppeteer-core";
+
+export const chromium = {
+  browser: "chrome",
+  executablePath: "/usr/bin/chromium",
+  args: ["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+};
+
+export const firefox = { browser: "firefox", executablePath: "/usr/bin/firefox-esr" };
+
+/** Plays the cases that `url` lists with the client of `pages/CLIENT.mjs`. */
+export async function inPage(browser, url, client) {
+  const opened = await puppeteer.launch({ ...browser, headless: true, protocolTimeout: 1_200_000 });
+  try {
+    const { cases } = await (await fetch(url)).json();
+    const page = await opened.newPage();
+    await page.goto(new URL("/an-empty-page", cases[0].url).href);
+    const lines = await page.evaluate(play, url, client);
+    for (const line of lines) console.log(line);
+  } finally {
+    await opened.close();
+  }
+}
+
+/** What the page does; nothing of this file is known to it. */
+export async function play(url, client) {
+  const { suite } = await import(new URL("/drivers/suite.mjs", url));
+  const { open } = await import(new URL(`/drivers/pages/${client}.mjs`, url));
+  const lines = [];
+  await suite(open, url, (line) => lines.push(line));
+  return lines;
+}

@@ -1,0 +1,4 @@
+// Runs in a page: the browser's own EventSource.
+import { opening } from "../suite.mjs";
+
+export const open = opening(EventSource);

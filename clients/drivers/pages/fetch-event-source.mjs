@@ -1,0 +1,12 @@
+// Runs in a page: npm's @microsoft/fetch-event-source, which hears every type.
+import { fetchEventSource } from "../../node_modules/@microsoft/fetch-event-source/lib/esm/index.js";
+
+export const open = ({ url }, hear) => {
+  const closing = new AbortController();
+  const ended = fetchEventSource(url, {
+    signal: closing.signal,
+    openWhenHidden: true,
+    onmessage: ({ event, data, id }) => hear(event || "message", data, id),
+  }).catch(() => {});
+  return Object.assign(() => closing.abort(), { ended });
+};

@@ -1,0 +1,64 @@
+// WebKitGTK's own EventSource, in a page of the server, through WebKitWebDriver on a display of Xvfb.
+import { spawn } from "node:child_process";
+import { play } from "./page.mjs";
+
+const programs = [];
+
+/** Starts a program and gives the first line of what it says on a pipe. */
+function start(program, args, { fd = 1, env } = {}) {
+  const stdio = ["ignore", "ignore", "ignore", "ignore"];
+  stdio[fd] = "pipe";
+  const child = spawn(program, args, { stdio, env: { ...process.env, ...env } });
+  programs.push(child);
+  return new Promise((line, failed) => {
+    child.once("error", failed);
+    child.stdio[fd].once("data", (data) => line(String(data).trim()));
+  });
+}
+
+const display = await start("Xvfb", ["-displayfd", "3", "-screen", "0", "1024x768x24"], { fd: 3 });
+const port = 20_000 + (process.pid % 20_000);
+const driver = `http://127.0.0.1:${port}`;
+start("WebKitWebDriver", [`--port=${port}`], { env: { DISPLAY: `:${display}` } });
+
+/** A command of WebDriver. */
+async function command(method, path, body) {
+  const answer = await fetch(driver + path, { method, body: body && JSON.stringify(body) });
+  const { value } = await answer.json();
+  if (!answer.ok) throw new Error(`${path}: ${value.error}: ${value.message}`);
+  return value;
+}
+
+/** Waits until the driver listens. */
+async function ready() {
+  for (let tries = 0; tries < 100; tries += 1) {
+    if (await command("GET", "/status").catch(() => false)) return;
+    await new Promise((later) => setTimeout(later, 100));
+  }
+  throw new Error("WebKitWebDriver does not start");
+}
+
+let session;
+try {
+  await ready();
+  const browser = { binary: "/usr/lib/x86_64-linux-gnu/webkit2gtk-4.1/MiniBrowser", args: ["--automation"] };
+  const capabilities = { alwaysMatch: { "webkitgtk:browserOptions": browser } };
+  session = `/session/${(await command("POST", "/session", { capabilities })).sessionId}`;
+  const url = process.argv[2];
+  const { cases } = await (await fetch(url)).json();
+  await command("POST", `${session}/timeouts`, { script: 1_200_000 });
+  await command("POST", `${session}/url`, { url: new URL("/an-empty-page", cases[0].url).href });
+  // A command that takes minutes would outlast the patience of fetch: it starts here, and is asked
+  // for below.
+  const script = `(${play})(...arguments).then((lines) => { window.lines = lines; }, (error) => { window.lines = [String(error)]; });`;
+  await command("POST", `${session}/execute/sync`, { script, args: [url, "eventsource"] });
+  let lines = null;
+  while (lines === null) {
+    await new Promise((later) => setTimeout(later, 500));
+    lines = await command("POST", `${session}/execute/sync`, { script: "return window.lines ?? null", args: [] });
+  }
+  for (const line of lines) console.log(line);
+} finally {
+  if (session) await command("DELETE", session).catch(() => {});
+  for (const program of programs.reverse()) program.kill();
+}

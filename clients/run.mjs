@@ -1,0 +1,95 @@
+// Plays the suite to every client, judges all of them the same way, and writes what came of it to
+// results.json and README.md, unless a client was named or does what nobody knows of:
+// node run.mjs [CLIENT]...
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { bare } from "./bare.mjs";
+import { built, clients, here } from "./clients.mjs";
+import { play } from "./drive.mjs";
+import { SCORES, table } from "./table.mjs";
+
+// So that what it has started is ended.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
+
+const wanted = process.argv.slice(2);
+const bugs = JSON.parse(readFileSync(`${here}bugs.json`, "utf8"));
+
+/** Starts the server on a port that is free. */
+async function serve() {
+  const program = `${built}../debug/sse-clock`;
+  const child = spawn(program, ["--port", "0"], { stdio: ["ignore", "pipe", "ignore"] });
+  process.once("exit", () => child.kill());
+  const line = await new Promise((told) => createInterface(child.stdout).once("line", told));
+  return { child, url: `http://127.0.0.1:${/:(\d+)\D*$/.exec(line)[1]}` };
+}
+
+/** The names of the cases that failed, score by score. */
+function failures(results) {
+  const of = (score) => results.filter((it) => it[score] === false).map(({ name }) => name);
+  return Object.fromEntries(SCORES.map((score) => [score, of(score)]));
+}
+
+const isWrong = (result) => SCORES.some((score) => result[score] === false);
+
+/** Whether a case fails that no bug of the client explains. */
+const isNews = (client, result) =>
+  isWrong(result) && !bugs.some((bug) => bug.clients.includes(client.id) && bug.cases.includes(result.name));
+
+const server = await serve();
+const seen = async (key) => (await fetch(`${server.url}/stats?key=${key}`)).json();
+const cases = await (await fetch(`${server.url}/cases`)).json();
+const socket = await bare();
+const problems = [];
+mkdirSync(`${built}heard`, { recursive: true });
+
+/** Plays the suite to a client, and its bugs by the smallest stream that shows each. */
+async function hold(client) {
+  const start = Date.now();
+  let results = await play(client, cases, server.url, seen);
+  // A machine that is busy makes a client late: what nobody knows of is looked at twice.
+  const again = cases.filter((_, at) => isNews(client, results[at]));
+  if (again.length > 0) {
+    const second = await play({ ...client, atOnce: 2 }, again, server.url, seen);
+    results = results.map((it) => second.find(({ name }) => name === it.name) ?? it);
+  }
+  writeFileSync(`${built}heard/${client.id}.json`, JSON.stringify(results, null, 1));
+  for (const it of results) {
+    if (isNews(client, it)) problems.push(`${client.id} fails ${it.name}, and no bug says why`);
+  }
+
+  // Without the server, so that what is its doing is laid at no client's door.
+  const own = bugs.filter((bug) => bug.clients.includes(client.id));
+  const streams = own.map((bug) => ({ ...bug, name: bug.stream, url: `/events?${bug.stream}` }));
+  const smallest = await play(client, streams, socket.url, socket.seen);
+  own.forEach((bug, at) => {
+    const cases = results.filter((it) => isWrong(it) && bug.cases.includes(it.name));
+    if (cases.length === 0) problems.push(`${client.id}: no case shows that it ${bug.says}`);
+    if (!isWrong(smallest[at])) problems.push(`${client.id}: ${bug.stream} does not show that it ${bug.says}`);
+  });
+
+  const wrong = failures(results);
+  const release = client.release();
+  const counts = SCORES.map((score) => `${score} ${cases.length - wrong[score].length}`).join(", ");
+  console.log(`${client.id} ${release}: ${counts} of ${cases.length}, in ${Math.round((Date.now() - start) / 1000)} s`);
+  return { ...client, release, wrong, bugs: own };
+}
+
+/** As many clients at once as leave each enough of a machine of two cores. */
+const AT_ONCE = 2;
+const left = clients.filter(({ id }) => wanted.length === 0 || wanted.includes(id));
+const rows = [];
+const lane = async () => {
+  while (left.length > 0) rows.push(await hold(left.shift()));
+};
+await Promise.all(Array.from({ length: AT_ONCE }, lane));
+server.child.kill();
+
+if (wanted.length === 0 && problems.length === 0) {
+  rows.sort((one, other) => one.id.localeCompare(other.id));
+  const results = Object.fromEntries(rows.map(({ id, release, wrong }) => [id, { release, ...wrong }]));
+  writeFileSync(`${here}results.json`, `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(`${here}README.md`, table(rows, cases));
+}
+for (const problem of problems) console.error(problem);
+process.exit(problems.length > 0 ? 1 : 0);

@@ -1,0 +1,15 @@
+// Plays one stream to one client from a bare socket, and prints what the client made of it:
+// node try.mjs CLIENT 'wire=data:a%0A%0A' [TYPE]...
+import { bare } from "./bare.mjs";
+import { clients } from "./clients.mjs";
+import { play } from "./drive.mjs";
+
+const [id, stream, ...types] = process.argv.slice(2);
+const client = clients.find((it) => it.id === id);
+const socket = await bare();
+const it = { name: "", url: `/events?${stream}`, listen: ["message", ...types], expect: [], reconnect: { last_event_id: "", after_ms: null } };
+const [{ heard, requests, error }] = await play(client, [it], socket.url, socket.seen);
+for (const event of heard) console.log("heard", JSON.stringify(event));
+for (const request of requests) console.log("asked", JSON.stringify(request));
+if (error) console.log(error);
+process.exit();
