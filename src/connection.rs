@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tokio::sync::SetOnce;
 
@@ -23,8 +22,6 @@ pub struct Connection(Arc<State>);
 struct State {
     peer: SocketAddr,
     shutdown: Arc<Shutdown>,
-    answering: AtomicBool,
-    stuck: AtomicBool,
 }
 
 impl Connection {
@@ -32,8 +29,6 @@ impl Connection {
         Self(Arc::new(State {
             peer,
             shutdown: Arc::clone(shutdown),
-            answering: AtomicBool::new(false),
-            stuck: AtomicBool::new(false),
         }))
     }
 
@@ -52,25 +47,5 @@ impl Connection {
     /// The shutdown of the server, to wait for its steps.
     pub(crate) fn shutdown(&self) -> &Shutdown {
         &self.0.shutdown
-    }
-
-    /// Whether an answer has begun and has not left this process as a whole.
-    pub(crate) fn is_answering(&self) -> bool {
-        self.0.answering.load(Relaxed) || self.is_stuck()
-    }
-
-    /// Notes that the head of an answer was given to hyper, or that its body is at its end.
-    pub(crate) fn set_answering(&self, answering: bool) {
-        self.0.answering.store(answering, Relaxed);
-    }
-
-    /// Whether bytes wait for room in the socket.
-    pub(crate) fn is_stuck(&self) -> bool {
-        self.0.stuck.load(Relaxed)
-    }
-
-    /// Notes whether they do, and says whether they did before.
-    pub(crate) fn set_stuck(&self, stuck: bool) -> bool {
-        self.0.stuck.swap(stuck, Relaxed)
     }
 }

@@ -10,23 +10,23 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRAN
 use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::handler::Handler;
-use super::shutdown::UntilShutdown;
-use crate::connection::Connection;
+use super::shutdown::{Exchange, UntilShutdown};
 
 /// Hands `request` to the handler, unless it is one that no route may see.
-pub(super) async fn pass<H: Handler>(
+pub(super) async fn pass<H: Handler, E: Exchange + Clone>(
     mut request: Request<Incoming>,
     handler: H,
-    connection: Connection,
-) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>>>, Infallible> {
-    let body = |body| UntilShutdown::new(body, connection.clone());
+    exchange: E,
+) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>, E>>, Infallible> {
+    let body = |body| UntilShutdown::new(body, exchange.clone());
     if let Some(refusal) = refuse(&request) {
         return Ok(refusal.map(Either::Left).map(body));
     }
     let version = request.version();
     let has_content = !request.body().is_end_stream();
     let stays = version == Version::HTTP_11 && !asks_to_close(request.headers());
-    request.extensions_mut().insert(connection.clone());
+    let connection = exchange.connection().clone();
+    request.extensions_mut().insert(connection);
     let mut response = handler(request).await;
     let status = response.status();
     if has_content && (status.is_client_error() || status.is_server_error()) {

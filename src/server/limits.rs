@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioTimer;
-
 /// What a client may cost.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -32,15 +29,9 @@ impl Default for Limits {
 }
 
 impl Limits {
-    pub(super) fn http(&self) -> http1::Builder {
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new())
-            .header_read_timeout(self.head_timeout)
-            .max_buf_size(self.max_head.max(8192))
-            .title_case_headers(true)
-            // An event is one contiguous write, cheaper than three slices of it.
-            .writev(false);
-        http
+    /// The bytes of a head that hyper is told of.
+    pub(super) fn least_head(&self) -> usize {
+        self.max_head.max(8192)
     }
 
     /// The time from the beginning of the shutdown to its end.

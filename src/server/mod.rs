@@ -1,38 +1,37 @@
 //! What Node does inside `http`: accepts connections while there is room, serves each within its
 //! limits, and ends them with the server. Knows no route.
 
-mod gate;
-
 mod handler;
 
 mod limits;
 
 pub mod host;
 
+pub mod socket;
+
 mod places;
 
-mod shutdown;
-
-pub mod socket;
+mod line;
 
 mod wire;
 
+mod http1;
+
+mod gate;
+
+mod shutdown;
+
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::SetOnce;
 use tokio::time::timeout;
 
 use crate::connection::Connection;
-use gate::pass;
 pub use handler::Handler;
 pub use limits::Limits;
-use places::{Place, Places, admit};
+use line::Line;
+use places::{Places, admit};
 use shutdown::Alive;
 use socket::Accept;
 use wire::Wire;
@@ -105,7 +104,7 @@ impl Server {
     /// Serves the connections of `listener` on the current runtime until [`Server::shutdown`] is
     /// over, as the room `shutdown` tells it. Dropping the future drops the connections.
     pub async fn serve<L: Accept, H: Handler>(&self, mut listener: L, handler: H) {
-        let http = self.limits.http();
+        let http = http1::settings(&self.limits);
         let alive = Alive::default();
         loop {
             let (io, peer, place) = tokio::select! {
@@ -113,8 +112,10 @@ impl Server {
                 () = self.ends.wait() => break,
                 admitted = admit(&mut listener, &self.places) => admitted,
             };
-            let connection = Connection::new(peer, alive.shutdown());
-            tokio::spawn(attend(place, io, &http, handler.clone(), connection));
+            let line = Line::new(Connection::new(peer, alive.shutdown()));
+            let wire = Wire::new(io, Arc::clone(&line));
+            let handler = handler.clone();
+            tokio::spawn(http1::attend(place, wire, &http, handler, line));
         }
         drop(listener);
         alive.begin_shutdown();
@@ -138,44 +139,5 @@ impl Server {
         if unfinished > 0 {
             tracing::warn!("{unfinished} connections are dropped unfinished");
         }
-    }
-}
-
-/// Serves one connection to its end, or to the server's.
-///
-/// A block and not an `async fn`, which would keep its arguments twice in every task.
-fn attend<I, H: Handler>(
-    place: Place,
-    io: I,
-    http: &http1::Builder,
-    handler: H,
-    connection: Connection,
-) -> impl Future<Output = ()> + use<I, H>
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
-    let wire = TokioIo::new(Wire::new(io, connection.clone()));
-    let whose = connection.clone();
-    let service =
-        service_fn(move |request| Box::pin(pass(request, handler.clone(), whose.clone())));
-    let mut serving = http.serve_connection(wire, service);
-    async move {
-        let begun = tokio::select! {
-            biased;
-            // First, so that hyper keeps no connection for another request once answers end.
-            () = connection.shutdown().begun.wait() => true,
-            _ = &mut serving => false,
-        };
-        if begun && connection.is_answering() {
-            Pin::new(&mut serving).graceful_shutdown();
-            tokio::select! {
-                biased;
-                _ = &mut serving => {}
-                () = connection.shutdown().over.wait() => place.give_up(),
-            }
-        }
-        // The place is free, and the server over, once the connection is closed.
-        drop(serving);
-        drop(place);
     }
 }

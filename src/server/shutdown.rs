@@ -41,33 +41,44 @@ impl Drop for Alive {
     }
 }
 
+/// A request and its answer, as far as it is under way.
+pub(super) trait Exchange {
+    fn connection(&self) -> &Connection;
+
+    /// Notes that the head of the answer was given to hyper, or that its body is at its end.
+    fn set_answering(&self, answering: bool);
+
+    /// Waits until what the body has yielded has left this process.
+    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
 pin_project! {
     /// A body that ends, when it has no end of its own, as soon as the shutdown begins.
     ///
     /// One that fails is cut once all that it yielded has left.
-    pub(super) struct UntilShutdown<B: Body> {
+    pub(super) struct UntilShutdown<B: Body, E: Exchange> {
         #[pin]
         body: B,
         endless: bool,
         failed: Option<B::Error>,
-        underway: Underway,
+        underway: Underway<E>,
     }
 }
 
-impl<B: Body> UntilShutdown<B> {
-    pub(super) fn new(body: B, connection: Connection) -> Self {
-        connection.set_answering(true);
+impl<B: Body, E: Exchange> UntilShutdown<B, E> {
+    pub(super) fn new(body: B, exchange: E) -> Self {
+        exchange.set_answering(true);
         Self {
             // A body of a known length was promised in the head: it goes out whole.
             endless: body.size_hint().exact().is_none(),
             body,
             failed: None,
-            underway: Underway(connection),
+            underway: Underway(exchange),
         }
     }
 }
 
-impl<B: Body> Body for UntilShutdown<B> {
+impl<B: Body, E: Exchange> Body for UntilShutdown<B, E> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -76,7 +87,7 @@ impl<B: Body> Body for UntilShutdown<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let this = self.project();
-        if *this.endless && this.underway.0.is_shutting_down() {
+        if *this.endless && this.underway.0.connection().is_shutting_down() {
             return Poll::Ready(None);
         }
         if this.failed.is_none() {
@@ -88,9 +99,7 @@ impl<B: Body> Body for UntilShutdown<B> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if this.underway.0.is_stuck() {
-            return Poll::Pending;
-        }
+        ready!(this.underway.0.poll_left(cx));
         Poll::Ready(this.failed.take().map(Err))
     }
 
@@ -103,10 +112,10 @@ impl<B: Body> Body for UntilShutdown<B> {
     }
 }
 
-/// Tells the connection that its answer is under way, for as long as it lives.
-struct Underway(Connection);
+/// Notes that an answer is under way, for as long as it lives.
+struct Underway<E: Exchange>(E);
 
-impl Drop for Underway {
+impl<E: Exchange> Drop for Underway<E> {
     fn drop(&mut self) {
         self.0.set_answering(false);
     }

@@ -5,13 +5,14 @@ use std::future::Future;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::connection::Connection;
+use super::line::Line;
 
 /// How long a peer may go on sending after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -19,15 +20,15 @@ const LINGER: Duration = Duration::from_secs(1);
 /// The bytes from and to one peer.
 pub(super) struct Wire<I> {
     io: I,
-    connection: Connection,
+    line: Arc<Line>,
     lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<I> Wire<I> {
-    pub(super) fn new(io: I, connection: Connection) -> Self {
+    pub(super) fn new(io: I, line: Arc<Line>) -> Self {
         Self {
             io,
-            connection,
+            line,
             lingering: None,
         }
     }
@@ -50,7 +51,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        if self.connection.set_stuck(written.is_pending()) && written.is_ready() {
+        if self.line.set_stuck(written.is_pending()) && written.is_ready() {
             // A body that waits for this was polled before.
             cx.waker().wake_by_ref();
         }
@@ -66,13 +67,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let Self {
             io,
-            connection,
+            line,
             lingering,
         } = &mut *self;
         if lingering.is_none() {
             ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
         }
-        if connection.is_shutting_down() {
+        if line.connection.is_shutting_down() {
             return Poll::Ready(Ok(()));
         }
         let lingering = lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));

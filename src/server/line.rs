@@ -1,0 +1,54 @@
+//! What is under way on the line of one connection, where HTTP/1.1 answers one request at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use super::shutdown::Exchange;
+use crate::connection::Connection;
+
+/// One connection, and what is under way on it.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) connection: Connection,
+    answering: AtomicBool,
+    stuck: AtomicBool,
+}
+
+impl Line {
+    pub(super) fn new(connection: Connection) -> Arc<Self> {
+        Arc::new(Self {
+            connection,
+            answering: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether an answer has begun and has not left this process as a whole.
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering.load(Relaxed) || self.stuck.load(Relaxed)
+    }
+
+    /// Notes whether bytes wait for room in the socket, and says whether they did before.
+    pub(super) fn set_stuck(&self, stuck: bool) -> bool {
+        self.stuck.swap(stuck, Relaxed)
+    }
+}
+
+impl Exchange for Arc<Line> {
+    fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    fn set_answering(&self, answering: bool) {
+        self.answering.store(answering, Relaxed);
+    }
+
+    /// The wire wakes the task when its bytes have left.
+    fn poll_left(&self, _: &mut Context<'_>) -> Poll<()> {
+        if self.stuck.load(Relaxed) {
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+}
