@@ -7,10 +7,10 @@ use std::process::{ExitCode, exit};
 use std::sync::Arc;
 use std::thread;
 
+use command::security::Security;
 use command::settings::Settings;
 use command::signals::Signals;
 use command::{log, process};
-use sse_clock::server::host::Host;
 use sse_clock::server::socket::{self, Sockets};
 use sse_clock::server::{Limits, Server};
 use sse_clock::service::{Shared, respond};
@@ -27,21 +27,19 @@ fn main() -> ExitCode {
         Err(status) => return status,
     };
     let _flushed_at_the_end = log::start();
-    match run(&settings) {
+    let security = Security::of(&settings);
+    let run = |security| run(&settings, &security).map_err(|error| settings.explain(&error));
+    match security.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            drop(writeln!(
-                io::stderr(),
-                "error: {}",
-                settings.explain(&error)
-            ));
+        Err(line) => {
+            drop(writeln!(io::stderr(), "error: {line}"));
             ExitCode::FAILURE
         }
     }
 }
 
 /// Serves on every core until a signal asks to stop; a second one ends the process on the spot.
-fn run(settings: &Settings) -> io::Result<()> {
+fn run(settings: &Settings, security: &Security) -> io::Result<()> {
     process::keep_pages_small();
     wall::find_zone();
     let room = process::room_for_connections();
@@ -53,13 +51,15 @@ fn run(settings: &Settings) -> io::Result<()> {
     let host = settings.host()?;
     let sockets = socket::bind(host, settings.port)?;
     let server = Server::new(limits);
+    #[cfg(feature = "tls")]
+    let server = security.secure(server);
     serve_on_every_core(&server, &sockets)?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let port = sockets.port().unwrap_or_default();
         // Before the announcement, so that whoever reads it finds the process as it will stay.
         drop(sockets);
-        announce(host, port);
+        announce(security.announcement(&format!("{host}:{port}")));
         let signal = signals.stop().await;
         tracing::info!("{signal}: stopping");
         tokio::select! {
@@ -92,10 +92,6 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 /// Says where the server listens, in a thread of its own: nothing waits for a full stdout.
-fn announce(host: Host, port: u16) {
-    let lines = format!(
-        "Server listening on http://{host}:{port}\n\
-         Open it in a browser, or try: curl -N http://{host}:{port}/events\n"
-    );
+fn announce(lines: String) {
     thread::spawn(move || drop(io::stdout().write_all(lines.as_bytes())));
 }

@@ -9,7 +9,9 @@ use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use crate::server::host::Host;
-use crate::server::{Limits, serve, socket};
+#[cfg(feature = "tls")]
+use crate::server::tls::{Certificate, Tls};
+use crate::server::{Limits, Server, socket};
 use crate::service::{Shared, respond};
 use crate::stats::{Stats, Streams};
 
@@ -29,6 +31,7 @@ use crate::stats::{Stats, Streams};
 /// ```
 #[derive(Debug)]
 pub struct TestServer {
+    scheme: &'static str,
     address: SocketAddr,
     streams: Arc<Streams>,
     stop: Option<oneshot::Sender<()>>,
@@ -50,6 +53,26 @@ pub fn start() -> io::Result<TestServer> {
 ///
 /// As [`start`].
 pub fn start_with(limits: Limits) -> io::Result<TestServer> {
+    start_server(Server::new(limits))
+}
+
+/// Starts a server with `limits` that speaks HTTPS, by HTTP/2 or HTTP/1.1, with a certificate of
+/// its own for the loopback; returned beside it, in PEM, for the client to trust.
+///
+/// # Errors
+///
+/// As [`start`].
+#[cfg(feature = "tls")]
+pub fn start_tls(limits: Limits) -> io::Result<(TestServer, String)> {
+    let made = Certificate::make(None);
+    let certificate = Certificate::from_pem(made.certificate.as_bytes(), made.key.as_bytes());
+    let certificate = certificate.map_err(|bad| io::Error::other(format!("{bad:?}")))?;
+    let mut server = start_server(Server::new(limits).with_tls(Tls::new(certificate)))?;
+    server.scheme = "https";
+    Ok((server, made.certificate))
+}
+
+fn start_server(server: Server) -> io::Result<TestServer> {
     let sockets = socket::bind(Host::Address(Ipv4Addr::LOCALHOST.into()), 0)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, sockets.port().unwrap_or_default()));
     let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -66,9 +89,10 @@ pub fn start_with(limits: Limits) -> io::Result<TestServer> {
             drop(sockets);
             let handler = move |request| respond(request, Arc::clone(&shared));
             let shutdown = async { drop(stopped.await) };
-            runtime.block_on(serve(listener, handler, limits, shutdown));
+            runtime.block_on(server.serve_until(listener, handler, shutdown));
         })?;
     Ok(TestServer {
+        scheme: "http",
         address,
         streams,
         stop: Some(stop),
@@ -86,7 +110,7 @@ impl TestServer {
     /// The URL of `path`, which begins with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// What the server saw of all its streams.

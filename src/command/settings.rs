@@ -1,6 +1,7 @@
 //! The command line, and `PORT` from the environment.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -28,6 +29,26 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     #[arg(value_parser = clap::value_parser!(u64).range(..=3600))]
     drain: u64,
+
+    /// Speak HTTPS: HTTP/2 or HTTP/1.1, as the client prefers [in builds with --features tls]
+    #[arg(long)]
+    pub(crate) tls: bool,
+
+    /// The certificate, a PEM file; where it and the key do not exist, both are made and kept
+    #[arg(long, value_name = "FILE")]
+    cert: Option<PathBuf>,
+
+    /// The key of the certificate, a PEM file
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+/// The files of a certificate and its key.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nobody reads them"))]
+pub(crate) struct Files<'a> {
+    pub(crate) cert: &'a Path,
+    pub(crate) key: &'a Path,
 }
 
 const PORT: u16 = 3000;
@@ -76,6 +97,21 @@ impl Settings {
     pub(crate) fn host(&self) -> io::Result<Host> {
         let parsed = self.host.parse();
         parsed.map_err(|_| io::Error::from(ErrorKind::InvalidData))
+    }
+
+    /// The files of the certificate, if they are given.
+    ///
+    /// # Errors
+    ///
+    /// The line for the user who gives one of them alone, or wants no HTTPS.
+    pub(crate) fn files(&self) -> Result<Option<Files<'_>>, String> {
+        match (&self.cert, &self.key) {
+            (None, None) => Ok(None),
+            (Some(_), None) => Err("--cert FILE needs --key FILE".into()),
+            (None, Some(_)) => Err("--key FILE needs --cert FILE".into()),
+            (Some(_), Some(_)) if !self.tls => Err("--cert and --key need --tls".into()),
+            (Some(cert), Some(key)) => Ok(Some(Files { cert, key })),
+        }
     }
 
     /// How long streams that cannot be written to may hold up the end.

@@ -58,10 +58,21 @@ fn has_other_coding(headers: &HeaderMap) -> bool {
     codings.next().is_some_and(|coding| !is_chunked(coding)) || codings.next().is_some()
 }
 
+/// Whether it is clear which host is meant (RFC 9112 section 3.2); over HTTP/2, `:authority` says
+/// the same (RFC 9113 section 8.3.1).
+fn has_one_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let authority = request.uri().authority();
+    let authority = authority.filter(|_| request.version() == Version::HTTP_2);
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => authority.is_none_or(|it| it.as_str() == host),
+        _ => false,
+    }
+}
+
 /// Requests that are malformed by RFC 9112 section 3.2, or that bring content nobody asked for.
 fn refuse<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
-    let hosts = request.headers().get_all(HOST).iter().count();
-    let (status, reason) = if request.version() == Version::HTTP_11 && hosts != 1 {
+    let (status, reason) = if request.version() != Version::HTTP_10 && !has_one_host(request) {
         (
             StatusCode::BAD_REQUEST,
             "a request needs exactly one Host\n",

@@ -15,7 +15,13 @@ mod line;
 
 mod wire;
 
+#[cfg(feature = "tls")]
+pub mod tls;
+
 mod http1;
+
+#[cfg(feature = "tls")]
+mod http2;
 
 mod gate;
 
@@ -34,6 +40,8 @@ use line::Line;
 use places::{Places, admit};
 use shutdown::Alive;
 use socket::Accept;
+#[cfg(feature = "tls")]
+use tls::Tls;
 use wire::Wire;
 
 /// Serves the connections of `listener` with `handler` until `shutdown` resolves.
@@ -75,11 +83,7 @@ pub async fn serve<L: Accept, H: Handler>(
     shutdown: impl Future<Output = ()>,
 ) {
     let server = Server::new(limits);
-    let end = async {
-        shutdown.await;
-        server.shutdown().await;
-    };
-    tokio::join!(server.serve(listener, handler), end);
+    server.serve_until(listener, handler, shutdown).await;
 }
 
 /// One server, which may be served on several runtimes: they share its places and its end.
@@ -88,6 +92,8 @@ pub struct Server {
     limits: Limits,
     places: Arc<Places>,
     ends: Arc<SetOnce<()>>,
+    #[cfg(feature = "tls")]
+    tls: Option<Tls>,
 }
 
 impl Server {
@@ -98,7 +104,17 @@ impl Server {
             places: Places::new(limits.max_connections),
             ends: Arc::default(),
             limits,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
+    }
+
+    /// The server over HTTPS, by HTTP/2 or HTTP/1.1 as the client prefers.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Serves the connections of `listener` on the current runtime until [`Server::shutdown`] is
@@ -115,6 +131,12 @@ impl Server {
             let line = Line::new(Connection::new(peer, alive.shutdown()));
             let wire = Wire::new(io, Arc::clone(&line));
             let handler = handler.clone();
+            #[cfg(feature = "tls")]
+            if let Some(tls) = &self.tls {
+                let limits = self.limits.clone();
+                tokio::spawn(tls::attend(place, wire, tls.clone(), limits, handler, line));
+                continue;
+            }
             tokio::spawn(http1::attend(place, wire, &http, handler, line));
         }
         drop(listener);
@@ -127,6 +149,20 @@ impl Server {
             drop(alive);
             self.places.all_free().await;
         }
+    }
+
+    /// Serves as [`serve`] does.
+    pub async fn serve_until<L: Accept, H: Handler>(
+        &self,
+        listener: L,
+        handler: H,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let end = async {
+            shutdown.await;
+            self.shutdown().await;
+        };
+        tokio::join!(self.serve(listener, handler), end);
     }
 
     /// Begins the shutdown, on all runtimes, and waits until it is over: until [`Limits::drain`]

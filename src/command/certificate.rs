@@ -1,0 +1,94 @@
+//! The certificate of the server, and its files.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::net::IpAddr;
+use std::path::Path;
+
+use sse_clock::server::tls::{BadPem, Certificate, Made};
+
+use super::settings::Files;
+
+/// The certificate of `files`, or one for this run that names `host`, and what the user is told if
+/// it was made.
+///
+/// # Errors
+///
+/// The line for the user whose certificate cannot be used.
+pub(super) fn certificate(
+    host: Option<IpAddr>,
+    files: Option<Files<'_>>,
+) -> Result<(Certificate, String), String> {
+    let make = || Certificate::make(host);
+    let (pem, note) = match files {
+        None => (make(), String::new()),
+        Some(files) => read_or_make(files, make)?,
+    };
+    let certificate = Certificate::from_pem(pem.certificate.as_bytes(), pem.key.as_bytes());
+    let certificate = certificate.map_err(|bad| explain(bad, files))?;
+    Ok((certificate, note))
+}
+
+/// The certificate and the key of `files`, which are made where there is neither, and what the
+/// user is told of that.
+fn read_or_make(files: Files<'_>, make: impl Fn() -> Made) -> Result<(Made, String), String> {
+    let Files { cert, key } = files;
+    let are_there = [cert, key].map(|file| file.symlink_metadata().is_ok());
+    if are_there == [false, false] {
+        let pem = make();
+        write(key, &pem.key, true)?;
+        if let Err(error) = write(cert, &pem.certificate, false) {
+            let _ = fs::remove_file(key);
+            return Err(error);
+        }
+        let (cert, key) = (cert.display(), key.display());
+        let note = format!("Made {cert} and {key}: the next start uses them again.\n");
+        return Ok((pem, note));
+    }
+    let pem = Made {
+        certificate: read(cert)?,
+        key: read(key)?,
+    };
+    Ok((pem, String::new()))
+}
+
+fn read(file: &Path) -> Result<String, String> {
+    let bytes = fs::read(file).map_err(|error| {
+        let file = file.display();
+        match error.kind() {
+            ErrorKind::NotFound => format!("there is no {file}, but the other of the two"),
+            _ => format!("cannot read {file}: {error}"),
+        }
+    })?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Writes a file that is not there yet, for its owner alone if it `is_secret`.
+fn write(file: &Path, text: &str, is_secret: bool) -> Result<(), String> {
+    let written = || -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(
+            &mut options,
+            if is_secret { 0o600 } else { 0o644 },
+        );
+        options.open(file)?.write_all(text.as_bytes())
+    };
+    written().map_err(|error| format!("cannot write {}: {error}", file.display()))
+}
+
+/// What to tell the user whose files, if there are any, cannot be used.
+fn explain(bad: BadPem, files: Option<Files<'_>>) -> String {
+    let Some(Files { cert, key }) = files else {
+        return format!("the certificate that was made cannot be used: {bad:?}");
+    };
+    match bad {
+        BadPem::Certificate(what) if what.contains("expired") => {
+            let (cert, key) = (cert.display(), key.display());
+            format!("{cert} {what}: renew it, or delete it and {key} to have new ones made")
+        }
+        BadPem::Certificate(what) => format!("{} {what}", cert.display()),
+        BadPem::Key(what) => format!("{} {what}", key.display()),
+    }
+}

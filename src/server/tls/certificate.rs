@@ -1,0 +1,165 @@
+//! Certificates: made for this machine, or read from PEM.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
+use ring::digest::{SHA256, digest};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tokio_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
+use tokio_rustls::rustls::server::ParsedCertificate;
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
+use tokio_rustls::rustls::{CertificateError, Error, RootCertStore, crypto};
+
+/// How long a certificate lives that was made here.
+const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// A certificate with those that vouch for it, and its key: they fit, and it has not expired.
+#[derive(Debug)]
+pub struct Certificate {
+    certified: CertifiedKey,
+    signed_by_itself: bool,
+}
+
+/// A certificate that was made here, and its key, as PEM.
+#[derive(Debug)]
+pub struct Made {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key, which is nobody's business.
+    pub key: String,
+}
+
+/// Why a certificate or its key cannot be used.
+#[derive(Debug, PartialEq, Eq)]
+pub enum BadPem {
+    /// What is wrong with the certificate.
+    Certificate(String),
+    /// What is wrong with the key.
+    Key(String),
+}
+
+impl Certificate {
+    /// Makes a certificate for `localhost`, both loopbacks and `host`, that lives 30 days and is
+    /// signed by itself.
+    ///
+    /// # Panics
+    ///
+    /// When the machine has no randomness.
+    #[must_use]
+    pub fn make(host: Option<IpAddr>) -> Made {
+        let mut names = vec!["localhost".into(), "127.0.0.1".into(), "::1".into()];
+        names.extend(
+            host.map(|host| host.to_string())
+                .filter(|it| !names.contains(it)),
+        );
+        let mut params = CertificateParams::new(names).expect("these are names");
+        params.distinguished_name = DistinguishedName::new();
+        let name = "sse-clock on this machine";
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let now = SystemTime::now();
+        params.not_before = now.into();
+        params.not_after = (now + LIFE).into();
+        let key = KeyPair::generate().expect("the machine has randomness");
+        let certificate = params.self_signed(&key).expect("the key can sign");
+        Made {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    /// The certificate of one PEM text, and its key of another.
+    ///
+    /// # Errors
+    ///
+    /// When one of them holds none, when they do not fit, and when the certificate has expired.
+    pub fn from_pem(certificate: &[u8], key: &[u8]) -> Result<Self, BadPem> {
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
+        let chain = chain.unwrap_or_default();
+        let Some(leaf) = chain.first() else {
+            let has_key = PrivateKeyDer::from_pem_slice(certificate).is_ok();
+            return Err(BadPem::Certificate(if has_key {
+                "holds a private key, and no certificate".into()
+            } else {
+                "holds no certificate in PEM".into()
+            }));
+        };
+        let signed_by_itself = is_signed_by_itself(leaf)?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
+            let has_certificate = CertificateDer::from_pem_slice(key).is_ok();
+            BadPem::Key(if has_certificate {
+                "holds a certificate, and no private key".into()
+            } else {
+                "holds no private key in PEM".into()
+            })
+        })?;
+        let provider = crypto::ring::default_provider();
+        let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| {
+            BadPem::Key(match error {
+                Error::InconsistentKeys(_) => "is not the key of the certificate".into(),
+                error => format!("holds a key that cannot be used: {error}"),
+            })
+        })?;
+        Ok(Self {
+            certified,
+            signed_by_itself,
+        })
+    }
+
+    pub(super) fn resolver(self) -> Arc<SingleCertAndKey> {
+        Arc::new(self.certified.into())
+    }
+
+    /// The SHA-256 fingerprint, as browsers show it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let leaf = self.certified.cert.first().map_or(&[][..], |it| it);
+        let bytes = digest(&SHA256, leaf);
+        let bytes = bytes.as_ref().iter().map(|byte| format!("{byte:02X}"));
+        bytes.collect::<Vec<_>>().join(":")
+    }
+
+    /// Whether nobody else vouches for it, so that clients warn of it.
+    #[must_use]
+    pub fn is_signed_by_itself(&self) -> bool {
+        self.signed_by_itself
+    }
+}
+
+/// Whether nobody but itself has signed a certificate that is valid now.
+fn is_signed_by_itself(leaf: &CertificateDer<'_>) -> Result<bool, BadPem> {
+    let bad = |what: String| BadPem::Certificate(what);
+    let unreadable = |error| bad(format!("holds a certificate that cannot be used: {error}"));
+    let parsed = ParsedCertificate::try_from(leaf).map_err(unreadable)?;
+    let mut roots = RootCertStore::empty();
+    roots.add(leaf.clone().into_owned()).map_err(unreadable)?;
+    let algorithms = crypto::ring::default_provider().signature_verification_algorithms;
+    let verified = verify_server_cert_signed_by_trust_anchor(
+        &parsed,
+        &roots,
+        &[],
+        UnixTime::now(),
+        algorithms.all,
+    );
+    match verified {
+        Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            Err(bad(format!("has expired on {}", date(not_after))))
+        }
+        Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
+            not_before, ..
+        })) => Err(bad(format!("is not valid before {}", date(not_before)))),
+        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Ok(false),
+        // What else a client may find wrong is between it and the certificate.
+        _ => Ok(true),
+    }
+}
+
+fn date(time: UnixTime) -> String {
+    let seconds = i64::try_from(time.as_secs()).ok();
+    let date = seconds.and_then(|it| Timestamp::from_second(it).ok());
+    date.map_or_else(String::new, |it| it.strftime("%F").to_string())
+}
