@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -294,12 +294,14 @@ async fn answer<H: Handler>(
     Ok(Response::from_parts(head, Sent { body, stream }))
 }
 
-/// Repeats `:authority` as `Host`, where HTTP/1.1 has it.
+/// Repeats `:authority` where HTTP/1.1 has it: as `Host`, the first of the headers.
 fn name_host(request: &mut Request<Incoming>) {
     let authority = request.uri().authority();
     let host = authority.and_then(|it| HeaderValue::from_str(it.as_str()).ok());
     if let Some(host) = host {
-        request.headers_mut().entry(HOST).or_insert(host);
+        let headers = request.headers_mut();
+        let others = std::mem::replace(headers, HeaderMap::from_iter([(HOST, host)]));
+        headers.extend(others);
     }
 }
 

@@ -33,5 +33,7 @@ mod stats;
 mod suite;
 mod support;
 mod tidy;
+#[cfg(feature = "tls")]
+mod tls;
 mod turns;
 mod wire;

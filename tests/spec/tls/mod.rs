@@ -1,0 +1,129 @@
+//! HTTPS, and HTTP/2 over it: what both have in common with plain HTTP/1.1, and what not.
+
+mod parity;
+
+use std::net::SocketAddr;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use h2::client::{self, SendRequest};
+use sse_clock::server::Limits;
+use sse_clock::testing::{self, TestServer};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{
+    ClientConfig, DigitallySignedStruct, Error, SignatureScheme, crypto::ring::default_provider,
+};
+
+/// The server in this process, over TLS.
+struct Https(TestServer);
+
+impl Https {
+    fn start() -> Self {
+        Self::start_with(Limits::default())
+    }
+
+    fn start_with(limits: Limits) -> Self {
+        Self(
+            testing::start_tls(limits)
+                .expect("the loopback has a free port")
+                .0,
+        )
+    }
+}
+
+impl Deref for Https {
+    type Target = TestServer;
+
+    fn deref(&self) -> &TestServer {
+        &self.0
+    }
+}
+
+/// A client that takes any certificate: whom it speaks to is known.
+#[derive(Debug)]
+struct Anybody;
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("the server speaks TLS 1.3".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let provider = default_provider();
+        provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// Shakes hands over `io`, to go on by `protocol`.
+async fn shake_over(io: TcpStream, protocol: &str) -> TlsStream<TcpStream> {
+    let provider = Arc::new(default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Anybody))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![protocol.into()];
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, io).await.expect("a handshake")
+}
+
+async fn shake(address: SocketAddr, protocol: &str) -> TlsStream<TcpStream> {
+    let io = TcpStream::connect(address).await.expect("it listens");
+    io.set_nodelay(true).unwrap();
+    shake_over(io, protocol).await
+}
+
+/// An HTTP/2 connection, which goes on by itself until nobody has it any more.
+async fn http2(address: SocketAddr) -> SendRequest<Bytes> {
+    http2_by(&client::Builder::new(), address).await
+}
+
+async fn http2_by(builder: &client::Builder, address: SocketAddr) -> SendRequest<Bytes> {
+    let io = shake(address, "h2").await;
+    let (requests, connection) = builder.handshake(io).await.expect("HTTP/2");
+    tokio::spawn(connection);
+    requests
+}
+
+/// A GET of `path` without content.
+fn get(path: &str) -> http::Request<()> {
+    http::Request::get(format!("https://clock{path}"))
+        .body(())
+        .unwrap()
+}

@@ -1,0 +1,293 @@
+//! Whatever is asked, the answer over TLS is that over plain HTTP/1.1, and so it is over HTTP/2.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use sse_clock::options::parameters;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::{Https, http2, shake};
+use crate::support::{DEADLINE, Server};
+
+/// What was answered.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+    is_whole: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Asked {
+    method: &'static str,
+    target: String,
+    headers: Vec<(&'static str, String)>,
+    content: &'static str,
+}
+
+fn get(target: &str) -> Asked {
+    asked("GET", target)
+}
+
+fn asked(method: &'static str, target: &str) -> Asked {
+    Asked {
+        method,
+        target: target.into(),
+        headers: Vec::new(),
+        content: "",
+    }
+}
+
+impl Asked {
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn bringing(mut self, content: &'static str) -> Self {
+        self.content = content;
+        self
+    }
+}
+
+/// Every route by every method, every option, and all that is refused.
+fn requests() -> Vec<Asked> {
+    let mut all = Vec::new();
+    for method in ["GET", "HEAD", "OPTIONS", "DELETE", "PUT", "PATCH", "QUERY"] {
+        for path in [
+            "/",
+            "/cases",
+            "/events?count=1&interval=10&data=x",
+            "/stream?count=1&data=x",
+            "/stats?key=nobody",
+            "/nowhere",
+            "/events/",
+            "//",
+        ] {
+            all.push(asked(method, path));
+        }
+    }
+    for options in [
+        "count=3&interval=10&data=x&event=tick&retry=2500",
+        "wire=id:1%0adata:a%0a%0aid:2%0adata:b%0a%0a&interval=10&ids&lastEventId=1",
+        "interval=10&count=2&size=20000",
+        "size=100000&count=1&interval=10&end=truncate",
+        "wire=data:%20a%0a%0adata:%20b%0d%0d&interval=10",
+        "wire=%FF%FEdata:%20a%0a%0a&interval=0&split=1&pace=1",
+        "echo&count=2&interval=10&data=x",
+        "count=2&interval=10&data=x&split=3&bom&eol=cr",
+        "count=2&interval=10&data=x&eol=crlf&comment=0",
+        "count=1&interval=200&data=x&comment=50",
+        "count=1&interval=10&data=x&type=text/html",
+        "count=1&interval=10&data=x&credentials",
+        "status=503",
+        "status=204",
+        "status=304",
+        "status=200&count=1&interval=10&data=x",
+        "count=1&interval=10&data=x&delay=20",
+        "redirect=307&count=1&interval=10&data=x&data2",
+        "redirect=301&count=1&interval=10",
+        "count=2&interval=10&data=x&end=clean",
+        "count=2&interval=10&data=x&end=abort",
+        "count=2&interval=10&data=x&end=truncate",
+        "wire=data:a%0a%0a&end=abort",
+        "count=1&interval=10&data=x&key=parity&fail=1",
+        "count=1&interval=10&data=x&key=parity&fail=1",
+        "count=1&interval=10&data=x&key=once&once",
+        "count=1&interval=10&data=x&key=once&once",
+        "interval=9",
+        "unheard=of",
+        "credentials&interval=9",
+    ] {
+        all.push(get(&format!("/events?{options}")));
+    }
+    all.extend([
+        get("/events?wire=id:7%0adata:a%0a%0adata:b%0a%0a&interval=10&then=200")
+            .with("Last-Event-ID", "7"),
+        get("/events?count=1&interval=10&data=x&credentials").with("Origin", "http://a.example"),
+        get("/events?echo&count=1&interval=10&data=x")
+            .with("X-Sent", "this")
+            .with("Cookie", "secret=1"),
+        get("/").with("If-None-Match", "*"),
+        get("/cases").with("If-None-Match", "\"other\""),
+        asked("OPTIONS", "/events")
+            .with("Origin", "http://a.example")
+            .with("Access-Control-Request-Method", "POST")
+            .with("Access-Control-Request-Headers", "x-one, x-two"),
+        asked("POST", "/events?echo&count=1&interval=10&data=x").bringing("what a form sends"),
+        asked("POST", "/stream?count=1&data=x").bringing("some"),
+        asked("POST", "/nowhere").bringing("some"),
+        get("/events?count=1&interval=10&data=x").bringing("unasked"),
+        asked("PUT", "/").bringing("unasked"),
+    ]);
+    all
+}
+
+/// The answer over HTTP/1.1.
+async fn over_http1<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, asked: &Asked) -> Answer {
+    let Asked {
+        method,
+        target,
+        headers,
+        content,
+    } = asked;
+    let mut request = format!("{method} {target} HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n");
+    for (name, value) in headers {
+        write!(request, "{name}: {value}\r\n").unwrap();
+    }
+    if !content.is_empty() {
+        write!(request, "Content-Length: {}\r\n", content.len()).unwrap();
+    }
+    io.write_all(format!("{request}\r\n{content}").as_bytes())
+        .await
+        .unwrap();
+    let mut bytes = Vec::new();
+    // A connection that is cut has its end in an error, over TLS.
+    let _ = io.read_to_end(&mut bytes).await;
+    let end = bytes
+        .windows(4)
+        .position(|four| four == b"\r\n\r\n")
+        .expect("a head");
+    let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
+    let body = &bytes[end + 4..];
+    let mut lines = head.split("\r\n");
+    let status = lines
+        .next()
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap();
+    let mut fields = BTreeMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(": ").unwrap();
+        fields.insert(name.to_lowercase(), value.to_owned());
+    }
+    let (body, is_whole) = if fields.contains_key("transfer-encoding") && *method != "HEAD" {
+        unchunked(body)
+    } else {
+        (body.to_vec(), true)
+    };
+    for own in ["connection", "transfer-encoding", "date"] {
+        fields.remove(own);
+    }
+    Answer {
+        status,
+        headers: fields,
+        // What an echo shows of this protocol alone.
+        body: String::from_utf8_lossy(&body).replace(",\"connection\":\"close\"", ""),
+        is_whole,
+    }
+}
+
+/// The content of chunks, and whether the last of them has come.
+fn unchunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
+    let mut content = Vec::new();
+    while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&bytes[..end]).unwrap();
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return (content, true);
+        }
+        content.extend(&bytes[end + 2..][..size]);
+        bytes = &bytes[end + 2 + size + 2..];
+    }
+    (content, false)
+}
+
+/// The answer over HTTP/2.
+async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
+    let Asked {
+        method,
+        target,
+        headers,
+        content,
+    } = asked;
+    let mut request = http::Request::builder()
+        .method(*method)
+        .uri(format!("https://clock{target}"));
+    for (name, value) in headers {
+        request = request.header(*name, value);
+    }
+    if !content.is_empty() {
+        request = request.header("content-length", content.len());
+    }
+    let mut requests = http2(address).await;
+    let (answer, mut sending) = requests
+        .send_request(request.body(()).unwrap(), content.is_empty())
+        .unwrap();
+    if !content.is_empty() {
+        sending
+            .send_data(Bytes::from_static(content.as_bytes()), true)
+            .unwrap();
+    }
+    let (head, mut body) = answer.await.unwrap().into_parts();
+    let mut bytes = Vec::new();
+    let is_whole = loop {
+        match body.data().await {
+            None => break true,
+            Some(Ok(data)) => {
+                body.flow_control().release_capacity(data.len()).unwrap();
+                bytes.extend(data);
+            }
+            Some(Err(error)) => {
+                // After an answer that is whole, content that nobody wants is refused.
+                break error.reason() == Some(h2::Reason::NO_ERROR);
+            }
+        }
+    };
+    let mut fields: BTreeMap<_, _> = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
+    fields.remove("date");
+    Answer {
+        status: head.status.as_u16(),
+        headers: fields,
+        body: String::from_utf8_lossy(&bytes).into_owned(),
+        is_whole,
+    }
+}
+
+#[tokio::test]
+async fn every_answer_over_tls_and_http_2_is_that_of_plain_http_1_1() {
+    let (plain, secure, second) = (Server::start(), Https::start(), Https::start());
+    let requests = requests();
+    let asked: BTreeSet<_> = requests
+        .iter()
+        .flat_map(|asked| {
+            let query = asked.target.split_once('?').map_or("", |(_, query)| query);
+            query
+                .split('&')
+                .map(|pair| pair.split('=').next().unwrap().to_owned())
+        })
+        .collect();
+    for parameter in parameters() {
+        assert!(
+            asked.contains(parameter.name),
+            "{} is not asked for",
+            parameter.name
+        );
+    }
+    for asked in requests {
+        let answers = async {
+            let is = over_http1(TcpStream::connect(plain.address()).await.unwrap(), &asked).await;
+            let by_tls = over_http1(shake(secure.address(), "http/1.1").await, &asked).await;
+            let by_http2 = over_http2(second.address(), &asked).await;
+            [is, by_tls, by_http2]
+        };
+        let answers = timeout(DEADLINE, answers)
+            .await
+            .unwrap_or_else(|_| panic!("{asked:?}"));
+        let [is, by_tls, by_http2] = answers;
+        assert_eq!(by_tls, is, "over TLS: {asked:?}");
+        assert_eq!(by_http2, is, "over HTTP/2: {asked:?}");
+    }
+}
