@@ -2,6 +2,8 @@
 
 mod parity;
 
+mod streams;
+
 use std::net::SocketAddr;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -111,12 +113,11 @@ async fn shake(address: SocketAddr, protocol: &str) -> TlsStream<TcpStream> {
 
 /// An HTTP/2 connection, which goes on by itself until nobody has it any more.
 async fn http2(address: SocketAddr) -> SendRequest<Bytes> {
-    http2_by(&client::Builder::new(), address).await
+    http2_over(shake(address, "h2").await).await
 }
 
-async fn http2_by(builder: &client::Builder, address: SocketAddr) -> SendRequest<Bytes> {
-    let io = shake(address, "h2").await;
-    let (requests, connection) = builder.handshake(io).await.expect("HTTP/2");
+async fn http2_over(io: TlsStream<TcpStream>) -> SendRequest<Bytes> {
+    let (requests, connection) = client::handshake(io).await.expect("HTTP/2");
     tokio::spawn(connection);
     requests
 }

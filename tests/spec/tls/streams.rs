@@ -1,0 +1,304 @@
+//! How the streams of one connection begin and end: each for itself, and all with the server.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use h2::{Reason, RecvStream};
+use rustix::process::Signal;
+use socket2::SockRef;
+use sse_clock::server::Limits;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+
+use super::{Https, get, http2, http2_over, shake, shake_over};
+use crate::support::{Binary, DEADLINE};
+
+/// A stream of `path`, once its head is there.
+async fn open(requests: &mut SendRequest<Bytes>, path: &str) -> RecvStream {
+    let answer = requests.send_request(get(path), true).unwrap().0.await;
+    let answer = answer.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    answer.into_body()
+}
+
+/// The next bytes of a stream; none at its end.
+async fn next(stream: &mut RecvStream) -> Option<Result<Bytes, h2::Error>> {
+    let data = timeout(DEADLINE, stream.data()).await.expect("in time");
+    if let Some(Ok(data)) = &data {
+        stream.flow_control().release_capacity(data.len()).unwrap();
+    }
+    data
+}
+
+/// How a stream ends, whatever it still says.
+async fn end(stream: &mut RecvStream) -> Result<(), h2::Error> {
+    while let Some(data) = next(stream).await {
+        data?;
+    }
+    Ok(())
+}
+
+/// The time from `leave` to the moment when the server knows.
+async fn lingering(server: &Https, leave: impl FnOnce()) -> Duration {
+    let open = server.stats().open;
+    let start = Instant::now();
+    leave();
+    while server.stats().open == open {
+        assert!(start.elapsed() < DEADLINE, "it never knows");
+        sleep(Duration::from_millis(1)).await;
+    }
+    start.elapsed()
+}
+
+#[tokio::test]
+async fn a_reset_stream_and_a_closed_or_aborted_connection_are_gone_within_50_milliseconds() {
+    let server = Https::start();
+    let mut requests = http2(server.address()).await;
+    let other = open(&mut requests, "/events?interval=3600000").await;
+
+    let stream = open(&mut requests, "/events?interval=3600000").await;
+    let by_reset = lingering(&server, || drop(stream)).await;
+    assert_eq!(server.stats().open, 1, "the other stream goes on");
+
+    let by_close = lingering(&server, || drop((other, requests))).await;
+
+    let io = TcpStream::connect(server.address()).await.unwrap();
+    let socket = SockRef::from(&io).try_clone().unwrap();
+    let mut requests = http2_over(shake_over(io, "h2").await).await;
+    let stream = open(&mut requests, "/events?interval=3600000").await;
+    let by_abort = lingering(&server, || {
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
+        socket.shutdown(std::net::Shutdown::Both).unwrap();
+    })
+    .await;
+    drop(stream);
+
+    for (how, time) in [
+        ("reset", by_reset),
+        ("close", by_close),
+        ("abort", by_abort),
+    ] {
+        assert!(time < Duration::from_millis(50), "{how}: {time:?}");
+    }
+    assert_eq!(server.stats().closed.client, 3);
+}
+
+#[tokio::test]
+async fn a_request_that_waits_for_its_head_ends_with_its_reset() {
+    let server = Https::start();
+    let mut requests = http2(server.address()).await;
+    let (answer, _) = requests
+        .send_request(get("/events?delay=60000&key=late"), true)
+        .unwrap();
+    while server
+        .stats_of("late")
+        .requests
+        .is_none_or(|it| it.is_empty())
+    {
+        sleep(Duration::from_millis(2)).await;
+    }
+    drop(answer);
+    let mut again = open(&mut requests, "/events?count=1&interval=10").await;
+    end(&mut again).await.unwrap();
+    drop(requests);
+    // The server waits for nobody.
+    let stop = Instant::now();
+    drop(server);
+    assert!(stop.elapsed() < DEADLINE);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_is_reset_after_all_its_events() {
+    let server = Https::start();
+    let mut requests = http2(server.address()).await;
+    for _ in 0..20 {
+        let path = "/events?count=3&interval=10&data=x&end=abort";
+        let mut stream = open(&mut requests, path).await;
+        let mut heard = Vec::new();
+        let error = loop {
+            match next(&mut stream).await.expect("a reset") {
+                Ok(data) => heard.extend(data),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
+        assert_eq!(heard, b":\n\ndata: x\n\ndata: x\n\ndata: x\n\n");
+    }
+    let stats = server.stats();
+    assert_eq!((stats.closed.finished, stats.events), (20, 60));
+}
+
+#[tokio::test]
+async fn late_content_ends_its_stream_and_no_other() {
+    let server = Https::start();
+    let mut requests = http2(server.address()).await;
+    let mut other = open(&mut requests, "/events?interval=100").await;
+    let post = http::Request::post("https://clock/events?echo");
+    let (answer, _sending) = requests
+        .send_request(post.body(()).unwrap(), false)
+        .unwrap();
+    let answer = timeout(DEADLINE, answer).await.unwrap().unwrap();
+    assert_eq!(answer.status(), 408);
+    for _ in 0..3 {
+        next(&mut other).await.unwrap().unwrap();
+    }
+    drop(open(&mut requests, "/events").await);
+}
+
+/// As many connections, with as many streams each.
+async fn crowd(address: SocketAddr, connections: usize, streams: usize) -> Vec<RecvStream> {
+    let mut all = Vec::new();
+    for _ in 0..connections {
+        let mut requests = http2(address).await;
+        for _ in 0..streams {
+            all.push(open(&mut requests, "/events?interval=60000").await);
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_thousand_streams_on_ten_connections_end_cleanly_within_a_second() {
+    let mut server = Binary::start(&["--tls", "--drain", "60"]);
+    let mut streams = crowd(server.address(), 10, 100).await;
+    for stream in &mut streams {
+        assert_eq!(next(stream).await.unwrap().unwrap(), ":\n\n");
+    }
+    // One has no stream, one is in its handshake, and one has said nothing at all.
+    let _idle = http2(server.address()).await;
+    let _raw = TcpStream::connect(server.address()).await.unwrap();
+    let half = TcpStream::connect(server.address()).await.unwrap();
+    half.writable().await.unwrap();
+    half.try_write(&[22, 3, 1]).unwrap();
+
+    let start = Instant::now();
+    server.signal(Signal::TERM);
+    for stream in &mut streams {
+        end(stream).await.expect("a clean end");
+    }
+    let ended = start.elapsed();
+    // Its children are waited for in another thread, for the connections go on in this one.
+    let status = tokio::task::spawn_blocking(move || (server.wait(), server))
+        .await
+        .unwrap();
+    let elapsed = start.elapsed();
+    println!(
+        "{} streams ended in {ended:?}, the process in {elapsed:?}",
+        streams.len()
+    );
+    assert_eq!(status.0.code(), Some(0));
+    // The promise is a second; an unoptimized build on a busy machine gets three.
+    assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
+    let log = status.1.log();
+    assert_eq!(
+        log.matches("why=\"server stopping\"").count(),
+        1000,
+        "{log}"
+    );
+    assert!(!log.contains("unfinished"), "{log}");
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_holds_up_the_end_for_the_drain() {
+    let mut server = Binary::start(&["--tls", "--drain", "2"]);
+    let mut requests = http2(server.address()).await;
+    // Its window is never opened again.
+    let mut stuck = open(&mut requests, "/events?size=100000&interval=10").await;
+    let mut first = stuck.data().await.unwrap().unwrap().len();
+    while first < 65_535 {
+        first += stuck.data().await.unwrap().unwrap().len();
+    }
+    let mut other = open(&mut http2(server.address()).await, "/events").await;
+
+    let start = Instant::now();
+    server.signal(Signal::TERM);
+    end(&mut other).await.expect("a clean end");
+    assert!(start.elapsed() < Duration::from_secs(1));
+    let (status, server) = tokio::task::spawn_blocking(move || (server.wait(), server))
+        .await
+        .unwrap();
+    let elapsed = start.elapsed();
+    assert_eq!(status.code(), Some(0));
+    assert!(elapsed >= Duration::from_secs(2), "{elapsed:?}");
+    assert!(elapsed < Duration::from_secs(4), "{elapsed:?}");
+    assert!(
+        server
+            .log()
+            .contains("1 connections are dropped unfinished")
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_is_dropped_drops_its_streams() {
+    let server = Https::start_with(Limits {
+        drain: Duration::from_secs(60),
+        ..Limits::default()
+    });
+    let mut requests = http2(server.address()).await;
+    let mut streams = Vec::new();
+    for _ in 0..10 {
+        streams.push(open(&mut requests, "/events?interval=60000").await);
+    }
+    let start = Instant::now();
+    let stopped = tokio::task::spawn_blocking(move || server.0.stop());
+    for stream in &mut streams {
+        end(stream).await.expect("a clean end");
+    }
+    let stats = stopped.await.unwrap();
+    assert_eq!((stats.open, stats.closed.shutdown), (0, 10));
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+async fn stats_of(requests: &mut SendRequest<Bytes>, key: &str) -> serde_json::Value {
+    let mut stats = open(requests, &format!("/stats?key={key}")).await;
+    let mut text = Vec::new();
+    while let Some(data) = next(&mut stats).await {
+        text.extend(data.unwrap());
+    }
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[tokio::test]
+async fn each_stream_is_counted_and_logged_with_its_peer_and_why_it_ended() {
+    let server = Binary::start(&["--tls"]);
+    let io = TcpStream::connect(server.address()).await.unwrap();
+    let peer = io.local_addr().unwrap();
+    let mut requests = http2_over(shake_over(io, "h2").await).await;
+    let mut finished = open(&mut requests, "/events?count=2&interval=10&key=one").await;
+    end(&mut finished).await.unwrap();
+    let left = open(&mut requests, "/events?key=two").await;
+    let stays = open(&mut requests, "/stream?key=two").await;
+    drop(left);
+    let stats = loop {
+        let stats = stats_of(&mut requests, "two").await;
+        if stats["closed"]["client"] == 1 {
+            break stats;
+        }
+    };
+    assert_eq!((&stats["open"], &stats["opened"]), (&1.into(), &2.into()));
+    for why in ["finished", "client left"] {
+        let line = server.log_line(&format!("why=\"{why}\""));
+        assert!(line.contains(&format!("peer={peer}")), "{line}");
+    }
+    drop(stays);
+}
+
+#[tokio::test]
+async fn http_1_1_over_tls_ends_cleanly_with_the_server() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let server = Https::start();
+    let mut io = shake(server.address(), "http/1.1").await;
+    let request = "GET /events?interval=60000 HTTP/1.1\r\nHost: clock\r\n\r\n";
+    io.write_all(request.as_bytes()).await.unwrap();
+    while server.stats().open == 0 {
+        sleep(Duration::from_millis(2)).await;
+    }
+    let stopped = tokio::task::spawn_blocking(move || server.0.stop());
+    let mut answer = String::new();
+    // rustls would say so if the end of TLS did not come.
+    io.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("\r\n:\n\n\r\n0\r\n\r\n"), "{answer}");
+    assert_eq!(stopped.await.unwrap().closed.shutdown, 1);
+}
