@@ -33,7 +33,7 @@ fn ends(mut command: Command) -> Output {
     child.wait_with_output().unwrap()
 }
 
-fn command(arguments: &[&str]) -> Command {
+pub fn command(arguments: &[&str]) -> Command {
     let mut command = Binary::command();
     command.args(arguments);
     command
@@ -41,7 +41,7 @@ fn command(arguments: &[&str]) -> Command {
 
 /// The one line on stderr of a process that ends with `status` and says nothing else.
 #[track_caller]
-fn refusal(command: Command, status: i32) -> String {
+pub fn refusal(command: Command, status: i32) -> String {
     let described = format!("{command:?}");
     let output = ends(command);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -86,10 +86,21 @@ fn help_names_every_flag_with_its_unit_and_default() {
         "--drain <SECONDS>",
         "Seconds that",
         "[default: 5]",
+        "--tls",
+        "--cert <FILE>",
+        "--key <FILE>",
         "--version",
     ] {
         assert!(flat.contains(promised), "{promised:?} is not in {help}");
     }
+}
+
+#[cfg(not(feature = "tls"))]
+#[test]
+fn a_build_without_tls_says_how_to_build_one_that_has() {
+    let line = refusal(command(&["--tls"]), 1);
+    let said = "error: this build has no TLS; for one that has: cargo run --features tls -- --tls";
+    assert_eq!(line, said);
 }
 
 #[test]

@@ -1,0 +1,312 @@
+//! The certificate: made for a run, made into files and kept, or brought along; and what is said.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rcgen::{CertificateParams, KeyPair};
+use ring::digest::{SHA256, digest};
+use tokio_rustls::rustls::client::WebPkiServerVerifier;
+use tokio_rustls::rustls::client::danger::ServerCertVerifier;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{RootCertStore, crypto::ring::default_provider};
+
+use super::shake;
+use crate::command::{command, refusal};
+use crate::support::{Binary, there_is};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A folder of the test's own, which is empty.
+fn folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// Two files of that folder, as arguments.
+fn files(folder: &Path) -> [String; 2] {
+    ["cert.pem", "key.pem"].map(|file| folder.join(file).to_str().unwrap().to_owned())
+}
+
+fn start(cert: &str, key: &str) -> Binary {
+    Binary::start(&["--tls", "--cert", cert, "--key", key])
+}
+
+/// The one line with which the server refuses these files.
+#[track_caller]
+fn refused(cert: &str, key: &str) -> String {
+    let arguments = ["--port", "0", "--tls", "--cert", cert, "--key", key];
+    refusal(command(&arguments), 1)
+}
+
+/// The certificate that the server shows.
+async fn shown(server: &Binary) -> CertificateDer<'static> {
+    let stream = shake(server.address(), "h2").await;
+    let chain = stream.get_ref().1.peer_certificates().unwrap();
+    chain[0].clone().into_owned()
+}
+
+fn fingerprint(certificate: &CertificateDer<'_>) -> String {
+    let bytes = digest(&SHA256, certificate);
+    let bytes = bytes.as_ref().iter().map(|byte| format!("{byte:02X}"));
+    bytes.collect::<Vec<_>>().join(":")
+}
+
+/// Whether a client that trusts the certificate takes it for `name` at `time`.
+fn is_valid(certificate: &CertificateDer<'static>, name: &str, time: SystemTime) -> bool {
+    let mut roots = RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    let provider = Arc::new(default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    let verifier = verifier.build().unwrap();
+    let name = ServerName::try_from(name).unwrap();
+    let time = UnixTime::since_unix_epoch(time.duration_since(SystemTime::UNIX_EPOCH).unwrap());
+    let verified = verifier.verify_server_cert(certificate, &[], &name, &[], time);
+    verified.is_ok()
+}
+
+#[tokio::test]
+async fn without_files_a_certificate_is_made_for_the_run_and_announced() {
+    let server = Binary::start(&["--tls"]);
+    let url = format!("https://localhost:{}", server.port);
+    assert_eq!(server.first, format!("Server listening on {url}"));
+    let try_it = format!("Open it in a browser, or try: curl -kN {url}/events");
+    assert_eq!(server.line(), try_it);
+    let shown = shown(&server).await;
+    let said = format!(
+        "SHA-256 fingerprint of the certificate: {}",
+        fingerprint(&shown)
+    );
+    assert_eq!(server.line(), said);
+    assert!(server.line().starts_with("A browser warns of it once"));
+    assert!(server.line().contains("mkcert"));
+    assert!(
+        server
+            .line()
+            .contains("--tls --cert cert.pem --key key.pem")
+    );
+
+    let other = Binary::start(&["--tls"]);
+    assert_ne!(self::shown(&other).await, shown, "each run has its own");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_made_is_for_this_machine_and_lives_30_days() {
+    let server = Binary::start(&["--tls", "--host", "127.0.0.2"]);
+    let stream = shake(([127, 0, 0, 2], server.port).into(), "h2").await;
+    let chain = stream.get_ref().1.peer_certificates().unwrap();
+    let certificate = chain[0].clone().into_owned();
+    let now = SystemTime::now();
+    for name in ["localhost", "127.0.0.1", "::1", "127.0.0.2"] {
+        assert!(is_valid(&certificate, name, now), "{name}");
+        assert!(is_valid(&certificate, name, now + 29 * DAY), "{name}");
+        assert!(!is_valid(&certificate, name, now + 31 * DAY), "{name}");
+    }
+    for name in ["127.0.0.3", "clock.example"] {
+        assert!(!is_valid(&certificate, name, now), "{name}");
+    }
+    // id-kp-serverAuth, RFC 5280 section 4.2.1.12.
+    let server_auth = [0x2b, 6, 1, 5, 5, 7, 3, 1];
+    assert!(certificate.windows(8).any(|bytes| bytes == server_auth));
+}
+
+#[tokio::test]
+async fn files_that_are_not_there_are_made_and_used_again() {
+    let folder = folder("certificate-made");
+    let [cert, key] = files(&folder);
+    let server = start(&cert, &key);
+    server.line();
+    let made = format!("Made {cert} and {key}: the next start uses them again.");
+    assert_eq!(server.line(), made);
+    let first = shown(&server).await;
+    let mode = |file: &str| fs::metadata(file).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&key), 0o600, "nobody else reads the key");
+    drop(server);
+
+    let server = start(&cert, &key);
+    server.line();
+    let said = format!(
+        "SHA-256 fingerprint of the certificate: {}",
+        fingerprint(&first)
+    );
+    assert_eq!(server.line(), said, "nothing was made");
+    assert_eq!(shown(&server).await, first);
+}
+
+#[tokio::test]
+async fn curl_trusts_a_certificate_that_was_made_when_it_is_told_to() {
+    if !there_is("curl") {
+        return;
+    }
+    let folder = folder("certificate-curl");
+    let [cert, key] = files(&folder);
+    let server = start(&cert, &key);
+    for (host, protocol) in [("localhost", "2"), ("127.0.0.1", "1.1")] {
+        let url = format!(
+            "https://{host}:{}/events?count=1&interval=10&data=x",
+            server.port
+        );
+        let output = Command::new("curl")
+            .args([
+                "-sS",
+                "--cacert",
+                &cert,
+                &format!("--http{protocol}"),
+                "-w",
+                "%{http_version}",
+            ])
+            .arg(url)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(said, format!(":\n\ndata: x\n\n{protocol}"), "{output:?}");
+    }
+}
+
+#[test]
+fn plain_http_on_the_port_is_told_the_https_url() {
+    let server = Binary::start(&["--tls"]);
+    let port = server.port;
+    for request in ["GET /events?a=b", "HEAD /events?a=b", "POST /events?a=b"] {
+        let request = format!("{request} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
+        let answer = server.send(&request).rest();
+        assert!(
+            answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+            "{answer}"
+        );
+        let line = format!("this port speaks HTTPS: https://localhost:{port}/events?a=b\n");
+        let line = if request.starts_with("HEAD") {
+            ""
+        } else {
+            &line
+        };
+        assert!(answer.ends_with(&format!("\r\n\r\n{line}")), "{answer}");
+    }
+    let answer = server.send("GET / HTTP/1.0\r\n\r\n").rest();
+    assert!(
+        answer.ends_with("\r\n\r\nthis port speaks HTTPS\n"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn one_flag_without_the_other_is_named() {
+    for (arguments, line) in [
+        (
+            &["--tls", "--cert", "a.pem"][..],
+            "error: --cert FILE needs --key FILE",
+        ),
+        (
+            &["--tls", "--key", "a.pem"],
+            "error: --key FILE needs --cert FILE",
+        ),
+        (&["--cert", "a.pem"], "error: --cert FILE needs --key FILE"),
+        (
+            &["--cert", "a.pem", "--key", "b.pem"],
+            "error: --cert and --key need --tls",
+        ),
+    ] {
+        assert_eq!(refusal(command(arguments), 1), line);
+    }
+}
+
+#[test]
+fn files_that_cannot_be_used_are_named() {
+    let folder = folder("certificate-refused");
+    let [cert, key] = files(&folder);
+    let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+    drop(start(&cert, &key));
+
+    let line = refused(&key, &cert);
+    assert!(
+        line.contains(&format!("{key} holds a private key, and no certificate")),
+        "{line}"
+    );
+    let line = refused(&cert, &cert);
+    assert!(
+        line.contains(&format!("{cert} holds a certificate, and no private key")),
+        "{line}"
+    );
+
+    let text = at("text.pem");
+    fs::write(&text, "hello").unwrap();
+    let line = refused(&text, &key);
+    assert!(
+        line.contains(&format!("{text} holds no certificate in PEM")),
+        "{line}"
+    );
+    let line = refused(&cert, &text);
+    assert!(
+        line.contains(&format!("{text} holds no private key in PEM")),
+        "{line}"
+    );
+    let broken = at("broken.pem");
+    fs::write(
+        &broken,
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
+    let line = refused(&broken, &key);
+    assert!(
+        line.contains(&format!("{broken} holds a certificate that cannot be used")),
+        "{line}"
+    );
+
+    let line = refused(&at("missing.pem"), &key);
+    assert!(
+        line.contains("there is no ") && line.contains("missing.pem"),
+        "{line}"
+    );
+    let line = refused(&cert, &at("missing.pem"));
+    assert!(
+        line.contains("there is no ") && line.contains("missing.pem"),
+        "{line}"
+    );
+    let line = refused(&at("no/cert.pem"), &at("no/key.pem"));
+    assert!(
+        line.contains("cannot write ") && line.contains("no/key.pem"),
+        "{line}"
+    );
+    let line = refused(folder.to_str().unwrap(), &key);
+    assert!(line.contains("cannot read "), "{line}");
+
+    let [other_cert, other_key] = [at("other-cert.pem"), at("other-key.pem")];
+    drop(start(&other_cert, &other_key));
+    let line = refused(&cert, &other_key);
+    assert!(
+        line.contains(&format!("{other_key} is not the key of the certificate")),
+        "{line}"
+    );
+}
+
+#[test]
+fn a_certificate_that_has_expired_is_named_with_what_to_do() {
+    let folder = folder("certificate-expired");
+    let [cert, key] = files(&folder);
+    let pair = KeyPair::generate().unwrap();
+    for (begins, ends, said) in [
+        (-40, -10, "has expired on "),
+        (10, 40, "is not valid before "),
+    ] {
+        let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+        let at = |days: i64| {
+            let now = SystemTime::now();
+            let time = DAY * u32::try_from(days.abs()).unwrap();
+            if days < 0 { now - time } else { now + time }
+        };
+        params.not_before = at(begins).into();
+        params.not_after = at(ends).into();
+        fs::write(&cert, params.self_signed(&pair).unwrap().pem()).unwrap();
+        fs::write(&key, pair.serialize_pem()).unwrap();
+        let line = refused(&cert, &key);
+        assert!(line.contains(&format!("{cert} {said}")), "{line}");
+        let what_to_do = format!("renew it, or delete it and {key} to have new ones made");
+        assert_eq!(line.contains(&what_to_do), ends < 0, "{line}");
+    }
+}
