@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt
-.PHONY: help run test browsers clients check bench bench-quick programs webkit engines npm
+.PHONY: help run test browsers plain clients check bench bench-quick programs webkit engines npm
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -14,11 +14,15 @@ run: ## serve on http://localhost:3000
 
 test: programs npm ## run every test, those in a browser and behind nginx too
 	@rm -f $(SKIPPED)
-	cargo test -- --include-ignored --skip webkit::
+	cargo test --features tls -- --include-ignored --skip webkit::
 	@if [ -s $(SKIPPED) ]; then echo "not tested here:"; cat $(SKIPPED); fi
 
 browsers: webkit ## try the experiments and the suite in WebKit too, the engine of Safari
-	xvfb-run -a cargo test --test spec -- --ignored webkit::
+	xvfb-run -a cargo test --features tls --test spec -- --ignored webkit::
+
+plain: ## lint and try the default build, which has no TLS
+	cargo clippy --all-targets -- -D warnings
+	cargo test --test spec -- routes:: events:: command::
 
 clients: engines ## play the suite to other people's clients and write clients/README.md
 	npm ci --no-fund --no-audit --prefix clients

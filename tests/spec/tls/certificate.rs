@@ -66,8 +66,9 @@ fn is_valid(certificate: &CertificateDer<'static>, name: &str, time: SystemTime)
     let verifier = verifier.build().unwrap();
     let name = ServerName::try_from(name).unwrap();
     let time = UnixTime::since_unix_epoch(time.duration_since(SystemTime::UNIX_EPOCH).unwrap());
-    let verified = verifier.verify_server_cert(certificate, &[], &name, &[], time);
-    verified.is_ok()
+    verifier
+        .verify_server_cert(certificate, &[], &name, &[], time)
+        .is_ok()
 }
 
 #[tokio::test]
@@ -124,8 +125,12 @@ async fn files_that_are_not_there_are_made_and_used_again() {
     let made = format!("Made {cert} and {key}: the next start uses them again.");
     assert_eq!(server.line(), made);
     let first = shown(&server).await;
-    let mode = |file: &str| fs::metadata(file).unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&key), 0o600, "nobody else reads the key");
+    let permissions = fs::metadata(&key).unwrap().permissions();
+    assert_eq!(
+        permissions.mode() & 0o777,
+        0o600,
+        "nobody else reads the key"
+    );
     drop(server);
 
     let server = start(&cert, &key);

@@ -252,9 +252,9 @@ async fn a_server_that_is_dropped_drops_its_streams() {
 }
 
 async fn stats_of(requests: &mut SendRequest<Bytes>, key: &str) -> serde_json::Value {
-    let mut stats = open(requests, &format!("/stats?key={key}")).await;
+    let mut answer = open(requests, &format!("/stats?key={key}")).await;
     let mut text = Vec::new();
-    while let Some(data) = next(&mut stats).await {
+    while let Some(data) = next(&mut answer).await {
         text.extend(data.unwrap());
     }
     serde_json::from_slice(&text).unwrap()
@@ -272,9 +272,9 @@ async fn each_stream_is_counted_and_logged_with_its_peer_and_why_it_ended() {
     let stays = open(&mut requests, "/stream?key=two").await;
     drop(left);
     let stats = loop {
-        let stats = stats_of(&mut requests, "two").await;
-        if stats["closed"]["client"] == 1 {
-            break stats;
+        let seen = stats_of(&mut requests, "two").await;
+        if seen["closed"]["client"] == 1 {
+            break seen;
         }
     };
     assert_eq!((&stats["open"], &stats["opened"]), (&1.into(), &2.into()));
