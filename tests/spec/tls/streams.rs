@@ -271,13 +271,13 @@ async fn each_stream_is_counted_and_logged_with_its_peer_and_why_it_ended() {
     let left = open(&mut requests, "/events?key=two").await;
     let stays = open(&mut requests, "/stream?key=two").await;
     drop(left);
-    let stats = loop {
+    let of_two = loop {
         let seen = stats_of(&mut requests, "two").await;
         if seen["closed"]["client"] == 1 {
             break seen;
         }
     };
-    assert_eq!((&stats["open"], &stats["opened"]), (&1.into(), &2.into()));
+    assert_eq!((&of_two["open"], &of_two["opened"]), (&1.into(), &2.into()));
     for why in ["finished", "client left"] {
         let line = server.log_line(&format!("why=\"{why}\""));
         assert!(line.contains(&format!("peer={peer}")), "{line}");
