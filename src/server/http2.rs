@@ -5,8 +5,8 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -20,8 +20,9 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pin_project_lite::pin_project;
+use slab::Slab;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::watch;
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::gate::pass;
@@ -38,19 +39,11 @@ const WINDOW: u32 = 65_535;
 /// The bytes of a stream that wait in memory, besides the last frame.
 const WAITING: usize = 1024;
 
+/// The frames of a connection that may wait to be written in one turn.
+const FRAMES: usize = 32;
+
 /// How long a client may take to say that it has seen the end of its connection.
 const FAREWELL: Duration = Duration::from_millis(500);
-
-fn settings(limits: &Limits, streams: Streams) -> http2::Builder<Streams> {
-    let mut http = http2::Builder::new(streams);
-    http.timer(TokioTimer::new())
-        .max_concurrent_streams(limits.max_streams)
-        .max_header_list_size(u32::try_from(limits.least_head()).unwrap_or(u32::MAX))
-        .max_send_buf_size(WAITING)
-        .initial_stream_window_size(WINDOW)
-        .initial_connection_window_size(WINDOW);
-    http
-}
 
 /// Serves one connection to its end, or to the server's; its first request has to come before
 /// `deadline`.
@@ -64,124 +57,199 @@ pub(super) async fn attend<I, H: Handler>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let (open, mut streams) = watch::channel(0);
-    let executor = Streams {
-        connection: connection.clone(),
-        stuck_timeout: limits.stuck_timeout,
-        open,
-    };
-    let service = service_fn(move |request| answer(request, handler.clone()));
-    let serving = settings(&limits, executor).serve_connection(TokioIo::new(io), service);
-    {
-        let mut serving = pin!(serving);
-        let shutdown = connection.shutdown();
-        let ends = async {
-            tokio::select! {
-                () = shutdown.begun.wait() => none(&mut streams).await,
-                () = idle(&mut streams, deadline, limits.head_timeout) => {}
+    let streams = Arc::new(Streams {
+        connection,
+        open: Mutex::default(),
+        changed: Notify::new(),
+        frames: AtomicUsize::new(0),
+        task: Mutex::default(),
+    });
+    let service = service_fn(move |request| {
+        let handler = handler.clone();
+        // Boxed when the task comes to it: no stream keeps the room, and hundreds share it.
+        async move { Box::pin(answer(request, handler)).await }
+    });
+    let http = settings(&limits, Spawn(Arc::clone(&streams)));
+    let mut serving = Box::pin(http.serve_connection(TokioIo::new(io), service));
+    let shutdown = streams.connection.shutdown();
+    let ends = async {
+        tokio::select! {
+            () = shutdown.begun.wait() => {
+                streams.wake();
+                streams.none().await;
             }
-        };
-        let is_over = tokio::select! {
-            biased;
-            _ = &mut serving => true,
-            () = shutdown.over.wait() => {
-                place.give_up();
-                true
-            }
-            () = ends => false,
-        };
-        if !is_over {
-            // What answers the ping of this has read all that was sent before.
-            serving.as_mut().graceful_shutdown();
-            let _ = timeout(FAREWELL, serving).await;
+            () = streams.idle(deadline, limits.head_timeout) => {}
         }
+    };
+    let is_over = tokio::select! {
+        biased;
+        _ = poll_fn(|cx| streams.poll_turn(&mut serving, cx)) => true,
+        () = shutdown.over.wait() => {
+            place.give_up();
+            true
+        }
+        () = ends => false,
+        never = streams.end_stuck(limits.stuck_timeout) => match never {},
+    };
+    if !is_over {
+        // Who answers the ping of this has read all that was sent before.
+        serving.as_mut().graceful_shutdown();
+        let _ = timeout(FAREWELL, &mut serving).await;
     }
-    // The connection is closed, so its streams end.
-    none(&mut streams).await;
+    // Its streams end with the connection, and then its place is free.
+    drop(serving);
+    streams.none().await;
     drop(place);
 }
 
-/// Waits until no stream is open.
-async fn none(streams: &mut watch::Receiver<usize>) {
-    // No stream is open either when nobody is left to open one.
-    let _ = streams.wait_for(|open| *open == 0).await;
+fn settings(limits: &Limits, spawn: Spawn) -> http2::Builder<Spawn> {
+    let mut http = http2::Builder::new(spawn);
+    http.timer(TokioTimer::new())
+        .max_concurrent_streams(limits.max_streams)
+        .max_header_list_size(u32::try_from(limits.least_head()).unwrap_or(u32::MAX))
+        .max_send_buf_size(WAITING)
+        .initial_stream_window_size(WINDOW)
+        .initial_connection_window_size(WINDOW);
+    http
 }
 
-/// Waits until no stream has been open for `time`, or none was opened before `deadline`.
-async fn idle(streams: &mut watch::Receiver<usize>, deadline: Instant, time: Duration) {
-    let mut until = deadline;
-    loop {
-        let is_idle = *streams.borrow_and_update() == 0;
-        let changed = streams.changed();
-        if !is_idle {
-            let _ = changed.await;
-        } else if timeout_at(until, changed).await.is_err() {
-            return;
-        }
-        until = Instant::now() + time;
-    }
-}
-
-/// Opens the streams of one connection, each as a task.
-#[derive(Clone)]
+/// The streams of one connection.
 struct Streams {
     connection: Connection,
-    stuck_timeout: Duration,
-    open: watch::Sender<usize>,
+    open: Mutex<Slab<Arc<Stream>>>,
+    /// One was opened, or has ended.
+    changed: Notify,
+    /// Frames that hyper was given since the connection's last turn.
+    frames: AtomicUsize,
+    /// The task of the connection.
+    task: Mutex<Option<Waker>>,
 }
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+impl Streams {
+    fn open(&self) -> MutexGuard<'_, Slab<Arc<Stream>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the connection write what its streams have given it.
+    fn poll_turn<F: Future + Unpin>(
+        &self,
+        serving: &mut F,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        self.frames.store(0, Relaxed);
+        let mut task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        task.get_or_insert_with(|| cx.waker().clone());
+        drop(task);
+        Pin::new(serving).poll(cx)
+    }
+
+    /// Whether a stream has to wait for that, for h2 keeps for ever the room of all frames that
+    /// waited at a time.
+    fn has_enough(&self) -> bool {
+        let has_enough = self.frames.load(Relaxed) >= FRAMES;
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner);
+        if has_enough && let Some(task) = &*task {
+            task.wake_by_ref();
+        }
+        has_enough
+    }
+
+    /// Wakes all tasks, to see that the shutdown has begun.
+    fn wake(&self) {
+        self.open().iter().for_each(|(_, stream)| stream.wake());
+    }
+
+    /// Waits until none is open.
+    async fn none(&self) {
+        while !self.open().is_empty() {
+            self.changed.notified().await;
+        }
+    }
+
+    /// Waits until none has been open for `time`, or none was opened before `deadline`.
+    async fn idle(&self, deadline: Instant, time: Duration) {
+        let mut until = deadline;
+        loop {
+            let changed = self.changed.notified();
+            if !self.open().is_empty() {
+                changed.await;
+            } else if timeout_at(until, changed).await.is_err() {
+                return;
+            }
+            until = Instant::now() + time;
+        }
+    }
+
+    /// Ends those whose bytes have waited for `time`, while none of them left.
+    async fn end_stuck(&self, time: Duration) -> Infallible {
+        loop {
+            let now = Instant::now();
+            let mut next = now + time;
+            for (_, stream) in self.open().iter() {
+                match stream.waiting().since.map(|since| since + time) {
+                    Some(due) if due <= now => stream.end(),
+                    Some(due) => next = next.min(due),
+                    None => {}
+                }
+            }
+            sleep_until(next).await;
+        }
+    }
+}
+
+/// Gives each stream of a connection a task.
+#[derive(Clone)]
+struct Spawn(Arc<Streams>);
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawn {
     fn execute(&self, exchange: F) {
-        let stream = Arc::new(Stream {
-            connection: self.connection.clone(),
-            answering: AtomicBool::new(false),
-            waiting: Mutex::default(),
-        });
-        let open = Open::new(self.open.clone());
-        let until_over = attend_stream(Box::pin(exchange), Arc::clone(&stream), self.stuck_timeout);
-        tokio::spawn(STREAM.scope(stream, async move {
-            until_over.await;
-            drop(open);
-        }));
+        let stream = {
+            let mut open = self.0.open();
+            let entry = open.vacant_entry();
+            let stream = Arc::new(Stream::new(Arc::clone(&self.0), entry.key()));
+            Arc::clone(entry.insert(stream))
+        };
+        self.0.changed.notify_one();
+        let open = Open(Arc::clone(&stream));
+        tokio::spawn(STREAM.scope(stream, Task { exchange, open }));
     }
 }
 
-/// Counts a stream as open, for as long as it lives.
-struct Open(watch::Sender<usize>);
-
-impl Open {
-    fn new(open: watch::Sender<usize>) -> Self {
-        open.send_modify(|open| *open += 1);
-        Self(open)
+pin_project! {
+    /// Drives the exchange of a stream to its end; dropping it resets the stream.
+    struct Task<F> {
+        #[pin]
+        exchange: F,
+        // Last, for the stream is open until the exchange is dropped.
+        open: Open,
     }
 }
+
+impl<F: Future<Output = ()>> Future for Task<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let Open(stream) = this.open;
+        if stream.is_to_end(cx.waker()) {
+            return Poll::Ready(());
+        }
+        if stream.streams.has_enough() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        this.exchange.poll(cx)
+    }
+}
+
+/// A stream that is open, for as long as this lives.
+struct Open(Arc<Stream>);
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.send_modify(|open| *open -= 1);
-    }
-}
-
-/// Drives the `exchange` of one stream to its end; dropping it resets the stream.
-async fn attend_stream(
-    mut exchange: Pin<Box<impl Future<Output = ()>>>,
-    stream: Arc<Stream>,
-    stuck_timeout: Duration,
-) {
-    let mut stuck = pin!(stream.stays_stuck(stuck_timeout));
-    let begun = tokio::select! {
-        biased;
-        () = &mut exchange => false,
-        () = &mut stuck => false,
-        () = stream.connection.shutdown().begun.wait() => true,
-    };
-    if begun && stream.answering.load(Relaxed) {
-        // Polled once more, its body sees the shutdown.
-        tokio::select! {
-            biased;
-            () = &mut exchange => {}
-            () = &mut stuck => {}
-        }
+        let Stream { streams, slot, .. } = &*self.0;
+        streams.open().remove(*slot);
+        streams.changed.notify_one();
     }
 }
 
@@ -192,8 +260,10 @@ tokio::task_local! {
 
 /// A stream of a connection, and what is under way on it.
 struct Stream {
-    connection: Connection,
+    streams: Arc<Streams>,
+    slot: usize,
     answering: AtomicBool,
+    ends: AtomicBool,
     waiting: Mutex<Waiting>,
 }
 
@@ -203,15 +273,51 @@ struct Waiting {
     bytes: usize,
     /// When the last of them left, or else the first came.
     since: Option<Instant>,
-    waker: Option<Waker>,
+    is_awaited: bool,
+    /// The task of the stream, which is always the same.
+    task: Option<Waker>,
 }
 
 impl Stream {
+    fn new(streams: Arc<Streams>, slot: usize) -> Self {
+        Self {
+            streams,
+            slot,
+            answering: AtomicBool::new(false),
+            ends: AtomicBool::new(false),
+            waiting: Mutex::default(),
+        }
+    }
+
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wake(&self) {
+        if let Some(task) = &self.waiting().task {
+            task.wake_by_ref();
+        }
+    }
+
+    /// Ends it, whatever it has still to say.
+    fn end(&self) {
+        self.ends.store(true, Relaxed);
+        self.wake();
+    }
+
+    /// Whether its `task` has no more to do: it is stuck, or the shutdown begins before its answer.
+    fn is_to_end(&self, task: &Waker) -> bool {
+        if self.answering.load(Relaxed) {
+            return self.ends.load(Relaxed);
+        }
+        let mut waiting = self.waiting();
+        waiting.task.get_or_insert_with(|| task.clone());
+        let is_answered = waiting.bytes > 0;
+        self.ends.load(Relaxed) || !is_answered && self.connection().is_shutting_down()
+    }
+
     fn add(&self, bytes: usize) {
+        self.streams.frames.fetch_add(1, Relaxed);
         let mut waiting = self.waiting();
         waiting.bytes += bytes;
         if bytes > 0 {
@@ -222,54 +328,37 @@ impl Stream {
     fn leave(&self, bytes: usize) {
         let mut waiting = self.waiting();
         waiting.bytes -= bytes;
-        if waiting.bytes > 0 {
-            waiting.since = Some(Instant::now());
-            return;
-        }
-        waiting.since = None;
-        if let Some(waker) = waiting.waker.take() {
-            waker.wake();
+        let is_empty = waiting.bytes == 0;
+        waiting.since = (!is_empty).then(Instant::now);
+        if is_empty
+            && std::mem::take(&mut waiting.is_awaited)
+            && let Some(task) = &waiting.task
+        {
+            task.wake_by_ref();
         }
     }
 
-    /// Waits until bytes have waited for `time`, and none of them has left.
-    async fn stays_stuck(&self, time: Duration) {
-        let mut sleep = None;
-        poll_fn(|cx| {
-            loop {
-                // Whoever adds bytes is in this task, which looks here afterwards.
-                let Some(since) = self.waiting().since else {
-                    return Poll::Pending;
-                };
-                let due = since + time;
-                let sleep = sleep.get_or_insert_with(|| Box::pin(sleep_until(due)));
-                ready!(sleep.as_mut().poll(cx));
-                if sleep.deadline() >= due {
-                    return Poll::Ready(());
-                }
-                sleep.as_mut().reset(due);
-            }
-        })
-        .await;
+    fn connection(&self) -> &Connection {
+        &self.streams.connection
     }
 }
 
 impl Exchange for Arc<Stream> {
     fn connection(&self) -> &Connection {
-        &self.connection
+        Stream::connection(self)
     }
 
     fn set_answering(&self, answering: bool) {
         self.answering.store(answering, Relaxed);
     }
 
-    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_left(&self, _: &mut Context<'_>) -> Poll<()> {
         let mut waiting = self.waiting();
-        if waiting.bytes == 0 {
-            return Poll::Ready(());
+        waiting.is_awaited = waiting.bytes > 0;
+        if waiting.is_awaited {
+            return Poll::Pending;
         }
-        waiting.waker = Some(cx.waker().clone());
-        Poll::Pending
+        Poll::Ready(())
     }
 }
 
@@ -282,6 +371,7 @@ async fn answer<H: Handler>(
     let is_head = request.method() == Method::HEAD;
     name_host(&mut request);
     let response = pass(request, handler, Arc::clone(&stream)).await?;
+    stream.streams.frames.fetch_add(1, Relaxed);
     let (mut head, body) = response.into_parts();
     if is_head
         && !body.is_end_stream()
