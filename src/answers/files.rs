@@ -13,7 +13,7 @@ use super::{Answered, Whole};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-CaKChvz2lUdNVSHhBQbK6wYtVVuym3eOLUEFkipDkDk='; \
+    script-src 'sha256-3QwcNlPFbDxkxPwU3tZbz5PhtNVKlxNiGs+NTUZ4ZBI='; \
     style-src 'sha256-QRkFIG1SvZHrRgcQeSY3X7S5zTepNa/b5fGNxSbPlKE='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

@@ -50,6 +50,7 @@ impl Engine {
     fn capabilities(self) -> Value {
         match self {
             Self::Chromium => json!({
+                "acceptInsecureCerts": true,
                 "goog:loggingPrefs": { "browser": "ALL" },
                 "goog:chromeOptions": { "args": [
                     "--headless",

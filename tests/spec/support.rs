@@ -114,6 +114,16 @@ impl Server {
     }
 
     pub fn start_with(limits: Limits) -> Self {
+        Self::watched(|| testing::start_with(limits))
+    }
+
+    /// The same over HTTPS, with a certificate that nobody trusts yet.
+    #[cfg(feature = "tls")]
+    pub fn start_tls() -> Self {
+        Self::watched(|| Ok(testing::start_tls(Limits::default())?.0))
+    }
+
+    fn watched(start: impl FnOnce() -> io::Result<TestServer>) -> Self {
         static HOOK: Once = Once::new();
         HOOK.call_once(|| {
             let print = std::panic::take_hook();
@@ -124,9 +134,7 @@ impl Server {
                 print(panic);
             }));
         });
-        Self(Some(
-            testing::start_with(limits).expect("the loopback has a free port"),
-        ))
+        Self(Some(start().expect("the loopback has a free port")))
     }
 
     /// A raw connection on which `request` was sent.

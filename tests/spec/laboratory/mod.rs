@@ -28,6 +28,8 @@ macro_rules! in_each_browser {
 }
 
 mod experiments;
+#[cfg(feature = "tls")]
+mod https;
 mod keyboard;
 mod load;
 mod look;
