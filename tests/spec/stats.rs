@@ -24,6 +24,7 @@ fn stats_are_json_for_any_page_and_never_stored() {
     assert_eq!(reply.header("Content-Type"), Some("application/json"));
     assert_eq!(reply.header("Cache-Control"), Some("no-store"));
     assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+    assert_eq!(reply.header("Timing-Allow-Origin"), Some("*"));
     assert_eq!(
         reply.text(),
         r#"{"open":0,"opened":0,"events":0,"closed":{"client":0,"finished":0,"shutdown":0}}"#
