@@ -13,8 +13,8 @@ use super::{Answered, Whole};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-3QwcNlPFbDxkxPwU3tZbz5PhtNVKlxNiGs+NTUZ4ZBI='; \
-    style-src 'sha256-QRkFIG1SvZHrRgcQeSY3X7S5zTepNa/b5fGNxSbPlKE='; \
+    script-src 'sha256-z+exOR/mo2uYQraLTncDqS53BrjiZubmeTCZ6baI9Kw='; \
+    style-src 'sha256-goP/ouku6Dl3FsNPL1QpQN74NQxOjq1KtXH1s3GQCt0='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static PAGE: LazyLock<File> = LazyLock::new(|| {

@@ -47,22 +47,25 @@ impl Engine {
         }
     }
 
-    fn capabilities(self) -> Value {
+    /// What is asked of the browser: Chromium takes arguments, and any certificate.
+    fn capabilities(self, more: &[&str]) -> Value {
+        let arguments = [
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1440,1600",
+        ];
+        let arguments = [&arguments, more].concat();
         match self {
             Self::Chromium => json!({
                 "acceptInsecureCerts": true,
                 "goog:loggingPrefs": { "browser": "ALL" },
-                "goog:chromeOptions": { "args": [
-                    "--headless",
-                    "--no-sandbox",
-                    "--disable-gpu",
-                    "--disable-quic",
-                    "--no-first-run",
-                    "--disable-background-networking",
-                    "--disable-component-update",
-                    "--disable-sync",
-                    "--window-size=1440,1600",
-                ] },
+                "goog:chromeOptions": { "args": arguments },
             }),
             Self::WebKit => json!({
                 "webkitgtk:browserOptions": { "binary": mini_browser(), "args": ["--automation"] },
@@ -95,8 +98,13 @@ impl Browser {
     }
 
     pub async fn start_as(engine: Engine) -> Self {
+        Self::start_with(engine, &[]).await
+    }
+
+    /// A browser with arguments of the test's own, which Chromium alone takes.
+    pub async fn start_with(engine: Engine, arguments: &[&str]) -> Self {
         let (mut driver, port) = start_driver(engine);
-        let Value::Object(capabilities) = engine.capabilities() else {
+        let Value::Object(capabilities) = engine.capabilities(arguments) else {
             unreachable!("an object was written")
         };
         let client = ClientBuilder::new(HttpConnector::new())

@@ -449,6 +449,13 @@ impl Binary {
         ([127, 0, 0, 1], self.port).into()
     }
 
+    /// The URL of `path`, which begins with a slash, as the server says where it listens.
+    #[cfg(feature = "tls")]
+    pub fn url(&self, path: &str) -> String {
+        let base = self.first.rsplit(' ').next().unwrap();
+        format!("{base}{path}")
+    }
+
     /// The open file descriptors of the process.
     pub fn files(&self) -> usize {
         std::fs::read_dir(format!("/proc/{}/fd", self.id()))

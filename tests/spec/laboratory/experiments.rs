@@ -182,6 +182,12 @@ async fn bytes_that_come_one_by_one_make_whole_events(engine: Engine) {
 async fn the_seventh_stream_waits_until_one_is_closed(engine: Engine) {
     let server = Server::start();
     let browser = laboratory_in(engine, &server).await;
+    assert_eq!(browser.text("#protocol").await, "");
+    assert_the_seventh_waits(&browser, &server).await;
+}
+
+/// Asserts that the experiment has six streams open, on as many connections, and one that waits.
+pub(super) async fn assert_the_seventh_waits(browser: &Browser, server: &Server) {
     let states = "[...document.querySelectorAll('#six-streams li')].map((box) => box.dataset.readyState).join('')";
 
     browser.click("#experiment-six").await;

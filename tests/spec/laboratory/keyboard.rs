@@ -3,19 +3,9 @@
 
 use serde_json::json;
 
-use super::laboratory;
+use super::{ENTER, TAB, focused, laboratory};
 use crate::browser::Browser;
 use crate::support::{Server, eventually};
-
-const TAB: &str = "\u{e004}";
-const ENTER: &str = "\u{e007}";
-
-/// What has the focus: its id, or the panel that it scrolls.
-async fn focused(browser: &Browser) -> String {
-    let script = "const { id, ariaLabelledByElements, parentElement, dataset } = document.activeElement;
-        return id || ariaLabelledByElements?.[0]?.id || parentElement.id || document.activeElement.localName";
-    browser.run(script).await.as_str().unwrap().to_owned()
-}
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]

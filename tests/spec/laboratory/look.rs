@@ -23,18 +23,8 @@ async fn axe_finds_nothing_to_mend_in_dark() {
 /// Looks at the page with a bad value and the form open, with a replay, with six connections, with
 /// the suite running and with a case of it.
 async fn axe_finds_nothing_to_mend(scheme: &str) {
-    let axe = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/npm/node_modules/axe-core/axe.min.js"
-    );
-    let axe = fs::read_to_string(axe).expect("axe-core is installed (npm ci in tests/npm)");
     let server = Server::start();
-    let browser = laboratory(&server).await;
-    let feature = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-    browser
-        .devtools("Emulation.setEmulatedMedia", feature)
-        .await;
-    browser.run(&axe).await;
+    let browser = laboratory_with_axe(&server, scheme).await;
 
     browser.click("#settings summary").await;
     browser.fill("[name=interval]", "5").await;
@@ -67,7 +57,23 @@ async fn axe_finds_nothing_to_mend(scheme: &str) {
     assert_accessible(&browser, scheme).await;
 }
 
-async fn assert_accessible(browser: &Browser, scheme: &str) {
+/// The browser with the laboratory open in a colour scheme, and axe to look at it.
+pub(super) async fn laboratory_with_axe(server: &Server, scheme: &str) -> Browser {
+    let axe = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/npm/node_modules/axe-core/axe.min.js"
+    );
+    let axe = fs::read_to_string(axe).expect("axe-core is installed (npm ci in tests/npm)");
+    let browser = laboratory(server).await;
+    let feature = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+    browser
+        .devtools("Emulation.setEmulatedMedia", feature)
+        .await;
+    browser.run(&axe).await;
+    browser
+}
+
+pub(super) async fn assert_accessible(browser: &Browser, scheme: &str) {
     let script = "const done = arguments[arguments.length - 1];
         axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) => done(violations.map(
             ({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' ')}`)))";
@@ -87,6 +93,10 @@ async fn the_page_fits_any_width_from_360_to_1920() {
     browser
         .until("document.querySelector('#suite-wrong button')")
         .await;
+    assert_fits_any_width(&browser).await;
+}
+
+pub(super) async fn assert_fits_any_width(browser: &Browser) {
     for width in [360, 800, 1440, 1920] {
         let size =
             json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false });

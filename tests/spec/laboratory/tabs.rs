@@ -125,7 +125,7 @@ async fn the_seven_streams_of_an_experiment_let_go_too_and_are_asked_for_again()
 }
 
 /// Shows another tab, so that nobody looks at the first one.
-async fn hide(browser: &Browser, server: &Server) {
+pub(super) async fn hide(browser: &Browser, server: &Server) {
     browser.new_tab().await;
     browser.show_tab(1).await;
     eventually("no stream is open", || server.stats().open == 0);
