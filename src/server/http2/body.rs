@@ -1,0 +1,121 @@
+//! The answer of a stream, whose bytes are watched until they have left.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
+use hyper::{Method, Request, Response};
+use pin_project_lite::pin_project;
+
+use super::stream::{Stream, current};
+use crate::server::gate::pass;
+use crate::server::handler::Handler;
+use crate::server::shutdown::Exchange;
+
+/// Answers a request, in the task of its stream.
+pub(super) async fn answer<H: Handler>(
+    mut request: Request<Incoming>,
+    handler: H,
+) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failure>>>, Infallible> {
+    let stream = current();
+    let is_head = request.method() == Method::HEAD;
+    name_host(&mut request);
+    let response = pass(request, handler, Arc::clone(&stream)).await?;
+    stream.add_head();
+    let (mut head, body) = response.into_parts();
+    if is_head
+        && !body.is_end_stream()
+        && let Some(length) = body.size_hint().exact()
+    {
+        head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
+    }
+    // hyper would send the body to HEAD too.
+    let body = Some(body).filter(|_| !is_head);
+    Ok(Response::from_parts(head, Sent { body, stream }))
+}
+
+/// Repeats `:authority` where HTTP/1.1 has it: as `Host`, the first of the headers.
+fn name_host(request: &mut Request<Incoming>) {
+    let authority = request.uri().authority();
+    let host = authority.and_then(|it| HeaderValue::from_str(it.as_str()).ok());
+    if let Some(host) = host {
+        let headers = request.headers_mut();
+        let others = std::mem::replace(headers, HeaderMap::from_iter([(HOST, host)]));
+        headers.extend(others);
+    }
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+pin_project! {
+    /// A body that is at its end once its bytes have left, so that a stream lasts as long as they.
+    pub(super) struct Sent<B> {
+        #[pin]
+        body: Option<B>,
+        stream: Arc<Stream>,
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Sent<B> {
+    type Data = Sending;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Sending>, B::Error>>> {
+        let mut this = self.project();
+        if let Some(body) = this.body.as_mut().as_pin_mut() {
+            ready!(this.stream.poll_room());
+            if let Some(frame) = ready!(body.poll_frame(cx)) {
+                let sending = |bytes| Sending::new(bytes, this.stream);
+                return Poll::Ready(Some(frame.map(|frame| frame.map_data(sending))));
+            }
+            this.body.set(None);
+        }
+        this.stream.poll_left(cx).map(|()| None)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Body::is_end_stream) && self.stream.has_left()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let hint = self.body.as_ref().map(Body::size_hint);
+        hint.unwrap_or_else(|| SizeHint::with_exact(0))
+    }
+}
+
+/// Bytes on their way out, which tell their stream when they leave.
+pub(super) struct Sending {
+    bytes: Bytes,
+    stream: Arc<Stream>,
+}
+
+impl Sending {
+    fn new(bytes: Bytes, stream: &Arc<Stream>) -> Self {
+        stream.add(bytes.len());
+        let stream = Arc::clone(stream);
+        Self { bytes, stream }
+    }
+}
+
+impl Buf for Sending {
+    fn remaining(&self) -> usize {
+        self.bytes.remaining()
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.bytes.chunk()
+    }
+
+    fn advance(&mut self, count: usize) {
+        self.bytes.advance(count);
+        self.stream.leave(count, self.bytes.is_empty());
+    }
+}
