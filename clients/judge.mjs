@@ -16,8 +16,9 @@ const READS = 700;
 
 const sleep = (ms) => new Promise((later) => setTimeout(later, ms));
 
-/** Waits until nothing more is expected of a client; `seen` tells what its server saw. */
-export async function over({ url, reconnect }, seen) {
+/** Waits until nothing more is expected of a client; `seen` tells what its server saw, and `reported`
+ * whether it has ended by itself. */
+export async function over({ url, reconnect }, seen, reported) {
   const start = Date.now();
   let asked, ended;
   for (;;) {
@@ -27,6 +28,7 @@ export async function over({ url, reconnect }, seen) {
     if (closed.client + closed.finished > 0) ended ??= now;
     const since = (moment) => now - (moment ?? now);
     const done =
+      reported() ||
       requests.length > 1 ||
       (url.includes("end=stall") && since(asked) > HELD) ||
       (reconnect === false && since(asked) > STAYS_AWAY) ||

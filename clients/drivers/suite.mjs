@@ -12,7 +12,9 @@ export async function suite(open, url, report = (line) => console.log(line)) {
     const short = (data) => (data?.length > 4096 && /^x*$/.test(data) ? { data: null, size: data.length } : { data });
     const hear = (event, data, id) => events.push({ event, ...short(data), id });
     const close = open({ url, listen }, hear);
-    await Promise.race([fetch(until), close.ended ?? new Promise(() => {})]);
+    const waiting = new AbortController();
+    await Promise.race([fetch(until, { signal: waiting.signal }), close.ended ?? new Promise(() => {})]);
+    waiting.abort();
     close();
     report(JSON.stringify({ name, events }));
   };
