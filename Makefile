@@ -25,9 +25,9 @@ plain: ## lint and try the default build, which has no TLS
 	cargo test --test spec -- routes:: events:: command::
 
 clients: engines ## play the suite to other people's clients and write clients/README.md
-	npm ci --no-fund --no-audit --prefix clients
+	npm install --no-save --no-fund --no-audit --prefix clients
 	python3 -m venv target/clients/python
-	target/clients/python/bin/pip install --quiet --requirement clients/requirements.txt
+	target/clients/python/bin/python -m pip install --quiet --requirement clients/requirements.txt
 	cargo build --release --locked --manifest-path clients/rust/Cargo.toml --target-dir target/clients/rust
 	cargo build
 	node clients/run.mjs
@@ -59,8 +59,8 @@ programs: # install what is missing of Chromium, its driver and nginx
 webkit: # install what is missing of WebKit, its driver and a display without a screen
 	$(call install,browsers,WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb xauth:xauth)
 
-engines: programs webkit # install what is missing of the other browsers
-	$(call install,clients,firefox-esr:firefox-esr)
+engines: programs webkit # install what is missing of the other browsers, and of Python and npm
+	$(call install,clients,firefox-esr:firefox-esr python3:python3-venv npm:npm)
 
 npm: # install the programs from npm that the tests run
 	@if command -v npm >/dev/null; then npm ci --prefix tests/npm; \

@@ -8,12 +8,15 @@ const read = (path) => readFileSync(here + path, "utf8");
 const says = (...command) => execFileSync(command[0], command.slice(1), { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 const number = (text) => /\d+(\.\d+)+/.exec(text)[0];
 
+/** Node as npm has it, for the newest of some clients ask for more than Debian's. */
+export const node = `${here}node_modules/.bin/node`;
+
 /** The ways to a driver and to a release, by where a client comes from. */
 const ways = {
-  browser: { run: (name) => ["node", `drivers/${name}.mjs`], atOnce: 3 },
-  page: { run: (name) => ["node", `drivers/${name}.mjs`], release: (it) => ways.npm.release(it), atOnce: 3 },
+  browser: { run: (name) => [node, `drivers/${name}.mjs`], atOnce: 3 },
+  page: { run: (name) => [node, `drivers/${name}.mjs`], release: (it) => ways.npm.release(it), atOnce: 3 },
   npm: {
-    run: (name) => ["node", `drivers/${name}.mjs`],
+    run: (name) => [node, `drivers/${name}.mjs`],
     release: (it) => JSON.parse(read(`node_modules/${it}/package.json`)).version,
   },
   PyPI: {
@@ -45,8 +48,8 @@ export const clients = [
   client("undici", "undici", "npm"),
   client("node", "Node's own undici", "npm", {
     from: "Node",
-    command: ["node", "--experimental-eventsource", "drivers/node.mjs"],
-    release: () => process.versions.undici,
+    command: [node, "--experimental-eventsource", "drivers/node.mjs"],
+    release: () => says(node, "--print", "process.versions.undici").trim(),
   }),
   client("eventsource", "eventsource", "npm"),
   client("eventsource-4", "eventsource", "npm", { release: () => ways.npm.release("eventsource-4") }),
