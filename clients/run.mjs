@@ -64,8 +64,8 @@ async function hold(client) {
   const smallest = await play(client, streams, socket.url, socket.seen);
   own.forEach((bug, at) => {
     const cases = results.filter((it) => isWrong(it) && bug.cases.includes(it.name));
-    if (cases.length === 0) problems.push(`${client.id}: no case shows that it ${bug.says}`);
-    if (!isWrong(smallest[at])) problems.push(`${client.id}: ${bug.stream} does not show that it ${bug.says}`);
+    if (cases.length === 0) problems.push(`${client.id}: no case shows this: ${bug.says}`);
+    if (!isWrong(smallest[at])) problems.push(`${client.id}: ${bug.stream} does not show this: ${bug.says}`);
   });
 
   const wrong = failures(results);

@@ -1,5 +1,6 @@
 // README.md, from what a run has found.
 import { execFileSync } from "node:child_process";
+import { node } from "./clients.mjs";
 
 /** What a case is judged by; waits are not in the table's order, for a busy machine changes them. */
 export const SCORES = ["events", "ids", "reconnects", "waits"];
@@ -25,26 +26,24 @@ function section(row) {
     const names = cases.filter((name) => failed.has(name)).map(code);
     return `| ${says} | ${code(stream)} | ${names.join(" ")} |`;
   });
-  const head = [`<a id="${row.id}"></a>`, `### ${row.name} ${row.release} (${row.from})`, ""];
-  const table = ["| what it does | the smallest stream | the cases that it fails by it |", "|---|---|---|", ...bugs];
+  const head = [`### <a id="${row.id}"></a>${row.name} ${row.release} (${row.from})`, ""];
+  const table = ["| what it does | smallest stream | cases that fail by it |", "|---|---|---|", ...bugs];
   return [...head, ...table, ""];
 }
 
 export function table(rows, cases) {
   const sorted = rows.toSorted((one, other) => wrong(one).size - wrong(other).size || one.id.localeCompare(other.id));
   const due = cases.filter(({ reconnect }) => reconnect?.after_ms).length;
-  const node = process.versions.node;
-  const python = says("python3", "--version");
-  const rust = says("rustc", "--version");
+  const versions = `Node ${says(node, "--version")}, Python ${says("python3", "--version")} and Rust ${says("rustc", "--version")}`;
   return `${[
     "# Other people's clients, held against the suite",
     "",
-    `Written by \`make clients\` on ${new Date().toISOString().slice(0, 10)}, with ${cases.length} cases, on Node ${node}, Python ${python} and Rust ${rust}.`,
-    "A fresh run writes the same, waits apart.",
+    `Written by \`make clients\` on ${new Date().toISOString().slice(0, 10)}, with ${cases.length} cases, on ${versions}.`,
+    "A fresh run finds the same, `waits` apart, which a busy machine changes.",
     "",
-    `\`right\` counts the cases in which a client does all that the standard asks for; \`events\`, \`ids\` and \`reconnects\` are the suite's three scores, each of ${cases.length}.`,
+    `\`events\`, \`ids\` and \`reconnects\` count the cases, of ${cases.length}, in which a client makes the right events of a stream, gives each the right id, and comes back with the right id or not at all, as the standard has it; \`right\` counts those with nothing wrong in these three.`,
     `\`waits\` counts in how many of ${due} cases a client waits as long as \`retry\` says, from 0.3 to 4 times of it.`,
-    "A client that does not come back by itself has a dash there, and its `right` says nothing of it.",
+    "A client that leaves it to you to come back has a dash for the last two.",
     "",
     "| client | from | release | right | events | ids | reconnects | waits |",
     "|---|---|---|---:|---:|---:|---:|---:|",
@@ -53,14 +52,15 @@ export function table(rows, cases) {
     "## What each does",
     "",
     "Each bug was seen twice: in the cases named here, played by the server, and in the smallest stream that shows it, played by [a bare socket](bare.mjs).",
-    "So that you see it too, `node clients/try.mjs CLIENT STREAM` plays a stream to a client from that socket and prints what the client makes of it; `curl -N 'localhost:3000/events?interval=0&STREAM'` shows the bytes.",
+    "To see it yourself, run `make clients` once; then `node clients/try.mjs CLIENT 'STREAM'` plays a stream from that socket and prints what the client makes of it, where `CLIENT` is what stands behind `#` in a link above.",
+    "While the server runs, `curl -iN 'localhost:3000/events?STREAM'` shows the bytes.",
     "",
     ...sorted.flatMap(section),
     "## Add a client",
     "",
-    "Write `drivers/NAME.mjs`, `drivers/NAME.py` or `rust/src/bin/NAME.rs` after one that is there: it opens the client for a URL in the client's own manner, and tells of each event its type, data and id; taking the cases, their end and the report are in `drivers/suite.mjs`, `drivers/suite.py` and `rust/src/lib.rs`.",
-    "In another language, a driver takes one argument, a URL, from which it gets `{\"atOnce\", \"cases\": [{\"name\", \"url\", \"listen\", \"until\"}]}`; for each case it opens `url`, asks for `until`, which is answered when the case is over, closes the client, and prints `{\"name\", \"events\": [{\"event\", \"data\", \"id\"}]}` on a line of its own, with `\"data\": null, \"size\"` in place of more than 4,096 `x`.",
-    "Add its release to `package.json`, `requirements.txt` or `rust/Cargo.toml`, a line to `clients.mjs`, and run `node clients/run.mjs NAME`: it names every failure that no bug in `bugs.json` explains.",
+    "Write `drivers/NAME.mjs`, `drivers/NAME.py` or `rust/src/bin/NAME.rs` after one that is there: it opens the client for a URL in the client's own manner, and tells of each event its type, data and id; taking the cases, ending them and reporting are in `drivers/suite.mjs`, `drivers/suite.py` and `rust/src/lib.rs`.",
+    "Add its release to `package.json`, `requirements.txt` or `rust/Cargo.toml`, a line to `clients.mjs`, install it as `make clients` does, and run `node clients/run.mjs NAME`: it names every failure that no bug in `bugs.json` explains.",
     "Write each bug there with the smallest stream that shows it; when none is left, `make clients` writes the table.",
+    "A driver in another language takes one argument, a URL, from which it gets `{\"atOnce\", \"cases\": [{\"name\", \"url\", \"listen\", \"until\"}]}`; for each case it opens `url`, asks for `until`, which is answered when the case is over, closes the client, and prints `{\"name\", \"events\": [{\"event\", \"data\", \"id\"}]}` on a line of its own, with `\"data\": null, \"size\"` in place of more than 4,096 `x`.",
   ].join("\n")}\n`;
 }
