@@ -21,20 +21,20 @@ const WIRE: usize = 4096;
 /// The least reconnection time that is judged.
 const JUDGED: u64 = 300;
 
-#[derive(Debug, Deserialize)]
-struct Case {
-    name: String,
+#[derive(Clone, Debug, Deserialize)]
+pub struct Case {
+    pub name: String,
     section: String,
     why: String,
-    url: String,
-    listen: Vec<String>,
-    expect: Vec<Expected>,
+    pub url: String,
+    pub listen: Vec<String>,
+    pub expect: Vec<Expected>,
     reconnect: Option<Reconnect>,
 }
 
-#[derive(Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged)]
-enum Expected {
+pub enum Expected {
     Told {
         event: String,
         data: String,
@@ -48,9 +48,9 @@ enum Expected {
     },
 }
 
-#[derive(Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(untagged)]
-enum Reconnect {
+pub enum Reconnect {
     Never(bool),
     Back {
         last_event_id: String,
@@ -58,7 +58,7 @@ enum Reconnect {
     },
 }
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     serde_json::from_str(SUITE).expect("the fields of a case")
 }
 
@@ -67,6 +67,20 @@ impl Expected {
         match self {
             Self::Told { event, .. } | Self::Sized { event, .. } => event,
         }
+    }
+
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Told { id, .. } | Self::Sized { id, .. } => id,
+        }
+    }
+
+    pub fn is_but_for_its_id(&self, other: &Self) -> bool {
+        let without_id = |event: &Self| match event.clone() {
+            Self::Told { event, data, .. } => (event, Some(data), 0),
+            Self::Sized { event, size, .. } => (event, None, size),
+        };
+        without_id(self) == without_id(other)
     }
 }
 

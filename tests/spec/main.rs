@@ -14,6 +14,7 @@ mod crowd;
 mod echo;
 mod events;
 mod faults;
+mod known;
 mod laboratory;
 mod lifetime;
 mod limits;
