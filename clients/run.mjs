@@ -40,7 +40,7 @@ const server = await serve();
 const seen = async (key) => (await fetch(`${server.url}/stats?key=${key}`)).json();
 const cases = await (await fetch(`${server.url}/cases`)).json();
 const socket = await bare();
-const problems = [];
+const problems = wanted.filter((id) => !clients.some((it) => it.id === id)).map((id) => `${id} is not in clients.mjs`);
 mkdirSync(`${built}heard`, { recursive: true });
 
 /** Plays the suite to a client, and its bugs by the smallest stream that shows each. */

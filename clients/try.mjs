@@ -6,6 +6,7 @@ import { play } from "./drive.mjs";
 
 const [id, stream, ...types] = process.argv.slice(2);
 const client = clients.find((it) => it.id === id);
+if (!client) throw new Error(`the clients are ${clients.map(({ id }) => id).join(", ")}`);
 const socket = await bare();
 const it = { name: "", url: `/events?${stream}`, listen: ["message", ...types], expect: [], reconnect: { last_event_id: "", after_ms: null } };
 const [{ heard, requests, error }] = await play(client, [it], socket.url, socket.seen);
