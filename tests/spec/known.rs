@@ -150,7 +150,7 @@ where
 {
     let server = Arc::new(Server::start());
     let mut results = Vec::new();
-    for some in cases.chunks(16) {
+    for some in cases.chunks(32) {
         let playing = some.iter().map(|case| {
             let stream = open(server.url(&format!("{}&key={}", case.url, case.name)));
             let (server, case) = (Arc::clone(&server), case.clone());
