@@ -250,7 +250,7 @@ impl Load {
 }
 
 impl Tally {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             events: 0,
             lost: 0,

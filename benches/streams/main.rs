@@ -10,17 +10,25 @@
 )]
 
 mod cluster;
+mod crowd;
 mod deviation;
 mod floor;
 mod framing;
 mod load;
+mod million;
 mod picture;
 mod points;
 mod process;
 mod report;
 mod servers;
 
-use std::{collections::BTreeMap, env, fs, path::Path, process::Command, process::ExitCode};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::Path,
+    process::Command,
+    process::ExitCode,
+};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -72,10 +80,8 @@ fn bench(words: &[String]) -> Result<(), String> {
     let versions = versions()?;
 
     let mut reasons = BTreeMap::new();
-    for kind in Kind::ALL
-        .into_iter()
-        .filter(|kind| points.iter().any(|point| point.kinds.contains(kind)))
-    {
+    let kinds: BTreeSet<Kind> = points.iter().flat_map(|it| it.kinds.clone()).collect();
+    for kind in kinds {
         eprintln!("preparing {}", kind.title());
         if let Err(reason) = kind.prepare() {
             if kind == Kind::Ours {

@@ -143,7 +143,7 @@ fn rows(panel: &Panel, outcome: &Outcome) -> Vec<Row> {
         }
         Some(Row { kind, value, parts })
     };
-    Kind::ALL.into_iter().filter_map(row).collect()
+    Kind::PLAIN.into_iter().filter_map(row).collect()
 }
 
 fn draw_panel(svg: &mut String, panel: &Panel, rows: &[Row]) {

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     cluster,
     load::{Load, Tally},
+    million,
     process::{self, Cpu, Spent},
     report::{Ratio, Sample},
     servers::{Kind, Server, run},
@@ -53,6 +54,8 @@ pub(crate) fn all() -> Vec<Point> {
         thp(),
         instructions(),
         cluster::point(),
+        million::smaller(),
+        million::point(),
     ]
 }
 
@@ -72,7 +75,7 @@ fn steady() -> Point {
         name: "steady",
         title: "5,000 streams, an event each every 1,000 ms",
         about: "a window of 15 s after a warm-up.",
-        kinds: Kind::ALL.into(),
+        kinds: Kind::PLAIN.into(),
         rounds: 3,
         ratios: cpu_ratios(),
         lacks: None,
@@ -85,7 +88,7 @@ fn rate(rounds: usize, window: Duration) -> Point {
         name: "rate",
         title: "5,000 streams, an event each every 25 ms",
         about: "a window of 8 s; 200,000 events a second are due, and what does not arrive was beyond the server.",
-        kinds: Kind::ALL.into(),
+        kinds: Kind::PLAIN.into(),
         rounds,
         ratios: [
             cpu_ratios(),
@@ -145,7 +148,7 @@ fn limit() -> Point {
         name: "limit",
         title: "Events a second before they come late",
         about: "an event each every 25 ms, and 500 more streams at every step, until the p99 of the deviation passes 12.5 ms twice, a tenth of the events is missing, or a stream is lost. Server and client share two processors: where the client is busy, the limit is theirs together.",
-        kinds: Kind::ALL.into(),
+        kinds: Kind::PLAIN.into(),
         rounds: 3,
         ratios: vec![Ratio {
             name: "over Node's",
@@ -162,7 +165,7 @@ fn storm() -> Point {
         name: "storm",
         title: "10,000 streams opened at once, then SIGTERM",
         about: "a stream is open when its head has arrived (Node holds it back until the first event), which for those with a backlog of less than 10,000 may wait for a second try of TCP's, and cleanly ended with its terminating chunk.",
-        kinds: Kind::ALL.into(),
+        kinds: Kind::PLAIN.into(),
         rounds: 3,
         ratios: Vec::new(),
         lacks: None,
@@ -176,7 +179,7 @@ fn churn() -> Point {
         title: "100,000 connects and disconnects",
         about: "resident memory of the whole process when all have left. \
                 Express is not among them: its example never cancels a timer, and after some ten thousand clients it answers no more.",
-        kinds: Kind::ALL
+        kinds: Kind::PLAIN
             .into_iter()
             .filter(|kind| *kind != Kind::Express)
             .collect(),

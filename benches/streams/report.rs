@@ -91,12 +91,12 @@ impl Outcome {
             text,
             "`cargo bench --bench streams -- {name}`: {about} {rounds} round{plural}.\n"
         );
-        let kinds: Vec<Kind> = Kind::ALL
-            .into_iter()
-            .filter(|kind| self.sample(*kind).is_some())
-            .collect();
-        if let Some(first) = kinds.first().and_then(|kind| self.sample(*kind)) {
-            let names: Vec<&str> = first.figures.iter().map(|figure| figure.name).collect();
+        let kinds = self.point.kinds.iter().copied();
+        let kinds: Vec<Kind> = kinds.filter(|kind| self.sample(*kind).is_some()).collect();
+        // Some have fewer figures than others.
+        let samples = kinds.iter().filter_map(|kind| self.sample(*kind));
+        if let Some(most) = samples.max_by_key(|sample| sample.figures.len()) {
+            let names: Vec<&str> = most.figures.iter().map(|figure| figure.name).collect();
             let titles = names
                 .iter()
                 .copied()

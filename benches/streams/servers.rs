@@ -24,13 +24,16 @@ pub(crate) enum Kind {
     Floor,
     Ours,
     Jemalloc,
+    /// Over TLS and HTTP/2.
+    Http2,
     Node,
     Express,
     Axum,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] = [
+    /// Those that speak HTTP/1.1 in the clear.
+    pub(crate) const PLAIN: [Self; 6] = [
         Self::Floor,
         Self::Ours,
         Self::Jemalloc,
@@ -44,6 +47,7 @@ impl Kind {
             Self::Floor => "the floor",
             Self::Ours => "sse-clock",
             Self::Jemalloc => "sse-clock, jemalloc",
+            Self::Http2 => "sse-clock, HTTP/2",
             Self::Node => "Node http",
             Self::Express => "Express",
             Self::Axum => "axum",
@@ -52,7 +56,7 @@ impl Kind {
 
     /// Whether it is the server of this package.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Self::Ours | Self::Jemalloc)
+        matches!(self, Self::Ours | Self::Jemalloc | Self::Http2)
     }
 
     /// Builds or installs what it needs.
@@ -74,6 +78,7 @@ impl Kind {
                 "Cargo.toml",
                 &["--bin", "sse-clock", "--features", "jemalloc"],
             ),
+            Self::Http2 => package("Cargo.toml", &["--bin", "sse-clock", "--features", "tls"]),
             Self::Axum => package("benches/peers/axum/Cargo.toml", &[]),
             Self::Node => run(Command::new("node").arg("--version")),
             Self::Express => {
@@ -95,6 +100,7 @@ impl Kind {
             .expect("cargo's scratch folder lies in its target folder");
         match self {
             Self::Jemalloc => target.join("jemalloc"),
+            Self::Http2 => target.join("http2"),
             Self::Axum => target.join("axum"),
             _ => target.to_owned(),
         }
@@ -120,14 +126,12 @@ impl Kind {
                 own().map_err(|e| format!("no path to this program: {e}"))?,
                 "floor".into(),
             ],
-            Self::Ours | Self::Jemalloc => {
-                let flags = ["--host", "127.0.0.1", "--port"].map(String::from);
-                [
-                    vec![release("sse-clock")],
-                    flags.into(),
-                    vec![port.to_string()],
-                ]
-                .concat()
+            Self::Ours | Self::Jemalloc | Self::Http2 => {
+                let tls = (self == Self::Http2).then_some("--tls");
+                let flags = ["--host", "127.0.0.1", "--port"].into_iter();
+                let flags = tls.into_iter().chain(flags).map(String::from);
+                let flags = flags.collect::<Vec<_>>();
+                [vec![release("sse-clock")], flags, vec![port.to_string()]].concat()
             }
             Self::Node => script("tests/twins/http.js"),
             Self::Express => script("benches/peers/express/server.js"),
@@ -139,7 +143,7 @@ impl Kind {
         match self {
             Self::Express => "/stream".into(),
             // The plain request is the one that people send.
-            Self::Ours | Self::Jemalloc if interval != Duration::from_secs(1) => {
+            Self::Ours | Self::Jemalloc | Self::Http2 if interval != Duration::from_secs(1) => {
                 format!("/events?interval={}", interval.as_millis())
             }
             _ => "/events".into(),
