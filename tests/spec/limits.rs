@@ -20,7 +20,7 @@ use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
 
 use crate::support::{
-    Binary, Client, DEADLINE, Hosted, Server, body, eventually, get, room_for_files, ticks,
+    Binary, Client, DEADLINE, Hosted, Random, Server, body, eventually, get, room_for_files, ticks,
 };
 
 /// A server whose every answer is short and whole.
@@ -185,22 +185,6 @@ fn refused_content_is_not_read_into_memory_and_its_sender_gets_one_answer() {
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer:?}");
 }
 
-/// Marsaglia's xorshift: the same numbers in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() >> 1).unwrap() % bound
-    }
-}
-
 #[test]
 fn no_bytes_at_all_break_the_server() {
     const VALID: &[u8] = b"GET /?a=b HTTP/1.1\r\nHost: clock\r\nLast-Event-ID: 17\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
@@ -214,7 +198,7 @@ fn no_bytes_at_all_break_the_server() {
             flipped[place] ^= 1 << random.below(8);
         }
         cases.push(flipped);
-        let noise = (0..random.below(512)).map(|_| random.next().to_le_bytes()[0]);
+        let noise = (0..random.below(512)).map(|_| random.byte());
         cases.push(noise.collect());
     }
     let server = Server::start_with(Limits {

@@ -20,6 +20,8 @@ use socket2::{Domain, SockRef, Socket, Type};
 use sse_clock::server::host::Host;
 use sse_clock::server::socket::{self, Accept, Listener};
 use sse_clock::server::{Handler, Limits, serve};
+#[cfg(feature = "tls")]
+use sse_clock::stats::Stats;
 use sse_clock::stream::interval::{Given, set_interval};
 use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt};
@@ -120,7 +122,12 @@ impl Server {
     /// The same over HTTPS, with a certificate that nobody trusts yet.
     #[cfg(feature = "tls")]
     pub fn start_tls() -> Self {
-        Self::watched(|| Ok(testing::start_tls(Limits::default())?.0))
+        Self::start_tls_with(Limits::default())
+    }
+
+    #[cfg(feature = "tls")]
+    pub fn start_tls_with(limits: Limits) -> Self {
+        Self::watched(|| Ok(testing::start_tls(limits)?.0))
     }
 
     fn watched(start: impl FnOnce() -> io::Result<TestServer>) -> Self {
@@ -135,6 +142,12 @@ impl Server {
             }));
         });
         Self(Some(start().expect("the loopback has a free port")))
+    }
+
+    /// Stops it, and says what it saw up to its end.
+    #[cfg(feature = "tls")]
+    pub fn stop(mut self) -> Stats {
+        self.0.take().expect("it runs until it is dropped").stop()
     }
 
     /// A raw connection on which `request` was sent.
@@ -576,4 +589,25 @@ fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
         }
     });
     receiver
+}
+
+/// Marsaglia's xorshift: the same numbers in every run.
+#[derive(Debug)]
+pub struct Random(pub u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub fn byte(&mut self) -> u8 {
+        self.next().to_le_bytes()[0]
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() >> 1).unwrap() % bound
+    }
 }

@@ -2,18 +2,20 @@
 
 mod certificate;
 
+mod frames;
+
+mod limits;
+
 mod parity;
 
 mod streams;
 
+use std::io;
 use std::net::SocketAddr;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use h2::client::{self, SendRequest};
-use sse_clock::server::Limits;
-use sse_clock::testing::{self, TestServer};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -24,31 +26,6 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme, crypto::ring::default_provider,
 };
-
-/// The server in this process, over TLS.
-struct Https(TestServer);
-
-impl Https {
-    fn start() -> Self {
-        Self::start_with(Limits::default())
-    }
-
-    fn start_with(limits: Limits) -> Self {
-        Self(
-            testing::start_tls(limits)
-                .expect("the loopback has a free port")
-                .0,
-        )
-    }
-}
-
-impl Deref for Https {
-    type Target = TestServer;
-
-    fn deref(&self) -> &TestServer {
-        &self.0
-    }
-}
 
 /// A client that takes any certificate: whom it speaks to is known.
 #[derive(Debug)]
@@ -94,6 +71,10 @@ impl ServerCertVerifier for Anybody {
 
 /// Shakes hands over `io`, to go on by `protocol`.
 async fn shake_over(io: TcpStream, protocol: &str) -> TlsStream<TcpStream> {
+    try_to_shake(io, protocol).await.expect("a handshake")
+}
+
+async fn try_to_shake(io: TcpStream, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -104,7 +85,7 @@ async fn shake_over(io: TcpStream, protocol: &str) -> TlsStream<TcpStream> {
     config.alpn_protocols = vec![protocol.into()];
     let name = ServerName::try_from("localhost").unwrap();
     let connector = TlsConnector::from(Arc::new(config));
-    connector.connect(name, io).await.expect("a handshake")
+    connector.connect(name, io).await
 }
 
 async fn shake(address: SocketAddr, protocol: &str) -> TlsStream<TcpStream> {

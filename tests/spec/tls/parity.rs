@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Https, http2, shake};
+use super::{http2, shake};
 use crate::support::{DEADLINE, Server};
 
 /// What was answered.
@@ -258,7 +258,7 @@ async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
 
 #[tokio::test]
 async fn every_answer_over_tls_and_http_2_is_that_of_plain_http_1_1() {
-    let (plain, secure, second) = (Server::start(), Https::start(), Https::start());
+    let (plain, secure, second) = (Server::start(), Server::start_tls(), Server::start_tls());
     let requests = requests();
     let asked: BTreeSet<_> = requests
         .iter()

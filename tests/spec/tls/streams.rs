@@ -12,8 +12,8 @@ use sse_clock::server::Limits;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::{Https, get, http2, http2_over, shake, shake_over};
-use crate::support::{Binary, DEADLINE};
+use super::{get, http2, http2_over, shake, shake_over};
+use crate::support::{Binary, DEADLINE, Server};
 
 /// A stream of `path`, once its head is there.
 async fn open(requests: &mut SendRequest<Bytes>, path: &str) -> RecvStream {
@@ -41,7 +41,7 @@ async fn end(stream: &mut RecvStream) -> Result<(), h2::Error> {
 }
 
 /// The time from `leave` to the moment when the server knows.
-async fn lingering(server: &Https, leave: impl FnOnce()) -> Duration {
+async fn lingering(server: &Server, leave: impl FnOnce()) -> Duration {
     let open = server.stats().open;
     let start = Instant::now();
     leave();
@@ -54,7 +54,7 @@ async fn lingering(server: &Https, leave: impl FnOnce()) -> Duration {
 
 #[tokio::test]
 async fn a_reset_stream_and_a_closed_or_aborted_connection_are_gone_within_50_milliseconds() {
-    let server = Https::start();
+    let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
     let other = open(&mut requests, "/events?interval=3600000").await;
 
@@ -87,7 +87,7 @@ async fn a_reset_stream_and_a_closed_or_aborted_connection_are_gone_within_50_mi
 
 #[tokio::test]
 async fn a_request_that_waits_for_its_head_ends_with_its_reset() {
-    let server = Https::start();
+    let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
     let (answer, _) = requests
         .send_request(get("/events?delay=60000&key=late"), true)
@@ -111,7 +111,7 @@ async fn a_request_that_waits_for_its_head_ends_with_its_reset() {
 
 #[tokio::test]
 async fn a_stream_that_is_cut_is_reset_after_all_its_events() {
-    let server = Https::start();
+    let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
     for _ in 0..20 {
         let path = "/events?count=3&interval=10&data=x&end=abort";
@@ -132,7 +132,7 @@ async fn a_stream_that_is_cut_is_reset_after_all_its_events() {
 
 #[tokio::test]
 async fn late_content_ends_its_stream_and_no_other() {
-    let server = Https::start();
+    let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
     let mut other = open(&mut requests, "/events?interval=100").await;
     let post = http::Request::post("https://clock/events?echo");
@@ -232,7 +232,7 @@ async fn a_client_that_does_not_read_holds_up_the_end_for_the_drain() {
 
 #[tokio::test]
 async fn a_server_that_is_dropped_drops_its_streams() {
-    let server = Https::start_with(Limits {
+    let server = Server::start_tls_with(Limits {
         drain: Duration::from_secs(60),
         ..Limits::default()
     });
@@ -242,7 +242,7 @@ async fn a_server_that_is_dropped_drops_its_streams() {
         streams.push(open(&mut requests, "/events?interval=60000").await);
     }
     let start = Instant::now();
-    let stopped = tokio::task::spawn_blocking(move || server.0.stop());
+    let stopped = tokio::task::spawn_blocking(move || server.stop());
     for stream in &mut streams {
         end(stream).await.expect("a clean end");
     }
@@ -288,14 +288,14 @@ async fn each_stream_is_counted_and_logged_with_its_peer_and_why_it_ended() {
 #[tokio::test]
 async fn http_1_1_over_tls_ends_cleanly_with_the_server() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let server = Https::start();
+    let server = Server::start_tls();
     let mut io = shake(server.address(), "http/1.1").await;
     let request = "GET /events?interval=60000 HTTP/1.1\r\nHost: clock\r\n\r\n";
     io.write_all(request.as_bytes()).await.unwrap();
     while server.stats().open == 0 {
         sleep(Duration::from_millis(2)).await;
     }
-    let stopped = tokio::task::spawn_blocking(move || server.0.stop());
+    let stopped = tokio::task::spawn_blocking(move || server.stop());
     let mut answer = String::new();
     // rustls would say so if the end of TLS did not come.
     io.read_to_string(&mut answer).await.unwrap();
