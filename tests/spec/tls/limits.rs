@@ -174,6 +174,25 @@ fn frame_of_ping() -> Vec<u8> {
     frame(PING, 0, 0, [0; 8])
 }
 
+#[tokio::test]
+async fn a_request_that_crosses_the_end_of_its_idle_connection_is_answered_whole() {
+    let server = Https::start_with(Limits {
+        head_timeout: Duration::from_millis(300),
+        ..Limits::default()
+    });
+    let mut peer = Peer::connect(server.address(), &[]).await;
+    peer.until(GOAWAY, 0).await;
+    // The ping that comes with it is not answered, as if this had been sent before.
+    peer.send(get(1, "/events?interval=20&count=75")).await;
+    let frames = peer.rest().await;
+    let ticks = frames
+        .iter()
+        .filter(|frame| frame.payload.starts_with(b"data"));
+    assert_eq!(ticks.count(), 75);
+    let ends = |frame: &Frame| frame.kind == DATA && frame.flags & END_STREAM != 0;
+    assert!(frames.iter().any(ends), "{frames:?}");
+}
+
 /// Short times, in which a stream can be stuck.
 fn hasty(stuck_timeout: Duration) -> Limits {
     Limits {
