@@ -2,7 +2,7 @@
 //! peer can read the last of them.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -32,6 +32,15 @@ impl<I> Wire<I> {
             lingering: None,
         }
     }
+
+    /// Notes whether the bytes of a write are stuck.
+    fn note<T>(&self, cx: &Context<'_>, written: Poll<T>) -> Poll<T> {
+        if self.line.set_stuck(written.is_pending()) && written.is_ready() {
+            // A body that waits for this was polled before.
+            cx.waker().wake_by_ref();
+        }
+        written
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
@@ -51,11 +60,21 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        if self.line.set_stuck(written.is_pending()) && written.is_ready() {
-            // A body that waits for this was polled before.
-            cx.waker().wake_by_ref();
-        }
-        written
+        self.note(cx, written)
+    }
+
+    /// TLS has the records of a handshake in pieces, the last of which may be an alert.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.io).poll_write_vectored(cx, pieces);
+        self.note(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -411,6 +411,76 @@ async fn at_the_cap_clients_wait_and_a_place_is_free_after_the_last_stream() {
 }
 
 #[tokio::test]
+async fn garbage_is_refused() {
+    let server = Binary::start(&["--tls"]);
+    let mut random = Random(0x5eed);
+    let mut noise = |length| -> Vec<u8> { (0..length).map(|_| random.byte()).collect() };
+    let hello = hello_of_tls_1_2();
+    let of_handshake = [b"\x16\x03\x01\x02\x00", &noise(512)[..]].concat();
+    let huge = [b"\x16\x03\x01\xff\xff", &noise(1 << 17)[..]].concat();
+    for bytes in [
+        &hello,
+        &of_handshake,
+        &huge,
+        &noise(1000),
+        &b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        &PREFACE.to_vec(),
+        &b"SSH-2.0-OpenSSH_9.2\r\n".to_vec(),
+    ] {
+        let mut io = TcpStream::connect(server.address()).await.unwrap();
+        let _ = io.write_all(bytes).await;
+        let answer = rest(io).await;
+        let is_alert = answer.starts_with(b"\x15\x03");
+        let is_400 = answer.starts_with(b"HTTP/1.1 400 ");
+        assert!(
+            answer.is_empty() || is_alert || is_400,
+            "{:?}",
+            String::from_utf8_lossy(&answer)
+        );
+    }
+    // 70 is the alert for a version that is not spoken (RFC 8446 section 6).
+    let mut io = TcpStream::connect(server.address()).await.unwrap();
+    io.write_all(&hello).await.unwrap();
+    assert_eq!(rest(io).await, b"\x15\x03\x03\x00\x02\x02\x46");
+
+    for protocol in ["spdy/3", "h2c", "http/2"] {
+        let io = TcpStream::connect(server.address()).await.unwrap();
+        let refused = try_to_shake(io, protocol).await.unwrap_err();
+        let reason = refused.to_string();
+        assert!(reason.contains("NoApplicationProtocol"), "{reason}");
+    }
+    for bytes in [
+        b"GET / HTTP/1.1\r\nHost: clock\r\n\r\n".to_vec(),
+        noise(1000),
+        [PREFACE, &noise(1000)[..]].concat(),
+        [PREFACE, &settings(&[]), &get(2, "/")].concat(),
+        // The answer to a ping that nobody sent.
+        [
+            PREFACE,
+            &settings(&[]),
+            &frame(PING, 1, 0, [7; 8]),
+            &reset(1),
+        ]
+        .concat(),
+    ] {
+        let mut io = shake(server.address(), "h2").await;
+        let _ = io.write_all(&bytes).await;
+        let frames = Peer(io).rest().await;
+        let answers = frames.iter().any(|frame| frame.kind == HEADERS);
+        assert!(!answers, "{bytes:?}: {frames:?}");
+    }
+    let mut io = shake(server.address(), "http/1.1").await;
+    io.write_all(&[PREFACE, &settings(&[])].concat())
+        .await
+        .unwrap();
+    let answer = rest(io).await;
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 "));
+
+    let mut requests = http2(server.address()).await;
+    assert_eq!(stream_of(&mut requests, "/").await.0.status, 200);
+}
+
+#[tokio::test]
 async fn no_bytes_at_all_break_a_handshake_or_http_2() {
     let server = Server::start_tls_with(Limits {
         stuck_timeout: Duration::from_secs(1),
