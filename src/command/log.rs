@@ -12,7 +12,10 @@ use tracing_subscriber::filter::LevelFilter;
 /// Lines that may wait for a slow reader of stderr; what comes on top of them is lost.
 const WAITING: usize = 16 * 1024;
 
-/// Starts the log at the level that `RUST_LOG` names, else info; dropping the guard flushes it.
+/// What is logged where `RUST_LOG` says nothing else: h2 would warn of what clients get wrong.
+const USUAL: &str = "info,h2=error";
+
+/// Starts the log as `RUST_LOG` has it, else the usual one; dropping the guard flushes it.
 pub(crate) fn start() -> Log {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING)
@@ -21,7 +24,7 @@ pub(crate) fn start() -> Log {
         .with_default_directive(LevelFilter::INFO.into())
         .try_from_env();
     tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new("info")))
+        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(USUAL)))
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         .log_internal_errors(false)

@@ -411,7 +411,7 @@ async fn at_the_cap_clients_wait_and_a_place_is_free_after_the_last_stream() {
 }
 
 #[tokio::test]
-async fn garbage_is_refused() {
+async fn garbage_is_refused_without_a_word_in_the_log() {
     let server = Binary::start(&["--tls"]);
     let mut random = Random(0x5eed);
     let mut noise = |length| -> Vec<u8> { (0..length).map(|_| random.byte()).collect() };
@@ -478,6 +478,7 @@ async fn garbage_is_refused() {
 
     let mut requests = http2(server.address()).await;
     assert_eq!(stream_of(&mut requests, "/").await.0.status, 200);
+    assert_eq!(server.log_so_far(), Vec::<String>::new());
 }
 
 #[tokio::test]
