@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::Stream;
@@ -68,7 +68,7 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Shaped<S> {
 }
 
 fn apply(shape: &mut Shape, block: &Block) -> Block {
-    let mut bytes = BytesMut::with_capacity(2 * block.bytes.len());
+    let mut bytes = Vec::with_capacity(block.bytes.len());
     if std::mem::take(&mut shape.bom) {
         bytes.extend_from_slice("\u{feff}".as_bytes());
     }
@@ -76,8 +76,10 @@ fn apply(shape: &mut Shape, block: &Block) -> Block {
         match (byte, shape.eol) {
             (b'\n', Some(Eol::Cr)) => bytes.extend_from_slice(b"\r"),
             (b'\n', Some(Eol::CrLf)) => bytes.extend_from_slice(b"\r\n"),
-            _ => bytes.extend_from_slice(&[*byte]),
+            _ => bytes.push(*byte),
         }
     }
-    Block::of(bytes.freeze(), block.events)
+    // It may wait for long.
+    bytes.shrink_to_fit();
+    Block::of(bytes.into(), block.events)
 }

@@ -96,6 +96,8 @@ pub fn data(text: &str) -> Bytes {
         field(&mut event, "data", line);
     }
     event.push('\n');
+    // A stream keeps it, and a thousand lines have left room for a thousand more.
+    event.shrink_to_fit();
     event.into()
 }
 

@@ -23,7 +23,7 @@ use crate::support::{Binary, DEADLINE, Random, Server};
 /// What opens a handshake of TLS 1.3, up to the middle of it.
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03half of it";
 
-/// A whole ClientHello that offers TLS 1.2 alone.
+/// What opens a handshake of TLS 1.2 alone, whole.
 fn hello_of_tls_1_2() -> Vec<u8> {
     let suites = b"\x00\x02\xc0\x2f";
     let groups = b"\x00\x0a\x00\x04\x00\x02\x00\x1d";
@@ -248,8 +248,8 @@ async fn a_connection_whose_window_is_shut_or_that_is_never_read_loses_its_strea
         max_connections: 1,
         ..hasty(Duration::from_secs(1))
     });
-    const OPEN: &[(u16, u32)] = &[(INITIAL_WINDOW_SIZE, 1 << 30)];
-    let mut peer = Peer::connect(server.address(), OPEN).await;
+    let open = [(INITIAL_WINDOW_SIZE, 1 << 30)];
+    let mut peer = Peer::connect(server.address(), &open).await;
     for stream in [1, 3, 5] {
         peer.send(get(stream, "/events?interval=10&size=100000"))
             .await;
@@ -266,7 +266,7 @@ async fn a_connection_whose_window_is_shut_or_that_is_never_read_loses_its_strea
         assert!(frames.iter().any(|it| is_reset(&it)), "{stream}");
     }
 
-    let mut peer = Peer::connect_narrow(server.address(), OPEN).await;
+    let mut peer = Peer::connect_narrow(server.address(), &open).await;
     peer.send(window(0, 1 << 30)).await;
     peer.send(get(1, "/events?interval=10&size=1000000")).await;
     // It gets in once the other one is out.

@@ -6,6 +6,8 @@ mod frames;
 
 mod limits;
 
+mod memory;
+
 mod parity;
 
 mod streams;

@@ -1,0 +1,205 @@
+//! What a client that lets nothing through costs over HTTP/2, in bytes: of its connection, and of
+//! each of its streams.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
+use super::frames::{
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PREFACE, Peer,
+    frame, head, settings, window,
+};
+use super::shake;
+use crate::support::Binary;
+
+/// How a client keeps bytes from leaving.
+#[derive(Clone, Copy, Debug)]
+enum Shut {
+    /// The window of each stream.
+    Streams,
+    /// The window of the connection.
+    Connection,
+    /// The socket, which it does not read.
+    Socket,
+}
+
+struct Stuck<'a> {
+    shut: Shut,
+    method: &'a str,
+    path: &'a str,
+    fields: Vec<(&'a str, &'a str)>,
+    /// Frames of content, after which the stream stays open; none for a stream that is closed.
+    content: Vec<&'a [u8]>,
+}
+
+fn get(shut: Shut, path: &str) -> Stuck<'_> {
+    Stuck {
+        shut,
+        method: "GET",
+        path,
+        fields: Vec::new(),
+        content: Vec::new(),
+    }
+}
+
+const COUNT: usize = 30;
+const STREAMS: u32 = 100;
+
+/// That each of many such clients costs less than 64 KiB, and each of its streams less than `most`
+/// besides.
+async fn assert_cost(what: &str, stuck: Stuck<'_>, most: usize) {
+    let server = Binary::start(&["--tls"]);
+    let mut first = Peer::connect(server.address(), &[]).await;
+    first.send(super::frames::get(1, "/")).await;
+    first.until(HEADERS, 1).await;
+    let before = server.memory();
+    let mut peak = before;
+    let mut bytes = Vec::new();
+    for stream in (1..).step_by(2).take(usize::try_from(STREAMS).unwrap()) {
+        let block = head(stuck.method, stuck.path, stuck.fields.iter().copied());
+        let end = if stuck.method == "GET" { END_STREAM } else { 0 };
+        bytes.extend(frame(HEADERS, END_HEADERS | end, stream, block));
+        for content in &stuck.content {
+            bytes.extend(frame(DATA, 0, stream, content));
+        }
+    }
+    let mut clients = Vec::new();
+    for _ in 0..COUNT {
+        let address = server.address();
+        let mut client = match stuck.shut {
+            Shut::Streams => Peer::connect(address, &[(INITIAL_WINDOW_SIZE, 0)]).await,
+            Shut::Connection => Peer::connect(address, &[(INITIAL_WINDOW_SIZE, 1 << 30)]).await,
+            Shut::Socket => {
+                let open = [(INITIAL_WINDOW_SIZE, 1 << 30)];
+                let mut client = Peer::connect_narrow(address, &open).await;
+                client.send(window(0, 1 << 30)).await;
+                client
+            }
+        };
+        client.try_to_send(&bytes, Duration::from_secs(5)).await;
+        clients.push(client);
+        peak = peak.max(server.memory());
+    }
+    // It grows as long as ticks come.
+    let start = Instant::now();
+    let mut grown = start;
+    while grown.elapsed() < Duration::from_millis(300) && start.elapsed() < Duration::from_secs(3) {
+        sleep(Duration::from_millis(10)).await;
+        let now = server.memory();
+        if now > peak {
+            (peak, grown) = (now, Instant::now());
+        }
+    }
+    let each = (peak - before) / COUNT;
+    let stream = each.saturating_sub(64) * 1024 / usize::try_from(STREAMS).unwrap();
+    println!("{what}: {each} KiB a connection, {stream} bytes a stream beyond 64 KiB");
+    assert!(stream <= most, "{what}: {stream} bytes a stream");
+    drop(clients);
+}
+
+#[tokio::test]
+async fn a_stuck_stream_costs_less_than_8_kib_however_it_is_stuck() {
+    let data = format!("/events?interval=10&data={}", "d".repeat(1024));
+    let many: Vec<_> = (0..185).map(|number| format!("x{number:03}")).collect();
+    let fields = || many.iter().map(|name| (name.as_str(), "")).collect();
+    let long = "y".repeat(7800);
+    let origin = format!("http://{}", "o".repeat(6000));
+    for (what, stuck) in [
+        ("ticks", get(Shut::Streams, "/events?interval=10")),
+        (
+            "short frames unread",
+            get(Shut::Socket, "/events?interval=10"),
+        ),
+        ("long ticks", get(Shut::Streams, &data)),
+        ("long ticks unread", get(Shut::Socket, &data)),
+        (
+            "events of 16 MiB",
+            get(
+                Shut::Connection,
+                "/events?interval=10&size=16777216&eol=crlf&bom",
+            ),
+        ),
+        (
+            "events of 16 MiB unread",
+            get(Shut::Socket, "/events?interval=10&size=16777216"),
+        ),
+        ("the page", get(Shut::Connection, "/")),
+        ("the page unread", get(Shut::Socket, "/")),
+        ("the suite", get(Shut::Streams, "/cases")),
+        (
+            "many fields and a delay",
+            Stuck {
+                fields: fields(),
+                ..get(Shut::Streams, "/events?delay=60000")
+            },
+        ),
+        (
+            "a long head and a delay",
+            Stuck {
+                fields: vec![("x", &long)],
+                ..get(Shut::Streams, "/events?delay=60000")
+            },
+        ),
+        (
+            "a long origin",
+            Stuck {
+                fields: vec![("origin", &origin)],
+                ..get(Shut::Socket, "/events?credentials&interval=10")
+            },
+        ),
+        (
+            "content that does not end",
+            Stuck {
+                method: "POST",
+                fields: fields(),
+                content: vec![b"content"; 6],
+                ..get(Shut::Streams, "/events?interval=10")
+            },
+        ),
+    ] {
+        assert_cost(what, stuck, 8 * 1024).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines() {
+    let wire = format!("/events?interval=0&wire={}", "a".repeat(4096));
+    let escapes = "%0a".repeat(2500);
+    let paced = format!("/events?interval=0&split=1&pace=10000&wire={escapes}");
+    let many: Vec<_> = (0..185).map(|number| format!("x{number:03}")).collect();
+    let fields = || many.iter().map(|name| (name.as_str(), "")).collect();
+    let long = "y".repeat(7800);
+    let lines = format!("/events?interval=10&data={}", "%0a".repeat(1024));
+    for (what, stuck) in [
+        // Each line of a kilobyte of them takes seven bytes.
+        ("ticks of many lines unread", get(Shut::Socket, &lines)),
+        ("a wire", get(Shut::Streams, &wire)),
+        ("a wire unread", get(Shut::Socket, &wire)),
+        ("a wire byte by byte", get(Shut::Streams, &paced)),
+        (
+            "an echo of a long head",
+            Stuck {
+                fields: vec![("x", &long)],
+                ..get(Shut::Streams, "/events?echo&interval=10")
+            },
+        ),
+        (
+            "an echo of many fields",
+            Stuck {
+                fields: fields(),
+                ..get(Shut::Socket, "/events?echo&interval=10")
+            },
+        ),
+        (
+            "an echo of content that does not end",
+            Stuck {
+                method: "POST",
+                fields: fields(),
+                content: vec![&[b'z'; 100]; 6],
+                ..get(Shut::Streams, "/events?echo&interval=10")
+            },
+        ),
+    ] {
+        assert_cost(what, stuck, 16 * 1024).await;
+    }
+}
