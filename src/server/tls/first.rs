@@ -2,13 +2,19 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// A connection whose first byte is known, and still to be read.
+/// Bytes that a handshake may take, for rustls keeps up to 64 KiB of it. Those of browsers have
+/// two.
+const HANDSHAKE: usize = 32 * 1024;
+
+/// A connection whose first byte is known and still to be read, and whose handshake is short.
 pub(super) struct First<I> {
     byte: Option<u8>,
+    /// What may still be read of the handshake.
+    room: Option<usize>,
     io: I,
 }
 
@@ -16,7 +22,13 @@ impl<I: AsyncRead + Unpin> First<I> {
     /// Waits for the first byte of `io`.
     pub(super) async fn of(mut io: I) -> io::Result<Self> {
         let byte = Some(io.read_u8().await?);
-        Ok(Self { byte, io })
+        let room = Some(HANDSHAKE);
+        Ok(Self { byte, room, io })
+    }
+
+    /// Lets it be read without end, after the handshake.
+    pub(super) fn release(&mut self) {
+        self.room = None;
     }
 
     /// The first byte, until it is read.
@@ -37,7 +49,13 @@ impl<I: AsyncRead + Unpin> AsyncRead for First<I> {
             buffer.put_slice(&[byte]);
             return Poll::Ready(Ok(()));
         }
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buffer))?;
+        if let Some(room) = &mut self.room {
+            let left = room.checked_sub(buffer.filled().len() - before);
+            *room = left.ok_or_else(|| io::Error::other("a handshake of too many bytes"))?;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

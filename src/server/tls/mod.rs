@@ -64,14 +64,16 @@ impl Tls {
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let io = First::of(io).await?;
+        let mut io = First::of(io).await?;
         if io.byte() != Some(HANDSHAKE) {
+            io.release();
             return Ok(Shaken::Not(io));
         }
         let accept = self
             .0
             .accept_with(io, |tls| tls.set_buffer_limit(Some(BUFFER)));
-        let stream = accept.await?;
+        let mut stream = accept.await?;
+        stream.get_mut().0.release();
         Ok(match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Shaken::Http2(stream),
             _ => Shaken::Http1(stream),

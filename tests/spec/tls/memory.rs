@@ -203,3 +203,67 @@ async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines
         assert_cost(what, stuck, 16 * 1024).await;
     }
 }
+
+#[tokio::test]
+async fn a_connection_without_streams_costs_less_than_64_kib() {
+    const COUNT: usize = 50;
+    // A ClientHello of 64 KiB that misses its last bytes: records of 16 KiB, then the rest.
+    let hello = [b"\x01\x00\xff\xf0", &vec![0; 0xfff0][..]].concat();
+    let mut half_a_hello = Vec::new();
+    for part in hello[..65_000].chunks(16_384) {
+        let length = u16::try_from(part.len()).unwrap().to_be_bytes();
+        half_a_hello.extend([b"\x16\x03\x01", &length[..], part].concat());
+    }
+    let start = [PREFACE, &settings(&[])].concat();
+    let half_a_head = frame(HEADERS, END_STREAM, 1, head("GET", "/", [("x", "y")]));
+    let mut continued = half_a_head.clone();
+    let field = super::frames::fields([("x-more", "z".repeat(1000).as_str())]);
+    for _ in 0..4 {
+        continued.extend(frame(CONTINUATION, 0, 1, field.repeat(3)));
+    }
+    let mut half_a_frame = frame(DATA, 0, 1, [0; 16_384]);
+    half_a_frame.pop();
+    for (what, in_the_clear, bytes) in [
+        (
+            "half a long ClientHello",
+            true,
+            half_a_hello[..32_000].to_vec(),
+        ),
+        ("half a ClientHello of 64 KiB", true, half_a_hello),
+        ("half a head", false, [&start[..], &half_a_head].concat()),
+        ("more of a head", false, [&start[..], &continued].concat()),
+        ("half a frame", false, [&start[..], &half_a_frame].concat()),
+    ] {
+        let server = Binary::start(&["--tls"]);
+        let mut first = Peer::connect(server.address(), &[]).await;
+        first.send(super::frames::get(1, "/")).await;
+        first.until(HEADERS, 1).await;
+        let before = server.memory();
+        let mut clients = Vec::new();
+        let mut handshakes = Vec::new();
+        for _ in 0..COUNT {
+            if in_the_clear {
+                let mut io = tokio::net::TcpStream::connect(server.address())
+                    .await
+                    .unwrap();
+                tokio::io::AsyncWriteExt::write_all(&mut io, &bytes)
+                    .await
+                    .unwrap();
+                handshakes.push(io);
+            } else {
+                let mut client = Peer(shake(server.address(), "h2").await);
+                client.send(&bytes).await;
+                clients.push(client);
+            }
+        }
+        let mut peak = before;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(500) {
+            peak = peak.max(server.memory());
+            sleep(Duration::from_millis(10)).await;
+        }
+        let each = (peak - before) / COUNT;
+        println!("{what}: {each} KiB a connection");
+        assert!(each <= 64, "{what}: {each} KiB a connection");
+    }
+}
