@@ -2,6 +2,8 @@
 
 mod certificate;
 
+mod floods;
+
 mod frames;
 
 mod limits;
