@@ -53,8 +53,8 @@ define install
 	{ echo "make $(1) needs more programs: apt-get install$$missing" >&2; exit 1; }
 endef
 
-programs: # install what is missing of Chromium, its driver and nginx
-	$(call install,test,chromium:chromium chromedriver:chromium-driver nginx:nginx-light)
+programs: # install what is missing of Chromium, its driver, nginx and nghttp2
+	$(call install,test,chromium:chromium chromedriver:chromium-driver nginx:nginx-light nghttp:nghttp2-client h2load:nghttp2-client)
 
 webkit: # install what is missing of WebKit, its driver and a display without a screen
 	$(call install,browsers,WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb xauth:xauth)
