@@ -8,10 +8,15 @@ use hyper::header::{
 
 use crate::options::asks_for_credentials;
 
+/// The most bytes of an origin: a host has up to 253.
+const MOST: usize = 512;
+
 /// Who may read the answer to `request` with credentials, if its URL asks for that.
 pub(super) fn credentials<B>(request: &Request<B>) -> Option<HeaderValue> {
     let any = HeaderValue::from_static("*");
-    let origin = request.headers().get(ORIGIN).map_or(any, |origin| {
+    let origin = request.headers().get(ORIGIN);
+    let origin = origin.filter(|origin| origin.len() <= MOST);
+    let origin = origin.map_or(any, |origin| {
         HeaderValue::from_bytes(origin.as_bytes()).expect("it was one before")
     });
     asks_for_credentials(request).then_some(origin)

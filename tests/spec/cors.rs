@@ -80,6 +80,17 @@ fn every_answer_of_a_url_with_credentials_takes_them() {
 }
 
 #[test]
+fn an_origin_longer_than_any_is_not_repeated() {
+    let server = Server::start();
+    for (length, allowed) in [(512, None), (513, Some("*"))] {
+        let origin = format!("http://{}", "o".repeat(length - "http://".len()));
+        let headers = format!("Origin: {origin}\r\n");
+        let reply = asked(&server, "GET", "/stream?count=1&credentials", &headers);
+        assert_eq!(taken(&reply)[0], Some(allowed.unwrap_or(&origin)));
+    }
+}
+
+#[test]
 fn one_request_with_credentials_gets_the_stream_and_later_ones_take_them_too() {
     let server = Server::start();
     for status in ["200", "204", "204"] {
