@@ -82,7 +82,7 @@ fn requests() -> Vec<Asked> {
         "echo&count=2&interval=10&data=x",
         "count=2&interval=10&data=x&split=3&bom&eol=cr",
         "count=2&interval=10&data=x&eol=crlf&comment=0",
-        "count=1&interval=200&data=x&comment=50",
+        "count=1&interval=1000&data=x&comment=700",
         "count=1&interval=10&data=x&type=text/html",
         "count=1&interval=10&data=x&credentials",
         "status=503",
