@@ -429,6 +429,7 @@ async fn garbage_is_refused_without_a_word_in_the_log() {
     ] {
         let mut io = TcpStream::connect(server.address()).await.unwrap();
         let _ = io.write_all(bytes).await;
+        let _ = io.shutdown().await;
         let answer = rest(io).await;
         let is_alert = answer.starts_with(b"\x15\x03");
         let is_400 = answer.starts_with(b"HTTP/1.1 400 ");
@@ -465,6 +466,7 @@ async fn garbage_is_refused_without_a_word_in_the_log() {
     ] {
         let mut io = shake(server.address(), "h2").await;
         let _ = io.write_all(&bytes).await;
+        let _ = io.shutdown().await;
         let frames = Peer(io).rest().await;
         let answers = frames.iter().any(|frame| frame.kind == HEADERS);
         assert!(!answers, "{bytes:?}: {frames:?}");
