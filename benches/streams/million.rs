@@ -31,18 +31,18 @@ pub(crate) fn smaller() -> Point {
         rounds: 3,
         ratios: vec![over_the_floor()],
         lacks: None,
-        measure: Box::new(|kind| match kind {
-            Kind::Floor => floor(Duration::from_secs(15)),
-            _ => {
-                let window = Duration::from_secs(15);
-                let few = hold(kind, 80, SECOND, window)?;
-                let many = hold(kind, 800, SECOND, window)?;
-                Ok(many.sample().with("CPU at 10,000, µs", few.cpu(), 2).with(
-                    "memory at 10,000, KiB",
-                    few.memory,
-                    2,
-                ))
+        measure: Box::new(|kind| {
+            let window = Duration::from_secs(15);
+            if kind == Kind::Floor {
+                return floor(window);
             }
+            let few = hold(kind, 80, SECOND, window)?;
+            let many = hold(kind, 800, SECOND, window)?;
+            Ok(many.sample().with("CPU at 10,000, µs", few.cpu(), 2).with(
+                "memory at 10,000, KiB",
+                few.memory,
+                2,
+            ))
         }),
     }
 }

@@ -58,10 +58,7 @@ pub(super) async fn attend<I, H: Handler>(
     let shutdown = streams.shutdown();
     let ends = async {
         tokio::select! {
-            () = shutdown.begun.wait() => {
-                streams.wake();
-                streams.none().await;
-            }
+            () = shutdown.begun.wait() => streams.none().await,
             () = streams.idle(deadline, limits.head_timeout) => {}
         }
     };
@@ -73,7 +70,7 @@ pub(super) async fn attend<I, H: Handler>(
             false
         }
         () = ends => true,
-        never = streams.end_stuck(limits.stuck_timeout) => match never {},
+        never = streams.attend(limits.stuck_timeout) => match never {},
     };
     if goes_on {
         // Who answers the ping of this has read all that was sent before.
@@ -92,7 +89,7 @@ pub(super) async fn attend<I, H: Handler>(
                     place.give_up();
                 }
             }
-            never = streams.end_stuck(limits.stuck_timeout) => match never {},
+            never = streams.attend(limits.stuck_timeout) => match never {},
         }
     }
     // Its streams end with the connection, and then its place is free.

@@ -1,7 +1,7 @@
 //! The streams of one connection: who is open, and who is stuck.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
@@ -58,11 +58,6 @@ impl Streams {
         self.changed.notify_one();
     }
 
-    /// Wakes the tasks of all, to see that the shutdown has begun.
-    pub(super) fn wake(&self) {
-        self.open().iter().for_each(|(_, stream)| stream.wake());
-    }
-
     pub(super) fn are_open(&self) -> bool {
         !self.open().is_empty()
     }
@@ -88,8 +83,22 @@ impl Streams {
         }
     }
 
+    /// Ends those that are stuck, and lets all end when the shutdown begins.
+    pub(super) async fn attend(&self, stuck_timeout: Duration) -> Infallible {
+        let end_all = async {
+            self.shutdown().begun.wait().await;
+            // Each sees it for itself.
+            self.open().iter().for_each(|(_, stream)| stream.wake());
+            pending().await
+        };
+        tokio::select! {
+            never = self.end_stuck(stuck_timeout) => never,
+            never = end_all => never,
+        }
+    }
+
     /// Ends those whose bytes have waited for `time`, while none of them left.
-    pub(super) async fn end_stuck(&self, time: Duration) -> Infallible {
+    async fn end_stuck(&self, time: Duration) -> Infallible {
         loop {
             let now = Instant::now();
             let mut next = now + time;

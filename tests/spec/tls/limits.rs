@@ -176,7 +176,7 @@ fn frame_of_ping() -> Vec<u8> {
 
 #[tokio::test]
 async fn a_request_that_crosses_the_end_of_its_idle_connection_is_answered_whole() {
-    let server = Https::start_with(Limits {
+    let server = Server::start_tls_with(Limits {
         head_timeout: Duration::from_millis(300),
         ..Limits::default()
     });

@@ -13,6 +13,7 @@ mod memory;
 mod parity;
 
 mod streams;
+
 mod tools;
 
 use std::io;
