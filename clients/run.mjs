@@ -50,6 +50,7 @@ async function hold(client) {
   // A machine that is busy makes a client late: what nobody knows of is looked at twice.
   const again = cases.filter((_, at) => isNews(client, results[at]));
   if (again.length > 0) {
+    console.log(`${client.id} is played again: ${again.map(({ name }) => name).join(" ")}`);
     const second = await play({ ...client, atOnce: 2 }, again, server.url, seen);
     results = results.map((it) => second.find(({ name }) => name === it.name) ?? it);
   }
