@@ -24,6 +24,7 @@ plain: ## lint and try the default build, which has no TLS
 	cargo clippy --all-targets -- -D warnings
 	cargo test --test spec -- routes:: events:: command::
 
+# Not npm ci, which refuses a lock file without the programs of Deno for other systems.
 clients: engines ## play the suite to other people's clients and write clients/README.md
 	npm install --no-save --no-fund --no-audit --prefix clients
 	python3 -m venv target/clients/python
