@@ -114,6 +114,13 @@ pub fn get(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, flags, stream, head("GET", path, []))
 }
 
+/// Connects with as small a receive buffer as the system gives.
+pub fn narrow(address: SocketAddr) -> TcpStream {
+    let io = Client::connect_narrow(address).0;
+    io.set_nonblocking(true).unwrap();
+    TcpStream::from_std(io).unwrap()
+}
+
 /// A client that sends what it is told, and answers nothing by itself.
 #[derive(Debug)]
 pub struct Peer(pub TlsStream<TcpStream>);
@@ -126,10 +133,9 @@ impl Peer {
 
     /// The same with as small a receive buffer as the system gives.
     pub async fn connect_narrow(address: SocketAddr, values: &[(u16, u32)]) -> Self {
-        let io = Client::connect_narrow(address).0;
-        io.set_nonblocking(true).unwrap();
-        let io = TcpStream::from_std(io).unwrap();
-        Self(shake_over(io, "h2").await).begin(values).await
+        Self(shake_over(narrow(address), "h2").await)
+            .begin(values)
+            .await
     }
 
     async fn begin(mut self, values: &[(u16, u32)]) -> Self {
