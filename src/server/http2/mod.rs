@@ -5,6 +5,8 @@
 
 mod body;
 
+mod calm;
+
 mod stream;
 
 mod streams;
@@ -26,6 +28,7 @@ use super::limits::Limits;
 use super::places::Place;
 use crate::connection::Connection;
 use body::answer;
+use calm::Calm;
 use streams::{Spawn, Streams};
 
 /// The window of a connection and of each of its streams, the least that is sure to work: what
@@ -54,7 +57,9 @@ pub(super) async fn attend<I, H: Handler>(
         async move { Box::pin(answer(request, handler)).await }
     });
     let http = settings(&limits, Spawn(Arc::clone(&streams)));
-    let mut serving = Box::pin(http.serve_connection(TokioIo::new(io), service));
+    let turn = Arc::clone(&streams.turn);
+    let io = TokioIo::new(Calm { io, turn });
+    let mut serving = Box::pin(http.serve_connection(io, service));
     let shutdown = streams.shutdown();
     let ends = async {
         tokio::select! {

@@ -125,8 +125,10 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawn {
             streams: Arc::clone(&self.0),
             slot,
         };
+        self.0.turn.add_request();
         let task = Task {
             exchange,
+            waits: true,
             stream: Arc::clone(&stream),
             open,
         };
@@ -151,6 +153,7 @@ pin_project! {
     struct Task<F> {
         #[pin]
         exchange: F,
+        waits: bool,
         stream: Arc<Stream>,
         // Last, for the stream is open until the exchange is dropped.
         open: Open,
@@ -162,12 +165,17 @@ impl<F: Future<Output = ()>> Future for Task<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
-        if this.stream.is_to_end(cx.waker()) {
-            return Poll::Ready(());
-        }
-        if this.open.streams.turn.is_full() {
+        let turn = &this.open.streams.turn;
+        let is_over = this.stream.is_to_end(cx.waker());
+        if !is_over && turn.is_full() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
+        }
+        if std::mem::take(this.waits) {
+            turn.remove_request();
+        }
+        if is_over {
+            return Poll::Ready(());
         }
         this.exchange.poll(cx)
     }

@@ -15,6 +15,8 @@ const FRAMES: usize = 32;
 pub(super) struct Turn {
     /// Frames that hyper was given since the last.
     frames: AtomicUsize,
+    /// Requests that wait for the first turn of their task.
+    requests: AtomicUsize,
     /// The task of the connection, which is always the same.
     task: Mutex<Option<Waker>>,
 }
@@ -33,6 +35,20 @@ impl Turn {
         self.task().get_or_insert_with(|| cx.waker().clone());
         self.frames.store(0, Relaxed);
         Pin::new(serving).poll(cx)
+    }
+
+    /// Notes that a request waits for its task.
+    pub(super) fn add_request(&self) {
+        self.requests.fetch_add(1, Relaxed);
+    }
+
+    /// Notes that one waits no more.
+    pub(super) fn remove_request(&self) {
+        self.requests.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn has_requests(&self) -> bool {
+        self.requests.load(Relaxed) > 0
     }
 
     /// Notes that hyper is given a frame.
