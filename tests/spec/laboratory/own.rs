@@ -25,6 +25,8 @@ async fn what_is_typed_is_played_and_shown_as_wire_and_events() {
             "id: 1\ndata: a + b & \\xFF\n\nevent: tick\ndata: C:\\\\ \u{e9}\\r\\ndata\n\n: over\n",
         )
         .await;
+    // It is played while it is typed: the last byte plays it anew.
+    browser.until_text("#url", ":+over%0A").await;
     browser
         .until("document.querySelectorAll('#events tr').length === 2")
         .await;
