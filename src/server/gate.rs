@@ -65,7 +65,9 @@ fn has_one_host<B>(request: &Request<B>) -> bool {
     let authority = request.uri().authority();
     let authority = authority.filter(|_| request.version() == Version::HTTP_2);
     match (hosts.next(), hosts.next()) {
-        (Some(host), None) => authority.is_none_or(|it| it.as_str() == host),
+        (Some(host), None) => {
+            authority.is_none_or(|it| host.as_bytes().eq_ignore_ascii_case(it.as_str().as_bytes()))
+        }
         _ => false,
     }
 }

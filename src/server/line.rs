@@ -13,6 +13,7 @@ pub(super) struct Line {
     pub(super) connection: Connection,
     answering: AtomicBool,
     stuck: AtomicBool,
+    shared: AtomicBool,
 }
 
 impl Line {
@@ -21,12 +22,23 @@ impl Line {
             connection,
             answering: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
+            shared: AtomicBool::new(false),
         })
     }
 
     /// Whether an answer has begun and has not left this process as a whole.
     pub(super) fn is_answering(&self) -> bool {
         self.answering.load(Relaxed) || self.stuck.load(Relaxed)
+    }
+
+    /// Notes that many answers share it.
+    #[cfg(feature = "tls")]
+    pub(super) fn set_shared(&self) {
+        self.shared.store(true, Relaxed);
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.shared.load(Relaxed)
     }
 
     /// Notes whether bytes wait for room in the socket, and says whether they did before.

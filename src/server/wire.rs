@@ -92,10 +92,13 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
         if lingering.is_none() {
             ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
         }
-        if line.connection.is_shutting_down() {
+        let ends = line.connection.is_shutting_down();
+        if ends && !line.is_shared() {
             return Poll::Ready(Ok(()));
         }
-        let lingering = lingering.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        // Over HTTP/2 the peer goes on to say what it has read.
+        let time = if ends { LINGER / 2 } else { LINGER };
+        let lingering = lingering.get_or_insert_with(|| Box::pin(sleep(time)));
         let mut scrap = [MaybeUninit::uninit(); 4096];
         loop {
             // First, for both draw on one budget and a fast sender would use it up.

@@ -25,11 +25,11 @@ use tokio::time::{Instant, sleep};
 
 use super::handler::Handler;
 use super::limits::Limits;
+use super::line::Line;
 use super::places::Place;
-use crate::connection::Connection;
 use body::answer;
 use calm::Calm;
-use streams::{Spawn, Streams};
+use streams::{Connected, Spawn, Streams};
 
 /// The window of a connection and of each of its streams, the least that is sure to work: what
 /// clients send here is short.
@@ -46,11 +46,13 @@ pub(super) async fn attend<I, H: Handler>(
     limits: Limits,
     deadline: Instant,
     handler: H,
-    connection: Connection,
+    line: Arc<Line>,
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let streams = Streams::of(connection);
+    line.set_shared();
+    let streams = Streams::of(line.connection.clone());
+    let connected = Connected(Arc::clone(&streams));
     let service = service_fn(move |request| {
         let handler = handler.clone();
         // Boxed when its task comes to it: no stream keeps the room, and hundreds share it.
@@ -61,26 +63,17 @@ pub(super) async fn attend<I, H: Handler>(
     let io = TokioIo::new(Calm { io, turn });
     let mut serving = Box::pin(http.serve_connection(io, service));
     let shutdown = streams.shutdown();
-    let ends = async {
-        tokio::select! {
-            () = shutdown.begun.wait() => streams.none().await,
-            () = streams.idle(deadline, limits.head_timeout) => {}
-        }
-    };
-    let goes_on = tokio::select! {
+    let says_farewell = tokio::select! {
         biased;
         _ = poll_fn(|cx| streams.turn.poll(&mut serving, cx)) => false,
-        () = shutdown.over.wait() => {
-            place.give_up();
-            false
-        }
-        () = ends => true,
+        () = shutdown.begun.wait() => streams.are_open(),
+        () = streams.idle(deadline, limits.head_timeout) => true,
         never = streams.attend(limits.stuck_timeout) => match never {},
     };
-    if goes_on {
-        // Who answers the ping of this has read all that was sent before.
+    if says_farewell {
         serving.as_mut().graceful_shutdown();
         let left = async {
+            streams.none().await;
             sleep(FAREWELL).await;
             // A request may have crossed it.
             streams.none().await;
@@ -97,8 +90,9 @@ pub(super) async fn attend<I, H: Handler>(
             never = streams.attend(limits.stuck_timeout) => match never {},
         }
     }
-    // Its streams end with the connection, and then its place is free.
     drop(serving);
+    drop(connected);
+    // Its place is free when all streams have ended.
     streams.none().await;
     drop(place);
 }

@@ -36,7 +36,7 @@ pub(super) fn scope<F: Future>(stream: Arc<Stream>, task: F) -> TaskLocalFuture<
 pub(super) struct Stream {
     connection: Connection,
     turn: Arc<Turn>,
-    answering: AtomicBool,
+    answered: AtomicBool,
     ends: AtomicBool,
     waiting: Mutex<Waiting>,
 }
@@ -69,7 +69,7 @@ impl Stream {
         Self {
             connection,
             turn,
-            answering: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
             ends: AtomicBool::new(false),
             waiting: Mutex::default(),
         }
@@ -94,12 +94,11 @@ impl Stream {
     /// Whether its `task` has no more to do: it is stuck, or the shutdown begins before its answer.
     pub(super) fn is_to_end(&self, task: &Waker) -> bool {
         let ends = self.ends.load(Relaxed);
-        if ends || self.answering.load(Relaxed) {
+        if ends || self.answered.load(Relaxed) {
             return ends;
         }
-        let mut waiting = self.waiting();
-        waiting.task.get_or_insert_with(|| task.clone());
-        waiting.bytes == 0 && self.connection.is_shutting_down()
+        self.waiting().task.get_or_insert_with(|| task.clone());
+        self.connection.is_shutting_down()
     }
 
     /// Notes that hyper is given the head of the answer.
@@ -163,8 +162,9 @@ impl Exchange for Arc<Stream> {
         &self.connection
     }
 
+    /// Once it answers, it goes on until its bytes have left.
     fn set_answering(&self, answering: bool) {
-        self.answering.store(answering, Relaxed);
+        self.answered.fetch_or(answering, Relaxed);
     }
 
     fn poll_left(&self, _: &mut Context<'_>) -> Poll<()> {

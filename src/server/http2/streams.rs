@@ -114,6 +114,16 @@ impl Streams {
     }
 }
 
+/// A connection that is there: when this is dropped, its streams end.
+pub(super) struct Connected(pub(super) Arc<Streams>);
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        // None has another turn.
+        self.0.open().iter().for_each(|(_, stream)| stream.end());
+    }
+}
+
 /// Gives each stream of a connection a task.
 #[derive(Clone)]
 pub(super) struct Spawn(pub(super) Arc<Streams>);

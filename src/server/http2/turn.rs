@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 /// The frames that may wait for the connection's turn: h2 keeps for ever the room of all that ever
 /// waited at a time, half a KiB each.
-const FRAMES: usize = 32;
+const AT_ONCE: usize = 32;
 
 /// The turns of a connection.
 #[derive(Default)]
@@ -58,7 +58,7 @@ impl Turn {
 
     /// Whether so many frames wait that the connection has its turn before the next.
     pub(super) fn is_full(&self) -> bool {
-        let is_full = self.frames.load(Relaxed) >= FRAMES;
+        let is_full = self.frames.load(Relaxed) >= AT_ONCE;
         if is_full && let Some(task) = &*self.task() {
             task.wake_by_ref();
         }

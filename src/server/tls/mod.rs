@@ -25,7 +25,7 @@ use super::limits::Limits;
 use super::line::Line;
 use super::places::Place;
 use super::{http1, http2};
-pub use certificate::{BadPem, Certificate, Made};
+pub use certificate::{BadPem, Certificate, Pem};
 use first::First;
 
 /// The type of the record that opens a handshake (RFC 8446 section 5.1).
@@ -116,9 +116,7 @@ pub(super) async fn attend<I, H: Handler>(
     // Each in memory of its own, for they differ much in size.
     match shaken {
         Ok(Ok(Shaken::Http2(io))) => {
-            let connection = line.connection.clone();
-            let serving = http2::attend(place, io, limits, deadline, handler, connection);
-            Box::pin(serving).await;
+            Box::pin(http2::attend(place, io, limits, deadline, handler, line)).await;
         }
         Ok(Ok(Shaken::Http1(io))) => {
             Box::pin(attend_http1(place, io, limits, deadline, handler, line)).await;

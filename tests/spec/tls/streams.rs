@@ -9,9 +9,14 @@ use h2::{Reason, RecvStream};
 use rustix::process::Signal;
 use socket2::SockRef;
 use sse_clock::server::Limits;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use super::frames::{
+    self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, Peer, RST_STREAM,
+    frame,
+};
 use super::{get, http2, http2_over, shake, shake_over};
 use crate::support::{Binary, DEADLINE, Server};
 
@@ -287,7 +292,7 @@ async fn each_stream_is_counted_and_logged_with_its_peer_and_why_it_ended() {
 
 #[tokio::test]
 async fn http_1_1_over_tls_ends_cleanly_with_the_server() {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::io::AsyncReadExt;
     let server = Server::start_tls();
     let mut io = shake(server.address(), "http/1.1").await;
     let request = "GET /events?interval=60000 HTTP/1.1\r\nHost: clock\r\n\r\n";
@@ -301,4 +306,70 @@ async fn http_1_1_over_tls_ends_cleanly_with_the_server() {
     io.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("\r\n:\n\n\r\n0\r\n\r\n"), "{answer}");
     assert_eq!(stopped.await.unwrap().closed.shutdown, 1);
+}
+
+#[tokio::test]
+async fn a_burst_of_requests_whose_client_leaves_costs_no_place_and_no_processor() {
+    let server = Binary::start(&["--tls", "--max-connections", "1"]);
+    let burst = |request: &dyn Fn(u32) -> Vec<u8>| {
+        (0..128)
+            .flat_map(|it| request(2 * it + 1))
+            .collect::<Vec<_>>()
+    };
+    let half = |stream| {
+        let block = frames::head("POST", "/events", []);
+        let begun = frame(HEADERS, END_HEADERS, stream, block);
+        [begun, frame(DATA, 0, stream, b"half of it")].concat()
+    };
+    let no_frame = frame(DATA, 0, 0, b"of no stream");
+    for bytes in [
+        burst(&|stream| frames::get(stream, "/stats")),
+        burst(&half),
+        [burst(&|stream| frames::get(stream, "/stats")), no_frame].concat(),
+    ] {
+        let mut client = Peer::connect(server.address(), &[]).await;
+        client.send(&bytes).await;
+        // Nothing tells that a request waits for its content.
+        sleep(Duration::from_millis(300)).await;
+        client.0.shutdown().await.unwrap();
+    }
+    // It waits for the only place.
+    let mut stream = open(
+        &mut http2(server.address()).await,
+        "/events?count=1&interval=10",
+    )
+    .await;
+    end(&mut stream).await.unwrap();
+    let before = server.cpu();
+    sleep(Duration::from_millis(500)).await;
+    let spent = server.cpu().saturating_sub(before);
+    assert!(spent < Duration::from_millis(100), "{spent:?} for nothing");
+}
+
+#[tokio::test]
+async fn a_client_that_reads_late_sees_the_end_of_its_streams_all_the_same() {
+    let server = Binary::start(&["--tls"]);
+    let mut client = Peer::connect(server.address(), &[(INITIAL_WINDOW_SIZE, 10)]).await;
+    let streams = [
+        (1, "/events?interval=100&comment=0"),
+        (3, "/"),
+        (5, "/cases"),
+    ];
+    for (stream, path) in streams {
+        client.send(frames::get(stream, path)).await;
+        client.until(DATA, stream).await;
+    }
+    server.signal(Signal::TERM);
+    client.until(GOAWAY, 0).await;
+    for stream in [0, 1, 3, 5] {
+        client.send(frames::window(stream, 1 << 20)).await;
+    }
+    let mut ended = std::collections::BTreeSet::new();
+    while ended.len() < streams.len() {
+        let frame = client.next().await.expect("more frames");
+        assert_ne!(frame.kind, RST_STREAM, "{frame:?}");
+        if frame.kind == DATA && frame.flags & END_STREAM != 0 {
+            ended.insert(frame.stream);
+        }
+    }
 }
