@@ -27,9 +27,7 @@ fn main() -> ExitCode {
         Err(status) => return status,
     };
     let _flushed_at_the_end = log::start();
-    let security = Security::of(&settings);
-    let run = |security| run(&settings, &security).map_err(|error| settings.explain(&error));
-    match security.and_then(run) {
+    match run(&settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(line) => {
             drop(writeln!(io::stderr(), "error: {line}"));
@@ -39,7 +37,9 @@ fn main() -> ExitCode {
 }
 
 /// Serves on every core until a signal asks to stop; a second one ends the process on the spot.
-fn run(settings: &Settings, security: &Security) -> io::Result<()> {
+fn run(settings: &Settings) -> Result<(), String> {
+    settings.files()?;
+    let explain = |error| settings.explain(&error);
     process::keep_pages_small();
     wall::find_zone();
     let room = process::room_for_connections();
@@ -48,18 +48,29 @@ fn run(settings: &Settings, security: &Security) -> io::Result<()> {
         drain: settings.drain(),
         ..Limits::default()
     };
-    let host = settings.host()?;
-    let sockets = socket::bind(host, settings.port)?;
+    let host = settings.host().map_err(explain)?;
+    let sockets = socket::bind(host, settings.port).map_err(explain)?;
     let server = Server::new(limits);
+    #[cfg(not(feature = "tls"))]
+    let security = Security::in_the_clear();
+    // Once nothing else is wrong: it may make files.
+    #[cfg(feature = "tls")]
+    let security = Security::of(settings, host)?;
     #[cfg(feature = "tls")]
     let server = security.secure(server);
-    serve_on_every_core(&server, &sockets)?;
+    let port = sockets.port().unwrap_or_default();
+    let announcement = security.announcement(&format!("{host}:{port}"));
+    serve(&server, sockets, announcement).map_err(explain)
+}
+
+/// Serves until a signal, and says so as soon as it does.
+fn serve(server: &Server, sockets: Sockets, announcement: String) -> io::Result<()> {
+    serve_on_every_core(server, &sockets)?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let port = sockets.port().unwrap_or_default();
         // Before the announcement, so that whoever reads it finds the process as it will stay.
         drop(sockets);
-        announce(security.announcement(&format!("{host}:{port}")));
+        announce(announcement);
         let signal = signals.stop().await;
         tracing::info!("{signal}: stopping");
         tokio::select! {

@@ -66,7 +66,7 @@ pub fn start_with(limits: Limits) -> io::Result<TestServer> {
 pub fn start_tls(limits: Limits) -> io::Result<(TestServer, String)> {
     let made = Certificate::make(None);
     let certificate = Certificate::from_pem(made.certificate.as_bytes(), made.key.as_bytes());
-    let certificate = certificate.map_err(|bad| io::Error::other(format!("{bad:?}")))?;
+    let certificate = certificate.map_err(io::Error::other)?;
     let mut server = start_server(Server::new(limits).with_tls(Tls::new(certificate)))?;
     server.scheme = "https";
     Ok((server, made.certificate))

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::path::Path;
 
-use sse_clock::server::tls::{BadPem, Certificate, Made};
+use sse_clock::server::tls::{BadPem, Certificate, Pem};
 
 use super::settings::Files;
 
@@ -31,8 +31,11 @@ pub(super) fn certificate(
 
 /// The certificate and the key of `files`, which are made where there is neither, and what the
 /// user is told of that.
-fn read_or_make(files: Files<'_>, make: impl Fn() -> Made) -> Result<(Made, String), String> {
+fn read_or_make(files: Files<'_>, make: impl Fn() -> Pem) -> Result<(Pem, String), String> {
     let Files { cert, key } = files;
+    if cert == key && !cert.exists() {
+        return Err("--cert and --key are two files".into());
+    }
     let are_there = [cert, key].map(|file| file.symlink_metadata().is_ok());
     if are_there == [false, false] {
         let pem = make();
@@ -45,7 +48,7 @@ fn read_or_make(files: Files<'_>, make: impl Fn() -> Made) -> Result<(Made, Stri
         let note = format!("Made {cert} and {key}: the next start uses them again.\n");
         return Ok((pem, note));
     }
-    let pem = Made {
+    let pem = Pem {
         certificate: read(cert)?,
         key: read(key)?,
     };
@@ -81,12 +84,14 @@ fn write(file: &Path, text: &str, is_secret: bool) -> Result<(), String> {
 /// What to tell the user whose files, if there are any, cannot be used.
 fn explain(bad: BadPem, files: Option<Files<'_>>) -> String {
     let Some(Files { cert, key }) = files else {
-        return format!("the certificate that was made cannot be used: {bad:?}");
+        return format!("of what was made, {bad}");
     };
     match bad {
-        BadPem::Certificate(what) if what.contains("expired") => {
+        BadPem::Expired(day) => {
             let (cert, key) = (cert.display(), key.display());
-            format!("{cert} {what}: renew it, or delete it and {key} to have new ones made")
+            format!(
+                "{cert} has expired on {day}: renew it, or delete it and {key} to have new ones made"
+            )
         }
         BadPem::Certificate(what) => format!("{} {what}", cert.display()),
         BadPem::Key(what) => format!("{} {what}", key.display()),

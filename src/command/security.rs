@@ -9,6 +9,7 @@ use sse_clock::server::tls::{Certificate, Tls};
 
 #[cfg(feature = "tls")]
 use super::certificate::certificate;
+#[cfg(feature = "tls")]
 use super::settings::Settings;
 
 /// How the server speaks.
@@ -21,33 +22,25 @@ pub(crate) struct Security {
 }
 
 impl Security {
-    /// What `settings` ask for.
+    /// What `settings` ask for, on this host.
     ///
     /// # Errors
     ///
     /// The line for the user who asks for HTTPS and cannot have it.
-    pub(crate) fn of(settings: &Settings) -> Result<Self, String> {
-        match (settings.files()?, settings.tls) {
-            (_, false) => Ok(Self::in_the_clear()),
-            #[cfg(feature = "tls")]
-            (files, true) => {
-                // Of a host that is none the user is told when it is listened on.
-                let host = settings.host().ok().and_then(|host| match host {
-                    Host::Address(address) => Some(address),
-                    Host::Localhost => None,
-                });
-                let (certificate, note) = certificate(host, files)?;
-                Ok(Self::by(certificate, note))
-            }
-            #[cfg(not(feature = "tls"))]
-            (_, true) => {
-                let build = "cargo run --features tls -- --tls";
-                Err(format!("this build has no TLS; for one that has: {build}"))
-            }
+    #[cfg(feature = "tls")]
+    pub(crate) fn of(settings: &Settings, host: Host) -> Result<Self, String> {
+        if !settings.tls {
+            return Ok(Self::in_the_clear());
         }
+        let host = match host {
+            Host::Address(address) => Some(address),
+            Host::Localhost => None,
+        };
+        let (certificate, note) = certificate(host, settings.files()?)?;
+        Ok(Self::by(certificate, note))
     }
 
-    fn in_the_clear() -> Self {
+    pub(crate) fn in_the_clear() -> Self {
         Self {
             scheme: "http",
             curl: "curl -N",
@@ -63,10 +56,10 @@ impl Security {
         notes.push_str("SHA-256 fingerprint of the certificate: ");
         notes.push_str(&fingerprint);
         notes.push('\n');
-        let warns = certificate.is_signed_by_itself();
+        let warns = certificate.is_warned_of();
         if warns {
             notes.push_str(
-                "A browser warns of it once, for nobody else has signed it. For one without a warning:\n  \
+                "A browser warns of it once. For one without a warning:\n  \
                  mkcert -install && mkcert -cert-file cert.pem -key-file key.pem localhost 127.0.0.1 ::1\n\
                  and start with --tls --cert cert.pem --key key.pem\n",
             );

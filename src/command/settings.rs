@@ -103,8 +103,12 @@ impl Settings {
     ///
     /// # Errors
     ///
-    /// The line for the user who gives one of them alone, or wants no HTTPS.
+    /// The line for the user who gives one of them alone, or wants no HTTPS, or has none.
     pub(crate) fn files(&self) -> Result<Option<Files<'_>>, String> {
+        if cfg!(not(feature = "tls")) && self.tls {
+            let build = "cargo run --features tls -- --tls";
+            return Err(format!("this build has no TLS; for one that has: {build}"));
+        }
         match (&self.cert, &self.key) {
             (None, None) => Ok(None),
             (Some(_), None) => Err("--cert FILE needs --key FILE".into()),

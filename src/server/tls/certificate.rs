@@ -1,5 +1,6 @@
 //! Certificates: made for this machine, or read from PEM.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -21,12 +22,12 @@ const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Debug)]
 pub struct Certificate {
     certified: CertifiedKey,
-    signed_by_itself: bool,
+    is_warned_of: bool,
 }
 
-/// A certificate that was made here, and its key, as PEM.
+/// A certificate and its key as PEM.
 #[derive(Debug)]
-pub struct Made {
+pub struct Pem {
     /// The certificate.
     pub certificate: String,
     /// Its key, which is nobody's business.
@@ -38,9 +39,23 @@ pub struct Made {
 pub enum BadPem {
     /// What is wrong with the certificate.
     Certificate(String),
+    /// On which day the certificate has expired.
+    Expired(String),
     /// What is wrong with the key.
     Key(String),
 }
+
+impl fmt::Display for BadPem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate(what) => write!(f, "the certificate {what}"),
+            Self::Expired(day) => write!(f, "the certificate has expired on {day}"),
+            Self::Key(what) => write!(f, "the key {what}"),
+        }
+    }
+}
+
+impl std::error::Error for BadPem {}
 
 impl Certificate {
     /// Makes a certificate for `localhost`, both loopbacks and `host`, that lives 30 days and is
@@ -50,7 +65,7 @@ impl Certificate {
     ///
     /// When the machine has no randomness.
     #[must_use]
-    pub fn make(host: Option<IpAddr>) -> Made {
+    pub fn make(host: Option<IpAddr>) -> Pem {
         let mut names = vec!["localhost".into(), "127.0.0.1".into(), "::1".into()];
         names.extend(
             host.map(|host| host.to_string())
@@ -66,7 +81,7 @@ impl Certificate {
         params.not_after = (now + LIFE).into();
         let key = KeyPair::generate().expect("the machine has randomness");
         let certificate = params.self_signed(&key).expect("the key can sign");
-        Made {
+        Pem {
             certificate: certificate.pem(),
             key: key.serialize_pem(),
         }
@@ -88,11 +103,14 @@ impl Certificate {
                 "holds no certificate in PEM".into()
             }));
         };
-        let signed_by_itself = is_signed_by_itself(leaf)?;
+        let is_warned_of = check(leaf)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
             let has_certificate = CertificateDer::from_pem_slice(key).is_ok();
+            let is_encrypted = key.windows(9).any(|word| word == b"ENCRYPTED");
             BadPem::Key(if has_certificate {
                 "holds a certificate, and no private key".into()
+            } else if is_encrypted {
+                "is encrypted: openssl pkey opens it".into()
             } else {
                 "holds no private key in PEM".into()
             })
@@ -106,7 +124,7 @@ impl Certificate {
         })?;
         Ok(Self {
             certified,
-            signed_by_itself,
+            is_warned_of,
         })
     }
 
@@ -123,15 +141,15 @@ impl Certificate {
         bytes.collect::<Vec<_>>().join(":")
     }
 
-    /// Whether nobody else vouches for it, so that clients warn of it.
+    /// Whether clients are sure to warn of it, as of one that nobody else has signed.
     #[must_use]
-    pub fn is_signed_by_itself(&self) -> bool {
-        self.signed_by_itself
+    pub fn is_warned_of(&self) -> bool {
+        self.is_warned_of
     }
 }
 
-/// Whether nobody but itself has signed a certificate that is valid now.
-fn is_signed_by_itself(leaf: &CertificateDer<'_>) -> Result<bool, BadPem> {
+/// Looks whether a certificate is valid now, and says whether clients are sure to warn of it.
+fn check(leaf: &CertificateDer<'_>) -> Result<bool, BadPem> {
     let bad = |what: String| BadPem::Certificate(what);
     let unreadable = |error| bad(format!("holds a certificate that cannot be used: {error}"));
     let parsed = ParsedCertificate::try_from(leaf).map_err(unreadable)?;
@@ -147,13 +165,13 @@ fn is_signed_by_itself(leaf: &CertificateDer<'_>) -> Result<bool, BadPem> {
     );
     match verified {
         Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
-            Err(bad(format!("has expired on {}", date(not_after))))
+            Err(BadPem::Expired(date(not_after)))
         }
         Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
             not_before, ..
         })) => Err(bad(format!("is not valid before {}", date(not_before)))),
         Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Ok(false),
-        // What else a client may find wrong is between it and the certificate.
+        // Signed by itself, or wrong in another way.
         _ => Ok(true),
     }
 }

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// Bytes that a handshake may take, for rustls keeps up to 64 KiB of it. Those of browsers have
 /// two.
-const HANDSHAKE: usize = 32 * 1024;
+const MOST: usize = 32 * 1024;
 
 /// A connection whose first byte is known and still to be read, and whose handshake is short.
 pub(super) struct First<I> {
@@ -22,7 +22,7 @@ impl<I: AsyncRead + Unpin> First<I> {
     /// Waits for the first byte of `io`.
     pub(super) async fn of(mut io: I) -> io::Result<Self> {
         let byte = Some(io.read_u8().await?);
-        let room = Some(HANDSHAKE);
+        let room = Some(MOST);
         Ok(Self { byte, room, io })
     }
 
