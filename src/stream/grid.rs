@@ -1,13 +1,13 @@
 //! A clock with ids: its ticks are the points of a grid of times, and none is lost in silence.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_stream::Stream;
+
+use super::timers::Timer;
 
 /// The most ticks that are made up for after a gap.
 pub const CATCH_UP: u64 = 1000;
@@ -46,17 +46,14 @@ pub fn start(last: Option<u64>, interval: u64, now: u64) -> u64 {
     possible.unwrap_or(now)
 }
 
-pin_project! {
-    /// An endless stream of beats, which begins when it is polled first.
-    #[derive(Debug)]
-    pub struct Grid {
-        interval: u64,
-        now: fn() -> u64,
-        last: Option<u64>,
-        looked: Option<(Instant, u64)>,
-        #[pin]
-        sleep: Option<Sleep>,
-    }
+/// An endless stream of beats, which begins when it is polled first.
+#[derive(Debug)]
+pub struct Grid {
+    interval: u64,
+    now: fn() -> u64,
+    last: Option<u64>,
+    looked: Option<(Instant, u64)>,
+    timer: Option<Timer>,
 }
 
 /// A tick every `interval`, a millisecond or more, on the grid that begins at [`start`]; late ones
@@ -68,25 +65,25 @@ pub fn grid(interval: Duration, now: fn() -> u64, last: Option<u64>) -> Grid {
         now,
         last,
         looked: None,
-        sleep: None,
+        timer: None,
     }
 }
 
 impl Stream for Grid {
     type Item = Beat;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Beat>> {
-        let mut this = self.project();
-        let interval = *this.interval;
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Beat>> {
+        let this = &mut *self;
+        let interval = this.interval;
         loop {
-            if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
-                ready!(sleep.poll(cx));
+            if let Some(timer) = &mut this.timer {
+                ready!(timer.poll(cx));
             }
             let (at, now) = (Instant::now(), (this.now)());
             // `at` was before `now`, this is after it: a pause in between is no clock set back.
             let looked = this.looked.replace((Instant::now(), now));
             if looked.is_none() {
-                *this.last = Some(start(*this.last, interval, now));
+                this.last = Some(start(this.last, interval, now));
             }
             let last = this.last.get_or_insert(now);
             let (then, before) = looked.unwrap_or((at, now));
@@ -105,11 +102,11 @@ impl Stream for Grid {
             }
             let wait = last.saturating_add(interval).saturating_sub(now);
             let wake = at + Duration::from_millis(wait);
-            match this.sleep.as_mut().as_pin_mut() {
-                // More is due already: the sleep stays at its end.
+            match &mut this.timer {
+                // More is due already: the timer stays at its end.
                 _ if wait == 0 => {}
-                Some(sleep) => sleep.reset(wake),
-                None => this.sleep.set(Some(sleep_until(wake))),
+                Some(timer) => timer.reset(wake),
+                None => this.timer = Some(Timer::new(wake)),
             }
             if beat.is_some() {
                 return Poll::Ready(beat);

@@ -1,6 +1,5 @@
 //! Node's `setInterval`: a callback that is called every so many milliseconds.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -8,9 +7,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_stream::Stream;
+
+use super::timers::Timer;
 
 const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
 
@@ -35,17 +35,14 @@ pub struct Call {
     pub event: Bytes,
 }
 
-pin_project! {
-    /// An endless stream of ticks, which begins when it is polled first.
-    #[derive(Debug)]
-    pub struct Interval {
-        pub(super) period: Duration,
-        pub(super) first: Duration,
-        pub(super) given: Given,
-        pub(super) callback: Callback,
-        #[pin]
-        sleep: Option<Sleep>,
-    }
+/// An endless stream of ticks, which begins when it is polled first.
+#[derive(Debug)]
+pub struct Interval {
+    pub(super) period: Duration,
+    pub(super) first: Duration,
+    pub(super) given: Given,
+    pub(super) callback: Callback,
+    timer: Option<Timer>,
 }
 
 /// Calls `callback` every so many `milliseconds`, 1 to a year, and first after so many.
@@ -59,7 +56,7 @@ pub fn set_interval(milliseconds: u64, given: Given, callback: Callback) -> Inte
         first: period,
         given,
         callback,
-        sleep: None,
+        timer: None,
     }
 }
 
@@ -75,21 +72,14 @@ impl Interval {
 impl Stream for Interval {
     type Item = Call;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Call>> {
-        let mut this = self.project();
-        let now = Instant::now();
-        if this.sleep.is_none() {
-            this.sleep.set(Some(sleep_until(now + *this.first)));
-        }
-        let mut sleep = this.sleep.as_pin_mut().expect("it was set above");
-        let due = sleep.deadline();
-        // A sleep that is due when it is made would take a millisecond all the same.
-        if now < due {
-            ready!(sleep.as_mut().poll(cx));
-        }
-        let late = now.saturating_duration_since(due);
-        sleep.reset(due + *this.period * (1 + missed(late, *this.period)));
-        let id = match this.given {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Call>> {
+        let this = &mut *self;
+        let new = || Timer::new(Instant::now() + this.first);
+        let timer = this.timer.get_or_insert_with(new);
+        let now = ready!(timer.poll(cx));
+        let due = timer.due();
+        timer.reset(due + this.period * (1 + missed(now - due, this.period)));
+        let id = match &this.given {
             Given::Time(now) => now(),
             Given::Count(next) => next.fetch_add(1, Relaxed),
         };

@@ -1,15 +1,15 @@
 //! Comments in a stream that is silent, lest a proxy take it for dead (HTML 9.2.7).
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_stream::Stream;
 
 use super::sse::Block;
+use super::timers::Timer;
 
 /// How long a stream may say nothing before a proxy might take it for dead.
 pub const SILENCE: Duration = Duration::from_secs(15);
@@ -23,7 +23,7 @@ pin_project! {
         may_be_silent: bool,
         begun: bool,
         since: Option<Instant>,
-        sleep: Option<Pin<Box<Sleep>>>,
+        timer: Option<Timer>,
     }
 }
 
@@ -37,7 +37,7 @@ pub fn keep_alive<S>(blocks: S, silence: Duration, may_be_silent: bool) -> KeptA
         may_be_silent: may_be_silent && !silence.is_zero(),
         begun: silence.is_zero(),
         since: None,
-        sleep: None,
+        timer: None,
     }
 }
 
@@ -58,15 +58,14 @@ impl<S: Stream<Item = Block>> Stream for KeptAlive<S> {
         let since = *this.since.get_or_insert_with(Instant::now);
         loop {
             let due = since + *this.silence;
-            // What was said meanwhile has not moved the sleep: it looks again when it ends.
-            let new = || Box::pin(sleep_until(due));
-            let sleep = this.sleep.get_or_insert_with(new);
-            ready!(sleep.as_mut().poll(cx));
-            if sleep.deadline() >= due {
+            // What was said meanwhile has not moved the timer: it looks again when it ends.
+            let timer = this.timer.get_or_insert_with(|| Timer::new(due));
+            ready!(timer.poll(cx));
+            if timer.due() >= due {
                 *this.since = None;
                 return Poll::Ready(Some(Block::COMMENT));
             }
-            sleep.as_mut().reset(due);
+            timer.reset(due);
         }
     }
 }

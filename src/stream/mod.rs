@@ -2,6 +2,8 @@
 
 pub mod interval;
 
+pub mod timers;
+
 pub mod grid;
 
 mod step;
@@ -53,7 +55,7 @@ pin_project! {
 pin_project! {
     #[project = EventsProjection]
     enum Events {
-        Plain { #[pin] interval: Interval, comment: bool },
+        Plain { interval: Interval, comment: bool },
         Asked { blocks: Blocks<Result<Block, Cut>> },
     }
 }
@@ -110,7 +112,7 @@ impl Body for Flow {
                 Some(Ok(Block::FIRST_COMMENT))
             }
             EventsProjection::Plain { interval, .. } => {
-                ready!(interval.poll_next(cx)).map(|call| Ok(Block::event(call.event)))
+                ready!(Pin::new(interval).poll_next(cx)).map(|call| Ok(Block::event(call.event)))
             }
             EventsProjection::Asked { blocks } => ready!(blocks.as_mut().poll_next(cx)),
         };

@@ -1,15 +1,15 @@
 //! Bytes that the standard allows and few expect: other line ends, a mark ahead, split frames.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_stream::Stream;
 
 use super::sse::Block;
+use super::timers::Timer;
 use crate::options::{Eol, Shape};
 
 pin_project! {
@@ -20,7 +20,7 @@ pin_project! {
         shape: Shape,
         rest: Block,
         written: bool,
-        pause: Option<Pin<Box<Sleep>>>,
+        pause: Option<Timer>,
     }
 }
 
@@ -47,7 +47,7 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Shaped<S> {
             }
         }
         if let Some(pause) = this.pause {
-            ready!(pause.as_mut().poll(cx));
+            ready!(pause.poll(cx));
         }
         if this.shape.split.is_some() && !std::mem::replace(this.written, false) {
             // hyper writes the frames it has, as one, when it has to wait.
@@ -55,10 +55,8 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Shaped<S> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        *this.pause = this
-            .shape
-            .pace
-            .map(|pace| Box::pin(sleep_until(Instant::now() + pace)));
+        let pace = this.shape.pace;
+        *this.pause = pace.map(|pace| Timer::new(Instant::now() + pace));
         let length = this.rest.bytes.len();
         let piece = this.shape.split.map_or(length, |most| most.min(length));
         let bytes = this.rest.bytes.split_to(piece);

@@ -1,26 +1,22 @@
 //! A body as it was asked for, byte by byte: a block each interval.
 
-use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pin_project_lite::pin_project;
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 use tokio_stream::Stream;
 
 use super::sse::Block;
+use super::timers::Timer;
 
-pin_project! {
-    /// The blocks of a body, the first at once, and what follows them.
-    #[derive(Debug)]
-    pub struct Wire {
-        rest: Bytes,
-        interval: Duration,
-        #[pin]
-        sleep: Option<Sleep>,
-    }
+/// The blocks of a body, the first at once, and what follows them.
+#[derive(Debug)]
+pub struct Wire {
+    rest: Bytes,
+    interval: Duration,
+    timer: Option<Timer>,
 }
 
 /// Plays `bytes`, a block each `interval`, or all of them at once when it is zero; a client that
@@ -31,36 +27,28 @@ pub fn wire(bytes: &Bytes, interval: Duration, last: Option<&str>) -> Wire {
     Wire {
         rest: bytes.slice(seen..),
         interval,
-        sleep: None,
+        timer: None,
     }
 }
 
 impl Stream for Wire {
     type Item = Block;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Block>> {
-        let mut this = self.project();
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Block>> {
+        let this = &mut *self;
         if this.rest.is_empty() {
             return Poll::Ready(None);
         }
         if this.interval.is_zero() {
-            let blocks = blocks(unmarked(this.rest));
+            let blocks = blocks(unmarked(&this.rest));
             let events = blocks.filter(|block| has_data(block)).count();
             return Poll::Ready(Some(Block::of(this.rest.split_off(0), events as u64)));
         }
-        let now = Instant::now();
-        let is_head = this.sleep.is_none();
-        let due = match this.sleep.as_mut().as_pin_mut() {
-            Some(sleep) if now < sleep.deadline() => {
-                let due = sleep.deadline();
-                ready!(sleep.poll(cx));
-                due
-            }
-            Some(sleep) => sleep.deadline(),
-            None => now,
-        };
-        this.sleep.set(Some(sleep_until(due + *this.interval)));
-        let next = blocks(this.rest).next().map(<[u8]>::len);
+        let is_head = this.timer.is_none();
+        let timer = this.timer.get_or_insert_with(|| Timer::new(Instant::now()));
+        ready!(timer.poll(cx));
+        timer.reset(timer.due() + this.interval);
+        let next = blocks(&this.rest).next().map(<[u8]>::len);
         let block = this.rest.split_to(next.unwrap_or(this.rest.len()));
         let said = if is_head { unmarked(&block) } else { &block };
         let events = u64::from(next.is_some() && has_data(said));

@@ -232,11 +232,12 @@ fn a_path_is_seen_wherever_it_stands() {
 }
 
 #[test]
-fn sse_and_interval_use_nothing_of_the_crate() {
+fn sse_and_timers_use_nothing_of_the_crate_and_interval_the_timers() {
     let arrows = arrows();
-    for room in ["stream/sse", "stream/interval", "connection", "stream/wall"] {
+    for room in ["stream/sse", "stream/timers", "connection", "stream/wall"] {
         assert!(arrows[room].is_empty(), "{room}: {:?}", arrows[room]);
     }
+    assert_eq!(arrows["stream/interval"], ["stream/timers".into()].into());
 }
 
 #[track_caller]
