@@ -10,6 +10,8 @@
 //!
 //! Whoever drops the future of `Server::serve` comes to the fourth step at once (`Alive`).
 
+use std::error::Error;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -56,14 +58,26 @@ pin_project! {
     /// A body that ends, when it has no end of its own, as soon as the shutdown begins.
     ///
     /// One that fails is cut once all that it yielded has left.
-    pub(super) struct UntilShutdown<B: Body, E: Exchange> {
+    pub(super) struct UntilShutdown<B, E: Exchange> {
         #[pin]
         body: B,
         endless: bool,
-        failed: Option<B::Error>,
+        failed: bool,
         underway: Underway<E>,
     }
 }
+
+/// The error of a body that has failed, whatever its own was: a stream keeps no room for that.
+#[derive(Debug)]
+pub(super) struct Failed;
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the body has failed")
+    }
+}
+
+impl Error for Failed {}
 
 impl<B: Body, E: Exchange> UntilShutdown<B, E> {
     pub(super) fn new(body: B, exchange: E) -> Self {
@@ -72,7 +86,7 @@ impl<B: Body, E: Exchange> UntilShutdown<B, E> {
             // A body of a known length was promised in the head: it goes out whole.
             endless: body.size_hint().exact().is_none(),
             body,
-            failed: None,
+            failed: false,
             underway: Underway(exchange),
         }
     }
@@ -80,27 +94,28 @@ impl<B: Body, E: Exchange> UntilShutdown<B, E> {
 
 impl<B: Body, E: Exchange> Body for UntilShutdown<B, E> {
     type Data = B::Data;
-    type Error = B::Error;
+    type Error = Failed;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, Failed>>> {
         let this = self.project();
         if *this.endless && this.underway.0.connection().is_shutting_down() {
             return Poll::Ready(None);
         }
-        if this.failed.is_none() {
+        if !*this.failed {
             match ready!(this.body.poll_frame(cx)) {
-                Some(Err(error)) => *this.failed = Some(error),
-                other => return Poll::Ready(other),
+                None => return Poll::Ready(None),
+                Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
+                Some(Err(_)) => *this.failed = true,
             }
             // hyper writes what it has when it has to wait, and not before an error.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         ready!(this.underway.0.poll_left(cx));
-        Poll::Ready(this.failed.take().map(Err))
+        Poll::Ready(Some(Err(Failed)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,7 +1,6 @@
 //! The answer of a stream, whose bytes are watched until they have left.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,13 +14,13 @@ use pin_project_lite::pin_project;
 use super::stream::{Stream, current};
 use crate::server::gate::pass;
 use crate::server::handler::Handler;
-use crate::server::shutdown::Exchange;
+use crate::server::shutdown::{Exchange, Failed};
 
 /// Answers a request, in the task of its stream.
 pub(super) async fn answer<H: Handler>(
     mut request: Request<Incoming>,
     handler: H,
-) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failure>>>, Infallible> {
+) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failed>>>, Infallible> {
     let stream = current();
     let is_head = request.method() == Method::HEAD;
     name_host(&mut request);
@@ -49,8 +48,6 @@ fn name_host(request: &mut Request<Incoming>) {
         headers.extend(others);
     }
 }
-
-type Failure = Box<dyn Error + Send + Sync>;
 
 pin_project! {
     /// A body that is at its end once its bytes have left, so that a stream lasts as long as they.
