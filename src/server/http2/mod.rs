@@ -54,9 +54,10 @@ pub(super) async fn attend<I, H: Handler>(
     let streams = Streams::of(line.connection.clone());
     let connected = Connected(Arc::clone(&streams));
     let service = service_fn(move |request| {
-        let handler = handler.clone();
-        // Boxed when its task comes to it: no stream keeps the room, and hundreds share it.
-        async move { Box::pin(answer(request, handler)).await }
+        // Boxed, for a stream keeps the room of either all its life; and its answer only when its
+        // task comes to it, so that hundreds share that room.
+        let (request, handler) = (Box::new(request), handler.clone());
+        async move { Box::pin(answer(*request, handler)).await }
     });
     let http = settings(&limits, Spawn(Arc::clone(&streams)));
     let turn = Arc::clone(&streams.turn);
