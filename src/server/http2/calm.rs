@@ -1,19 +1,34 @@
-//! A connection that is read no further while requests wait for their tasks: each keeps its head
-//! in memory until then.
+//! A connection that waits for its streams: while any of them has yet to take its turn, it reads
+//! no further, for requests keep their heads in memory until then, and leaves unwritten what will
+//! go out together with theirs.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::turn::Turn;
 
+/// The bytes that are not held back, whoever has yet to take a turn.
+const MOST: usize = 4096;
+
 /// The bytes of a connection, at the pace of its tasks.
 pub(super) struct Calm<I> {
     pub(super) io: I,
     pub(super) turn: Arc<Turn>,
+}
+
+impl<I> Calm<I> {
+    /// Waits until each has had its turn, unless so many bytes have gathered.
+    fn poll_turns(&self, bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
+        if bytes < MOST && self.turn.is_awaited() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Calm<I> {
@@ -22,10 +37,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Calm<I> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.turn.has_requests() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        ready!(self.poll_turns(0, cx));
         Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
@@ -36,6 +48,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Calm<I> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_turns(bytes.len(), cx));
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
@@ -44,6 +57,8 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Calm<I> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        ready!(self.poll_turns(length, cx));
         Pin::new(&mut self.io).poll_write_vectored(cx, pieces)
     }
 

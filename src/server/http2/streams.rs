@@ -135,7 +135,7 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawn {
             streams: Arc::clone(&self.0),
             slot,
         };
-        self.0.turn.add_request();
+        self.0.turn.add_waiting();
         let task = Task {
             exchange,
             waits: true,
@@ -177,12 +177,14 @@ impl<F: Future<Output = ()>> Future for Task<F> {
         let this = self.project();
         let turn = &this.open.streams.turn;
         let is_over = this.stream.is_to_end(cx.waker());
-        if !is_over && turn.is_full() {
-            cx.waker().wake_by_ref();
+        if !is_over && turn.poll_frame(cx).is_pending() {
+            if !std::mem::replace(this.waits, true) {
+                turn.add_waiting();
+            }
             return Poll::Pending;
         }
         if std::mem::take(this.waits) {
-            turn.remove_request();
+            turn.remove_waiting();
         }
         if is_over {
             return Poll::Ready(());

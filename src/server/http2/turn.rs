@@ -1,5 +1,6 @@
 //! Whose turn it is: the streams of a connection give it frames, and it writes them.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -8,47 +9,66 @@ use std::task::{Context, Poll, Waker};
 
 /// The frames that may wait for the connection's turn: h2 keeps for ever the room of all that ever
 /// waited at a time, half a KiB each.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 64;
 
 /// The turns of a connection.
 #[derive(Default)]
 pub(super) struct Turn {
     /// Frames that hyper was given since the last.
     frames: AtomicUsize,
-    /// Requests that wait for the first turn of their task.
-    requests: AtomicUsize,
-    /// The task of the connection, which is always the same.
-    task: Mutex<Option<Waker>>,
+    /// Tasks that wait for theirs.
+    waiting: AtomicUsize,
+    tasks: Mutex<Tasks>,
+}
+
+#[derive(Default)]
+struct Tasks {
+    /// Always the same.
+    connection: Option<Waker>,
+    /// Those that came when no further frame was to be given.
+    streams: VecDeque<Waker>,
 }
 
 impl Turn {
-    fn task(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tasks(&self) -> MutexGuard<'_, Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the connection write what its streams have given it.
+    /// Lets the connection write what its streams have given it, and then other streams give more.
     pub(super) fn poll<F: Future + Unpin>(
         &self,
         serving: &mut F,
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
-        self.task().get_or_insert_with(|| cx.waker().clone());
         self.frames.store(0, Relaxed);
+        let mut tasks = self.tasks();
+        tasks.connection.get_or_insert_with(|| cx.waker().clone());
+        for _ in 0..AT_ONCE {
+            let Some(stream) = tasks.streams.pop_front() else {
+                break;
+            };
+            stream.wake();
+        }
+        if !tasks.streams.is_empty() {
+            cx.waker().wake_by_ref();
+        }
+        drop(tasks);
         Pin::new(serving).poll(cx)
     }
 
-    /// Notes that a request waits for its task.
-    pub(super) fn add_request(&self) {
-        self.requests.fetch_add(1, Relaxed);
+    /// Notes that one more task waits for its turn.
+    pub(super) fn add_waiting(&self) {
+        self.waiting.fetch_add(1, Relaxed);
     }
 
     /// Notes that one waits no more.
-    pub(super) fn remove_request(&self) {
-        self.requests.fetch_sub(1, Relaxed);
+    pub(super) fn remove_waiting(&self) {
+        self.waiting.fetch_sub(1, Relaxed);
     }
 
-    pub(super) fn has_requests(&self) -> bool {
-        self.requests.load(Relaxed) > 0
+    /// Whether any task waits for its turn.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
     }
 
     /// Notes that hyper is given a frame.
@@ -56,12 +76,16 @@ impl Turn {
         self.frames.fetch_add(1, Relaxed);
     }
 
-    /// Whether so many frames wait that the connection has its turn before the next.
-    pub(super) fn is_full(&self) -> bool {
-        let is_full = self.frames.load(Relaxed) >= AT_ONCE;
-        if is_full && let Some(task) = &*self.task() {
-            task.wake_by_ref();
+    /// Waits until a frame may be given.
+    pub(super) fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.frames.load(Relaxed) < AT_ONCE {
+            return Poll::Ready(());
         }
-        is_full
+        let mut tasks = self.tasks();
+        tasks.streams.push_back(cx.waker().clone());
+        if let Some(connection) = &tasks.connection {
+            connection.wake_by_ref();
+        }
+        Poll::Pending
     }
 }
