@@ -336,7 +336,8 @@ impl Connection {
             }
             frame::DATA => {
                 let stream = &mut self.streams[slot];
-                if payload.starts_with(b"data: ") {
+                // A server that is late may join events.
+                for _ in payload.windows(6).filter(|bytes| bytes == b"data: ") {
                     seen.events += 1;
                     if let Some(last) = stream.last.replace(seen.now) {
                         let apart = Duration::from_micros(u64::from(seen.now.wrapping_sub(last)));

@@ -27,7 +27,7 @@ pub(crate) fn smaller() -> Point {
         name: "h2",
         title: "100,000 streams over HTTP/2, an event each every 1,000 ms",
         about: "800 connections of 125 streams, TLS 1.3, and before it 80 connections, 10,000 streams; windows of 15 s after a warm-up.",
-        kinds: vec![Kind::Floor, Kind::Http2],
+        kinds: [&[Kind::Floor], &Kind::SECURE[..]].concat(),
         rounds: 3,
         ratios: vec![over_the_floor()],
         lacks: None,

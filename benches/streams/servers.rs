@@ -24,11 +24,14 @@ pub(crate) enum Kind {
     Floor,
     Ours,
     Jemalloc,
-    /// Over TLS and HTTP/2.
-    Http2,
     Node,
     Express,
     Axum,
+    /// This and the others below: over TLS and HTTP/2.
+    Http2,
+    Http2Jemalloc,
+    NodeHttp2,
+    AxumHttp2,
 }
 
 impl Kind {
@@ -42,21 +45,35 @@ impl Kind {
         Self::Axum,
     ];
 
+    /// Those that speak HTTP/2.
+    pub(crate) const SECURE: [Self; 4] = [
+        Self::Http2,
+        Self::Http2Jemalloc,
+        Self::NodeHttp2,
+        Self::AxumHttp2,
+    ];
+
     pub(crate) fn title(self) -> &'static str {
         match self {
             Self::Floor => "the floor",
             Self::Ours => "sse-clock",
             Self::Jemalloc => "sse-clock, jemalloc",
-            Self::Http2 => "sse-clock, HTTP/2",
             Self::Node => "Node http",
             Self::Express => "Express",
             Self::Axum => "axum",
+            Self::Http2 => "sse-clock, HTTP/2",
+            Self::Http2Jemalloc => "sse-clock, HTTP/2, jemalloc",
+            Self::NodeHttp2 => "Node http2",
+            Self::AxumHttp2 => "axum, HTTP/2",
         }
     }
 
     /// Whether it is the server of this package.
     pub(crate) fn is_ours(self) -> bool {
-        matches!(self, Self::Ours | Self::Jemalloc | Self::Http2)
+        matches!(
+            self,
+            Self::Ours | Self::Jemalloc | Self::Http2 | Self::Http2Jemalloc
+        )
     }
 
     /// Builds or installs what it needs.
@@ -64,22 +81,31 @@ impl Kind {
     /// # Errors
     /// The reason why this server cannot be measured here.
     pub(crate) fn prepare(self) -> Result<(), String> {
-        let package = |manifest: &str, more: &[&str]| {
+        let package = |manifest: &str, bin: &str, features: &str| {
             let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            cargo.args(["build", "--release", "--locked", "--manifest-path"]);
+            cargo.args(["build", "--release", "--locked", "--bin", bin]);
+            cargo.args(["--features", features, "--manifest-path"]);
             cargo.arg(Path::new(ROOT).join(manifest));
-            cargo.arg("--target-dir").arg(self.target_dir()).args(more);
+            cargo.arg("--target-dir").arg(self.target_dir());
             run(&mut cargo)
         };
+        let ours = |features| package("Cargo.toml", "sse-clock", features);
+        let axum = |bin, features| package("benches/peers/axum/Cargo.toml", bin, features);
         match self {
             Self::Floor => Ok(()),
-            Self::Ours => package("Cargo.toml", &["--bin", "sse-clock"]),
-            Self::Jemalloc => package(
-                "Cargo.toml",
-                &["--bin", "sse-clock", "--features", "jemalloc"],
-            ),
-            Self::Http2 => package("Cargo.toml", &["--bin", "sse-clock", "--features", "tls"]),
-            Self::Axum => package("benches/peers/axum/Cargo.toml", &[]),
+            Self::Ours => ours(""),
+            Self::Jemalloc => ours("jemalloc"),
+            Self::Http2 => ours("tls"),
+            Self::Http2Jemalloc => ours("tls,jemalloc"),
+            Self::Axum => axum("axum-http1", ""),
+            Self::AxumHttp2 => {
+                make_certificate()?;
+                axum("axum-http2", "http2")
+            }
+            Self::NodeHttp2 => {
+                Self::Node.prepare()?;
+                make_certificate()
+            }
             Self::Node => run(Command::new("node").arg("--version")),
             Self::Express => {
                 Self::Node.prepare()?;
@@ -100,13 +126,15 @@ impl Kind {
             .expect("cargo's scratch folder lies in its target folder");
         match self {
             Self::Jemalloc => target.join("jemalloc"),
-            Self::Http2 => target.join("http2"),
             Self::Axum => target.join("axum"),
+            Self::Http2 => target.join("http2"),
+            Self::Http2Jemalloc => target.join("http2-jemalloc"),
+            Self::AxumHttp2 => target.join("axum-http2"),
             _ => target.to_owned(),
         }
     }
 
-    fn program(self, port: u16) -> Result<Vec<String>, String> {
+    fn program(self) -> Result<Vec<String>, String> {
         let release = |name: &str| {
             self.target_dir()
                 .join("release")
@@ -126,16 +154,21 @@ impl Kind {
                 own().map_err(|e| format!("no path to this program: {e}"))?,
                 "floor".into(),
             ],
-            Self::Ours | Self::Jemalloc | Self::Http2 => {
-                let tls = (self == Self::Http2).then_some("--tls");
-                let flags = ["--host", "127.0.0.1", "--port"].into_iter();
-                let flags = tls.into_iter().chain(flags).map(String::from);
-                let flags = flags.collect::<Vec<_>>();
-                [vec![release("sse-clock")], flags, vec![port.to_string()]].concat()
+            Self::Ours | Self::Jemalloc => {
+                let flags = ["--host", "127.0.0.1"].map(String::from);
+                [&[release("sse-clock")], &flags[..]].concat()
+            }
+            Self::Http2 | Self::Http2Jemalloc => {
+                let [cert, key] = certificate().map(|file| file.display().to_string());
+                let flags = ["--host", "127.0.0.1", "--tls"].map(String::from);
+                let files = ["--cert".into(), cert, "--key".into(), key];
+                [&[release("sse-clock")], &flags[..], &files].concat()
             }
             Self::Node => script("tests/twins/http.js"),
             Self::Express => script("benches/peers/express/server.js"),
-            Self::Axum => vec![release("axum-twin")],
+            Self::NodeHttp2 => script("benches/peers/node/http2.js"),
+            Self::Axum => vec![release("axum-http1")],
+            Self::AxumHttp2 => vec![release("axum-http2")],
         })
     }
 
@@ -143,7 +176,7 @@ impl Kind {
         match self {
             Self::Express => "/stream".into(),
             // The plain request is the one that people send.
-            Self::Ours | Self::Jemalloc | Self::Http2 if interval != Duration::from_secs(1) => {
+            _ if self.is_ours() && interval != Duration::from_secs(1) => {
                 format!("/events?interval={}", interval.as_millis())
             }
             _ => "/events".into(),
@@ -170,10 +203,11 @@ impl Server {
         interval: Duration,
     ) -> Result<Self, String> {
         let port = free_port()?;
-        let words = [wrapper, &kind.program(port)?].concat();
+        let words = [wrapper, &kind.program()?].concat();
         let complaints = Path::new(SCRATCH).join(format!("server-{port}.log"));
         let log = File::create(&complaints)
             .map_err(|e| format!("cannot write {}: {e}", complaints.display()))?;
+        let [cert, key] = certificate();
         let child = Command::new(&words[0])
             .args(&words[1..])
             .env_remove("RUST_LOG")
@@ -182,6 +216,8 @@ impl Server {
             .env("HOST", "127.0.0.1")
             .env("PORT", port.to_string())
             .env("INTERVAL", interval.as_millis().to_string())
+            .env("CERT", cert)
+            .env("KEY", key)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)
@@ -260,6 +296,20 @@ impl Drop for Server {
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.complaints);
     }
+}
+
+/// The files of the certificate that every server over TLS shows, and of its key.
+fn certificate() -> [PathBuf; 2] {
+    ["cert.pem", "key.pem"].map(|name| Path::new(SCRATCH).join(name))
+}
+
+/// This server makes both anew when it starts without them; they live for thirty days.
+fn make_certificate() -> Result<(), String> {
+    Kind::Http2.prepare()?;
+    for file in certificate() {
+        let _ = fs::remove_file(file);
+    }
+    Server::start(Kind::Http2, Duration::from_secs(1)).map(drop)
 }
 
 fn free_port() -> Result<u16, String> {

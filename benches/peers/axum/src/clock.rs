@@ -1,12 +1,11 @@
-//! The same stream on axum: the local time as an event, every `INTERVAL` milliseconds, at `/events`.
+//! The local time as an event, every `INTERVAL` milliseconds, at `/events`.
 
-use std::{convert::Infallible, env, net::Ipv4Addr, time::Duration};
+use std::{convert::Infallible, env, time::Duration};
 
 use axum::{
     Router,
     response::sse::{Event, KeepAlive, Sse},
     routing::get,
-    serve::ListenerExt,
 };
 use tokio::{
     net::TcpListener,
@@ -14,20 +13,17 @@ use tokio::{
 };
 use tokio_stream::{Stream, StreamExt, wrappers::IntervalStream};
 
-#[tokio::main]
-async fn main() -> std::io::Result<()> {
-    let port = number("PORT", 5000);
+pub fn router() -> Router {
     let interval = Duration::from_millis(number("INTERVAL", 1000));
     let events = move || async move { Sse::new(ticks(interval)).keep_alive(KeepAlive::default()) };
+    Router::new().route("/events", get(events))
+}
 
-    // Without this, Nagle's algorithm joins events that are closer than a delayed ACK.
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await?
-        .tap_io(|socket| {
-            let _ = socket.set_nodelay(true);
-        });
-    println!("Server listening on http://localhost:{port}");
-    axum::serve(listener, Router::new().route("/events", get(events))).await
+pub async fn listener() -> std::io::Result<TcpListener> {
+    let port = number("PORT", 5000);
+    let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    println!("Server listening on port {port}");
+    Ok(listener)
 }
 
 fn ticks(interval: Duration) -> impl Stream<Item = Result<Event, Infallible>> {
