@@ -13,7 +13,8 @@ use std::{
 use rustix::process::{Resource, getrlimit};
 
 use crate::{
-    load::{Load, Target},
+    client::{Client, Target},
+    load::Load,
     points::{Point, RATE, even_spread},
     process::{self, Cpu, Kernel},
     report::{Sample, grouped},

@@ -16,10 +16,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-use crate::{
-    deviation::Deviation,
-    load::{Tally, Target},
-};
+use crate::client::{Client, Tally, Target, wait};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// SETTINGS with the largest window of a stream, then the largest of the connection.
@@ -74,9 +71,19 @@ pub(crate) struct Crowd {
     begin: Instant,
     tally: Tally,
     shaking: usize,
-    opened: usize,
-    ended: usize,
+    counts: Counts,
     reason: String,
+}
+
+/// What has come to pass so far.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    /// Connections whose settings the server has acknowledged.
+    settled: usize,
+    /// Streams whose head has come.
+    opened: usize,
+    /// Streams whose last frame said so.
+    ended: usize,
 }
 
 impl Crowd {
@@ -98,24 +105,18 @@ impl Crowd {
             begin: Instant::now(),
             tally: Tally::new(),
             shaking: 0,
-            opened: 0,
-            ended: 0,
+            counts: Counts::default(),
             reason: "no stream was lost".into(),
         })
     }
 
-    /// Why the last lost stream was lost.
-    pub(crate) fn reason(&self) -> &str {
-        &self.reason
-    }
-
     /// Streams whose last frame said so.
     pub(crate) fn ended_cleanly(&self) -> usize {
-        self.ended
+        self.counts.ended
     }
 
     /// Opens so many connections with so many streams each, evenly over the time given, and says
-    /// how long it took until the last head had arrived.
+    /// how long it took until the last connection had settled and the last head had arrived.
     pub(crate) fn open(
         &mut self,
         connections: usize,
@@ -123,9 +124,12 @@ impl Crowd {
         over: Duration,
     ) -> Result<Duration, String> {
         let begin = Instant::now();
-        let wanted = self.opened + connections * streams;
         let first = self.connections.len();
-        while self.opened < wanted {
+        let Counts {
+            settled, opened, ..
+        } = self.counts;
+        let (settled, opened) = (settled + connections, opened + connections * streams);
+        while self.counts.settled < settled || self.counts.opened < opened {
             let share = begin.elapsed().as_secs_f64() / over.as_secs_f64().max(1e-9);
             let due = (connections as f64 * share.min(1.0)) as usize;
             while self.connections.len() - first < due && self.shaking < AT_ONCE {
@@ -136,63 +140,13 @@ impl Crowd {
                 return Err(format!("a stream could not be opened: {}", self.reason));
             }
             if begin.elapsed() > over + OPEN_DEADLINE {
-                let open = self.opened;
-                return Err(format!("only {open} of {wanted} streams opened in time"));
+                return Err(format!(
+                    "only {} of {settled} connections and {} of {opened} streams opened in time",
+                    self.counts.settled, self.counts.opened
+                ));
             }
         }
         Ok(begin.elapsed())
-    }
-
-    /// Takes what comes for a while and says what came.
-    pub(crate) fn watch(&mut self, duration: Duration) -> Result<Tally, String> {
-        self.tally = Tally::new();
-        let end = Instant::now() + duration;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(std::mem::replace(&mut self.tally, Tally::new()));
-            }
-            self.turn(left)?;
-        }
-    }
-
-    /// Waits for ready connections at most this long and reads them.
-    pub(crate) fn turn(&mut self, timeout: Duration) -> Result<(), String> {
-        match self.poll.poll(&mut self.ready, Some(timeout)) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            other => other.map_err(|e| format!("epoll failed: {e}"))?,
-        }
-        for event in &self.ready {
-            let connection = &mut self.connections[event.token().0];
-            if connection.is_lost {
-                continue;
-            }
-            let mut seen = Seen {
-                now: self.begin.elapsed().as_micros() as u32,
-                interval: self.target.interval,
-                opened: 0,
-                ended: 0,
-                lost: 0,
-                events: 0,
-                deviation: &mut self.tally.deviation,
-            };
-            let had_asked = connection.has_asked;
-            let result = connection.turn(&mut self.buffer, &self.target, &mut seen);
-            self.opened += seen.opened;
-            self.ended += seen.ended;
-            self.tally.events += seen.events;
-            self.tally.lost += seen.lost;
-            self.shaking -= usize::from(!had_asked && connection.has_asked);
-            if let Err(reason) = result {
-                let left = connection.streams.iter().filter(|it| !it.ended).count();
-                self.tally.lost += left;
-                connection.is_lost = true;
-                if left > 0 {
-                    self.reason = reason;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn connect(&mut self, streams: usize) -> Result<(), String> {
@@ -220,15 +174,50 @@ impl Crowd {
     }
 }
 
-/// What a turn of one connection has seen.
+impl Client for Crowd {
+    fn turn(&mut self, timeout: Duration) -> Result<(), String> {
+        wait(&mut self.poll, &mut self.ready, timeout)?;
+        for event in &self.ready {
+            let connection = &mut self.connections[event.token().0];
+            if connection.is_lost {
+                continue;
+            }
+            let mut seen = Seen {
+                now: self.begin.elapsed().as_micros() as u32,
+                interval: self.target.interval,
+                counts: &mut self.counts,
+                tally: &mut self.tally,
+            };
+            let had_asked = connection.has_asked;
+            let result = connection.turn(&mut self.buffer, &self.target, &mut seen);
+            self.shaking -= usize::from(!had_asked && connection.has_asked);
+            if let Err(reason) = result {
+                let left = connection.streams.iter().filter(|it| !it.ended).count();
+                self.tally.lost += left;
+                connection.is_lost = true;
+                if left > 0 {
+                    self.reason = reason;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
+    }
+
+    fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
+/// Where a turn of one connection writes down what it sees.
 struct Seen<'a> {
     now: u32,
     interval: Duration,
-    opened: usize,
-    ended: usize,
-    lost: usize,
-    events: u64,
-    deviation: &'a mut Deviation,
+    counts: &'a mut Counts,
+    tally: &'a mut Tally,
 }
 
 impl Connection {
@@ -318,6 +307,10 @@ impl Connection {
             frame::SETTINGS if flags & frame::ACK == 0 => {
                 self.say(&[0, 0, 0, frame::SETTINGS, frame::ACK, 0, 0, 0, 0])
             }
+            frame::SETTINGS => {
+                seen.counts.settled += 1;
+                Ok(())
+            }
             frame::PING if flags & frame::ACK == 0 => {
                 self.say(&[&[0, 0, 8, frame::PING, frame::ACK, 0, 0, 0, 0], payload].concat())
             }
@@ -325,28 +318,28 @@ impl Connection {
                 Err(format!("the server went away: {payload:?}"))
             }
             frame::HEADERS if payload.first() == Some(&0x88) => {
-                seen.opened += 1;
+                seen.counts.opened += 1;
                 Ok(())
             }
             frame::HEADERS => Err("the status is not 200".into()),
             frame::RST_STREAM => {
                 self.streams[slot].ended = true;
-                seen.lost += 1;
+                seen.tally.lost += 1;
                 Ok(())
             }
             frame::DATA => {
                 let stream = &mut self.streams[slot];
                 // A server that is late may join events.
                 for _ in payload.windows(6).filter(|bytes| bytes == b"data: ") {
-                    seen.events += 1;
+                    seen.tally.events += 1;
                     if let Some(last) = stream.last.replace(seen.now) {
                         let apart = Duration::from_micros(u64::from(seen.now.wrapping_sub(last)));
-                        seen.deviation.record(apart.abs_diff(seen.interval));
+                        seen.tally.deviation.record(apart.abs_diff(seen.interval));
                     }
                 }
                 if flags & frame::END_STREAM != 0 {
                     stream.ended = true;
-                    seen.ended += 1;
+                    seen.counts.ended += 1;
                 }
                 Ok(())
             }

@@ -12,27 +12,15 @@ use rustix::{
     net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with},
 };
 
-use crate::{deviation::Deviation, framing::Framing};
+use crate::{
+    client::{Client, Tally, Target, wait},
+    framing::Framing,
+};
 
 /// New connections between two looks at the ready ones.
 const BATCH: usize = 64;
 const OPEN_DEADLINE: Duration = Duration::from_secs(60);
 const GROUP: usize = 1024;
-
-/// What to ask for, and how often events are due.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) address: SocketAddrV4,
-    pub(crate) path: String,
-    pub(crate) interval: Duration,
-}
-
-/// What a window has seen.
-pub(crate) struct Tally {
-    pub(crate) events: u64,
-    pub(crate) lost: usize,
-    pub(crate) deviation: Deviation,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -80,22 +68,13 @@ impl Load {
             ended: 0,
             again: Vec::new(),
             refused: 0,
-            reason: String::new(),
+            reason: "no stream was lost".into(),
             tally: Tally::new(),
         })
     }
 
     pub(crate) fn len(&self) -> usize {
         self.streams.len()
-    }
-
-    /// Why the last lost stream was lost.
-    pub(crate) fn reason(&self) -> &str {
-        if self.reason.is_empty() {
-            "no stream was lost"
-        } else {
-            &self.reason
-        }
     }
 
     /// How many connections were lost before their head, and made anew.
@@ -184,25 +163,21 @@ impl Load {
         self.streams.clear();
     }
 
-    /// Takes what comes for a while and says what came.
-    pub(crate) fn watch(&mut self, duration: Duration) -> Result<Tally, String> {
-        self.tally = Tally::new();
-        let end = Instant::now() + duration;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(std::mem::replace(&mut self.tally, Tally::new()));
-            }
-            self.turn(left)?;
+    fn connect(&mut self, source: Ipv4Addr, slot: usize) -> Result<(), String> {
+        let stream = Stream::connect(source, self.target.address, slot, &self.poll)
+            .map_err(|error| format!("cannot connect: {error}"))?;
+        if slot == self.streams.len() {
+            self.streams.push(stream);
+        } else {
+            self.streams[slot] = stream;
         }
+        Ok(())
     }
+}
 
-    /// Waits for ready streams at most this long and reads them.
-    pub(crate) fn turn(&mut self, timeout: Duration) -> Result<(), String> {
-        match self.poll.poll(&mut self.ready, Some(timeout)) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
-            other => other.map_err(|e| format!("epoll failed: {e}"))?,
-        }
+impl Client for Load {
+    fn turn(&mut self, timeout: Duration) -> Result<(), String> {
+        wait(&mut self.poll, &mut self.ready, timeout)?;
         for event in &self.ready {
             let slot = event.token().0;
             let Some(stream) = self.streams.get_mut(slot) else {
@@ -237,25 +212,12 @@ impl Load {
         Ok(())
     }
 
-    fn connect(&mut self, source: Ipv4Addr, slot: usize) -> Result<(), String> {
-        let stream = Stream::connect(source, self.target.address, slot, &self.poll)
-            .map_err(|error| format!("cannot connect: {error}"))?;
-        if slot == self.streams.len() {
-            self.streams.push(stream);
-        } else {
-            self.streams[slot] = stream;
-        }
-        Ok(())
+    fn tally(&mut self) -> &mut Tally {
+        &mut self.tally
     }
-}
 
-impl Tally {
-    pub(crate) fn new() -> Self {
-        Self {
-            events: 0,
-            lost: 0,
-            deviation: Deviation::new(),
-        }
+    fn reason(&self) -> &str {
+        &self.reason
     }
 }
 

@@ -9,6 +9,7 @@
     reason = "counts become figures here, far below 2^52"
 )]
 
+mod client;
 mod cluster;
 mod crowd;
 mod deviation;
@@ -21,6 +22,7 @@ mod points;
 mod process;
 mod report;
 mod servers;
+mod window;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

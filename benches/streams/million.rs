@@ -1,20 +1,18 @@
 //! Over HTTP/2: thousands of connections with a hundred streams each, up to a million in one process.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::{fs, time::Duration};
 
 use crate::{
+    client::Client,
     crowd::Crowd,
-    load::{Load, Tally},
-    points::{Point, RATE},
-    process::{self, Cpu, Spent},
+    load::Load,
+    points::{CPU, MEMORY, P99, Point, RATE},
+    process::{self, Cpu},
     report::{Ratio, Sample},
     servers::{Kind, Server},
+    window::Window,
 };
 
-const CPU: &str = "CPU per event, µs";
 const STREAMS: usize = 125;
 const SECOND: Duration = Duration::from_secs(1);
 /// The plain floor at the rate of a million streams with an event each every ten seconds.
@@ -38,11 +36,10 @@ pub(crate) fn smaller() -> Point {
             }
             let few = hold(kind, 80, SECOND, window)?;
             let many = hold(kind, 800, SECOND, window)?;
-            Ok(many.sample().with("CPU at 10,000, µs", few.cpu(), 2).with(
-                "memory at 10,000, KiB",
-                few.memory,
-                2,
-            ))
+            Ok(many
+                .sample()
+                .with("CPU at 10,000, µs", few.window.cpu(), 2)
+                .with("memory at 10,000, KiB", few.memory, 2))
         }),
     }
 }
@@ -89,14 +86,11 @@ fn lacks(streams: usize) -> Option<String> {
 /// What a server showed while it held so many streams.
 struct Held {
     streams: usize,
+    window: Window,
+    of_those_due: f64,
     opening: Duration,
     /// Of the opening, without its events.
     opened_by: f64,
-    tally: Tally,
-    seconds: f64,
-    due: f64,
-    spent: Spent,
-    by_client: Spent,
     memory: f64,
     whole: f64,
     exit: Duration,
@@ -107,7 +101,7 @@ fn hold(
     kind: Kind,
     connections: usize,
     interval: Duration,
-    window: Duration,
+    length: Duration,
 ) -> Result<Held, String> {
     let mut server = Server::start(kind, interval)?;
     let pid = server.pid();
@@ -124,42 +118,22 @@ fn hold(
         .max(1.0);
     let opening = crowd.open(connections, STREAMS, interval.mul_f64(spread))?;
     let opened = Cpu::of(pid)?.since(&start)?.total;
-    let early = crowd.watch(interval + SECOND)?;
+    let early = crowd.watch(interval + SECOND)?.lost;
 
-    let own = std::process::id();
-    let (start, client, begin) = (Cpu::of(pid)?, Cpu::of(own)?, Instant::now());
-    let mut tally = crowd.watch(window)?;
-    tally.lost += early.lost;
-    let spent = Cpu::of(pid)?.since(&start)?;
-    let by_client = Cpu::of(own)?.since(&client)?;
-    let seconds = begin.elapsed().as_secs_f64();
+    let mut window = Window::watch(pid, &mut crowd, length)?;
+    window.tally.lost += early;
     let whole = process::resident(pid)?;
-    if tally.events == 0 {
-        return Err(format!("no event came; {}", crowd.reason()));
-    }
 
-    server.terminate()?;
-    let begin = Instant::now();
-    while !server.has_exited() {
-        if begin.elapsed() > SECOND * 30 {
-            return Err("it did not exit within 30 s of SIGTERM".into());
-        }
-        crowd.turn(Duration::from_millis(1))?;
-    }
-    let exit = begin.elapsed();
+    let exit = crowd.watch_the_end_of(&mut server)?;
     crowd.watch(SECOND)?;
     // While they were opened, each was due half of the time.
     let events = streams as f64 * opening.as_secs_f64() / interval.as_secs_f64() / 2.0;
-    let per_event = spent.total / tally.events as f64;
     Ok(Held {
         streams,
+        of_those_due: window.of_those_due(streams, interval),
         opening,
-        opened_by: opened - events * per_event,
-        due: streams as f64 * seconds / interval.as_secs_f64(),
-        tally,
-        seconds,
-        spent,
-        by_client,
+        opened_by: opened - events * window.cpu(),
+        window,
         memory: (whole - before) / streams as f64,
         whole,
         exit,
@@ -168,50 +142,44 @@ fn hold(
 }
 
 impl Held {
-    fn cpu(&self) -> f64 {
-        self.spent.total / self.tally.events as f64
-    }
-
     fn sample(&self) -> Sample {
-        let events = self.tally.events as f64;
+        let Self { window, .. } = self;
+        let streams = self.streams as f64;
+        // One more warmed the server up.
+        let cleanly = self.cleanly as f64 / (streams + 1.0);
         Sample::default()
-            .with(RATE, events / self.seconds, 0)
-            .with("of those due, %", 100.0 * events / self.due, 1)
-            .with(CPU, self.cpu(), 2)
-            .with("the client's, µs", self.by_client.total / events, 2)
-            .with("memory per stream, KiB", self.memory, 2)
+            .with("streams", streams, 0)
+            .with(RATE, window.per_second(), 0)
+            .with("of those due, %", self.of_those_due, 1)
+            .with(CPU, window.cpu(), 2)
+            .with(
+                "the client's, µs",
+                window.by_client.total / window.events(),
+                2,
+            )
+            .with(MEMORY, self.memory, 2)
             .with("in all, GiB", self.whole / 1024.0 / 1024.0, 2)
-            .with("p50, ms", self.tally.deviation.percentile_ms(0.5), 2)
-            .with("p99, ms", self.tally.deviation.percentile_ms(0.99), 2)
-            .with("max, ms", self.tally.deviation.max_ms(), 1)
-            .with("lost", self.tally.lost as f64, 0)
+            .with("p50, ms", window.deviation(0.5), 2)
+            .with(P99, window.deviation(0.99), 2)
+            .with("max, ms", window.tally.deviation.max_ms(), 1)
+            .with("lost", window.tally.lost as f64, 0)
             .with("opened in, s", self.opening.as_secs_f64(), 1)
-            .with(
-                "CPU to open a stream, µs",
-                self.opened_by / self.streams as f64,
-                1,
-            )
+            .with("CPU to open a stream, µs", self.opened_by / streams, 1)
             .with("SIGTERM to exit, s", self.exit.as_secs_f64(), 2)
-            .with(
-                "ended cleanly, %",
-                100.0 * self.cleanly as f64 / (self.streams + 1) as f64,
-                1,
-            )
+            .with("ended cleanly, %", 100.0 * cleanly, 1)
     }
 }
 
 /// One thread, one `send()` an event, in the clear over HTTP/1.1.
-fn floor(window: Duration) -> Result<Sample, String> {
+fn floor(length: Duration) -> Result<Sample, String> {
     let (streams, interval) = FLOOR;
     let server = Server::start(Kind::Floor, interval)?;
     let mut load = Load::new(server.target.clone())?;
     load.open(streams, SECOND)?;
     load.watch(SECOND)?;
-    let (start, begin) = (Cpu::of(server.pid())?, Instant::now());
-    let tally = load.watch(window)?;
-    let spent = Cpu::of(server.pid())?.since(&start)?;
-    let events = tally.events as f64;
+    let window = Window::watch(server.pid(), &mut load, length)?;
     Ok(Sample::default()
-        .with(RATE, events / begin.elapsed().as_secs_f64(), 0)
-        .with(CPU, spent.total / events, 2))
+        .with("streams", streams as f64, 0)
+        .with(RATE, window.per_second(), 0)
+        .with(CPU, window.cpu(), 2))
 }

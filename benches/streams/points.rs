@@ -9,18 +9,20 @@ use std::{
 };
 
 use crate::{
+    client::Client,
     cluster,
-    load::{Load, Tally},
-    million,
-    process::{self, Cpu, Spent},
+    load::Load,
+    million, process,
     report::{Ratio, Sample},
     servers::{Kind, Server, run},
+    window::Window,
 };
 
-const CPU: &str = "CPU per event, µs";
+pub(crate) const CPU: &str = "CPU per event, µs";
 const USER: &str = "user, µs";
 const SYSTEM: &str = "system, µs";
-const MEMORY: &str = "memory per stream, KiB";
+pub(crate) const MEMORY: &str = "memory per stream, KiB";
+pub(crate) const P99: &str = "p99, ms";
 pub(crate) const RATE: &str = "events per second";
 const SECOND: Duration = Duration::from_secs(1);
 const FAST: Duration = Duration::from_millis(25);
@@ -111,17 +113,24 @@ fn growth() -> Point {
         let some = hold(kind, 5000, SECOND, window)?;
         let many = hold(kind, 19_000, SECOND, window)?;
         Ok(Sample::default()
-            .with("CPU, µs: 1,000", few.cpu(), 2)
-            .with("5,000", some.cpu(), 2)
-            .with("19,000", many.cpu(), 2)
-            .with("CPU, 19,000 over 1,000", many.cpu() / few.cpu(), 2)
+            .with("CPU, µs: 1,000", few.window.cpu(), 2)
+            .with("5,000", some.window.cpu(), 2)
+            .with("19,000", many.window.cpu(), 2)
+            .with(
+                "CPU, 19,000 over 1,000",
+                many.window.cpu() / few.window.cpu(),
+                2,
+            )
             .with("memory, KiB: 1,000 ", few.memory, 2)
             .with("5,000 ", some.memory, 2)
             .with("19,000 ", many.memory, 2)
             .with("memory, 19,000 over 1,000", many.memory / few.memory, 2)
             .with(
                 "lost",
-                (few.tally.lost + some.tally.lost + many.tally.lost) as f64,
+                [&few, &some, &many]
+                    .map(|held| held.window.tally.lost as f64)
+                    .iter()
+                    .sum(),
                 0,
             ))
     };
@@ -244,42 +253,32 @@ fn cpu_ratios() -> Vec<Ratio> {
 
 /// What a server showed while it held a number of streams.
 struct Held {
-    tally: Tally,
-    expected: f64,
-    spent: Spent,
+    window: Window,
+    of_those_due: f64,
     memory: f64,
-    seconds: f64,
     /// Connections that were lost before their head, and made anew.
     refused: usize,
 }
 
 impl Held {
-    fn cpu(&self) -> f64 {
-        self.spent.total / self.tally.events as f64
-    }
-
     fn sample(&self) -> Sample {
-        let events = self.tally.events as f64;
+        let Self { window, .. } = self;
         Sample::default()
-            .with(RATE, events / self.seconds, 0)
-            .with("of those due, %", 100.0 * events / self.expected, 1)
-            .with(CPU, self.cpu(), 2)
-            .with(USER, self.spent.user / events, 2)
-            .with(SYSTEM, self.spent.system / events, 2)
+            .with(RATE, window.per_second(), 0)
+            .with("of those due, %", self.of_those_due, 1)
+            .with(CPU, window.cpu(), 2)
+            .with(USER, window.spent.user / window.events(), 2)
+            .with(SYSTEM, window.spent.system / window.events(), 2)
             .with(MEMORY, self.memory, 2)
-            .with(
-                "deviation p50, ms",
-                self.tally.deviation.percentile_ms(0.5),
-                2,
-            )
-            .with("p99, ms", self.tally.deviation.percentile_ms(0.99), 2)
-            .with("max, ms", self.tally.deviation.max_ms(), 1)
-            .with("lost", self.tally.lost as f64, 0)
+            .with("deviation p50, ms", window.deviation(0.5), 2)
+            .with(P99, window.deviation(0.99), 2)
+            .with("max, ms", window.tally.deviation.max_ms(), 1)
+            .with("lost", window.tally.lost as f64, 0)
             .with("refused at first", self.refused as f64, 0)
     }
 }
 
-fn hold(kind: Kind, streams: usize, interval: Duration, window: Duration) -> Result<Held, String> {
+fn hold(kind: Kind, streams: usize, interval: Duration, length: Duration) -> Result<Held, String> {
     let server = Server::start(kind, interval)?;
     let pid = server.pid();
     let mut load = Load::new(server.target.clone())?;
@@ -288,23 +287,13 @@ fn hold(kind: Kind, streams: usize, interval: Duration, window: Duration) -> Res
     let before = process::resident(pid)?;
     load.open(streams, even_spread(streams, interval))?;
     let early = load.watch(interval.max(SECOND) + interval)?.lost;
-    let start = (Cpu::of(pid)?, Instant::now());
-    let mut tally = load.watch(window)?;
-    tally.lost += early;
-    let spent = Cpu::of(pid)?.since(&start.0)?;
-    let seconds = start.1.elapsed().as_secs_f64();
+    let mut window = Window::watch(pid, &mut load, length)?;
+    window.tally.lost += early;
     let memory = (process::resident(pid)? - before) / streams as f64;
-
-    if tally.events == 0 {
-        return Err(format!("no event came; {}", load.reason()));
-    }
-    let expected = streams as f64 * seconds / interval.as_secs_f64();
     Ok(Held {
-        tally,
-        expected,
-        spent,
+        of_those_due: window.of_those_due(streams, interval),
+        window,
         memory,
-        seconds,
         refused: load.refused(),
     })
 }
@@ -326,10 +315,9 @@ pub(crate) fn even_spread(streams: usize, interval: Duration) -> Duration {
 fn climb(kind: Kind) -> Result<Sample, String> {
     const STEP: usize = 500;
     const MOST: usize = 19_000;
-    let window = Duration::from_secs(2);
+    let length = Duration::from_secs(2);
     let server = Server::start(kind, FAST)?;
     let mut load = Load::new(server.target.clone())?;
-    let own = std::process::id();
     let mut best = None;
     'steps: while load.len() + STEP <= MOST {
         match load.open(STEP, even_spread(STEP, FAST)) {
@@ -340,11 +328,11 @@ fn climb(kind: Kind) -> Result<Sample, String> {
         // A second try, because the machine is shared and one hiccup is no limit.
         for _ in 0..2 {
             let early = load.watch(SECOND / 2)?.lost;
-            let before = Cpu::of(own)?;
-            let tally = load.watch(window)?;
-            let busy = Cpu::of(own)?.since(&before)?.total / window.as_micros() as f64;
-            let late = tally.deviation.percentile_ms(0.99);
-            let rate = tally.events as f64 / window.as_secs_f64();
+            let window = Window::watch(server.pid(), &mut load, length)?;
+            let tally = &window.tally;
+            let busy = window.by_client.total / window.seconds / 1e6;
+            let late = window.deviation(0.99);
+            let rate = window.per_second();
             let due = load.len() as f64 / FAST.as_secs_f64();
             let lost = early + tally.lost;
             // Node's interval of 25 ms takes up to 26, which is no stream that starves.
@@ -365,24 +353,12 @@ fn climb(kind: Kind) -> Result<Sample, String> {
 
 fn rush(kind: Kind) -> Result<Sample, String> {
     const STREAMS: usize = 10_000;
-    const PATIENCE: Duration = Duration::from_secs(30);
     let mut server = Server::start(kind, SECOND)?;
     let mut load = Load::new(server.target.clone())?;
     let opened = load.open(STREAMS, Duration::ZERO)?;
     let lost = load.watch(SECOND + SECOND / 2)?.lost;
 
-    server.terminate()?;
-    let begin = Instant::now();
-    while !server.has_exited() {
-        if begin.elapsed() > PATIENCE {
-            return Err(format!(
-                "it did not exit within {} s of SIGTERM",
-                PATIENCE.as_secs()
-            ));
-        }
-        load.turn(Duration::from_millis(1))?;
-    }
-    let exit = begin.elapsed();
+    let exit = load.watch_the_end_of(&mut server)?;
     let end = Instant::now() + SECOND;
     while !load.all_ended() && Instant::now() < end {
         load.turn(Duration::from_millis(10))?;
