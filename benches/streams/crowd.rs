@@ -11,6 +11,7 @@ use std::{
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme,
+    client::Resumption,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::ring::default_provider,
     pki_types::{CertificateDer, ServerName, UnixTime},
@@ -95,6 +96,8 @@ impl Crowd {
             .with_custom_certificate_verifier(Arc::new(Anybody))
             .with_no_client_auth();
         config.alpn_protocols = vec!["h2".into()];
+        // Every connection pays for a whole handshake.
+        config.resumption = Resumption::disabled();
         Ok(Self {
             poll: Poll::new().map_err(|e| format!("no epoll: {e}"))?,
             ready: Events::with_capacity(1024),

@@ -15,6 +15,7 @@ mod crowd;
 mod deviation;
 mod floor;
 mod framing;
+mod handshake;
 mod load;
 mod million;
 mod picture;

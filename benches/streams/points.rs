@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     client::Client,
-    cluster,
+    cluster, handshake,
     load::Load,
     million, process,
     report::{Ratio, Sample},
@@ -56,6 +56,7 @@ pub(crate) fn all() -> Vec<Point> {
         thp(),
         instructions(),
         cluster::point(),
+        handshake::point(),
         million::smaller(),
         million::point(),
     ]
