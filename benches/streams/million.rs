@@ -13,6 +13,10 @@ use crate::{
     window::Window,
 };
 
+pub(crate) const FEW_CPU: &str = "CPU at 10,000, µs";
+pub(crate) const FEW_MEMORY: &str = "memory at 10,000, KiB";
+pub(crate) const FEW_P99: &str = "p99 at 10,000, ms";
+/// Of a connection.
 const STREAMS: usize = 125;
 const SECOND: Duration = Duration::from_secs(1);
 /// The plain floor at the rate of a million streams with an event each every ten seconds.
@@ -27,7 +31,14 @@ pub(crate) fn smaller() -> Point {
         about: "800 connections of 125 streams, TLS 1.3, and before it 80 connections, 10,000 streams; windows of 15 s after a warm-up.",
         kinds: [&[Kind::Floor], &Kind::SECURE[..]].concat(),
         rounds: 3,
-        ratios: vec![over_the_floor()],
+        ratios: vec![
+            over_the_floor(),
+            Ratio {
+                name: "over Node's",
+                figure: FEW_CPU,
+                base: Kind::NodeHttp2,
+            },
+        ],
         lacks: None,
         measure: Box::new(|kind| {
             let window = Duration::from_secs(15);
@@ -38,8 +49,9 @@ pub(crate) fn smaller() -> Point {
             let many = hold(kind, 800, SECOND, window)?;
             Ok(many
                 .sample()
-                .with("CPU at 10,000, µs", few.window.cpu(), 2)
-                .with("memory at 10,000, KiB", few.memory, 2))
+                .with(FEW_CPU, few.window.cpu(), 2)
+                .with(FEW_MEMORY, few.memory, 2)
+                .with(FEW_P99, few.window.deviation(0.99), 2))
         }),
     }
 }
@@ -48,16 +60,35 @@ pub(crate) fn point() -> Point {
     Point {
         name: "million",
         title: "1,000,000 streams over HTTP/2 in one process, an event each every 10,000 ms",
-        about: "8,000 connections of 125 streams, TLS 1.3; a window of two minutes, then SIGTERM.",
-        kinds: vec![Kind::Floor, Kind::Http2],
+        about: "8,000 connections of 125 streams, TLS 1.3; a window of two minutes, then SIGTERM. \
+                Before it 10,000 streams with an event each every 100 ms, and 100,000 every 1,000 ms: as many events a second, so that nothing differs but the number of streams.",
+        kinds: vec![Kind::Floor, Kind::Http2, Kind::Http2Jemalloc],
         rounds: 1,
         ratios: vec![over_the_floor()],
         lacks: lacks(8000 * STREAMS),
         measure: Box::new(|kind| match kind {
-            Kind::Floor => floor(Duration::from_secs(30)),
-            _ => Ok(hold(kind, 8000, SECOND * 10, Duration::from_secs(120))?.sample()),
+            Kind::Floor => floor(SECOND * 30),
+            _ => grow(kind),
         }),
     }
+}
+
+fn grow(kind: Kind) -> Result<Sample, String> {
+    let few = hold(kind, 80, SECOND / 10, SECOND * 30)?;
+    let some = hold(kind, 800, SECOND, SECOND * 30)?;
+    let most = hold(kind, 8000, SECOND * 10, SECOND * 120)?;
+    let [few_cpu, some_cpu, most_cpu] = [&few, &some, &most].map(|held| held.window.cpu());
+    Ok(most
+        .sample()
+        .with(FEW_CPU, few_cpu, 2)
+        .with("at 100,000, µs", some_cpu, 2)
+        .with("CPU over that at 10,000", most_cpu / few_cpu, 2)
+        .with("CPU at 100,000 over this", some_cpu / most_cpu, 2)
+        .with(FEW_MEMORY, few.memory, 2)
+        .with("at 100,000, KiB", some.memory, 2)
+        .with("memory over that at 10,000", most.memory / few.memory, 2)
+        .with(FEW_P99, few.window.deviation(0.99), 2)
+        .with("p99 at 100,000, ms", some.window.deviation(0.99), 2))
 }
 
 fn over_the_floor() -> Ratio {
