@@ -23,6 +23,7 @@ mod points;
 mod process;
 mod report;
 mod servers;
+mod summary;
 mod window;
 
 use std::{
@@ -99,7 +100,8 @@ fn bench(words: &[String]) -> Result<(), String> {
         .map(|point| take(point, &reasons))
         .collect();
 
-    let document = report::document(&outcomes, &machine, &versions);
+    let groups = summary::groups(&outcomes);
+    let document = report::document(&outcomes, &groups, &machine, &versions);
     println!("{document}");
 
     // Only a whole run replaces the figures that are kept.
@@ -111,7 +113,7 @@ fn bench(words: &[String]) -> Result<(), String> {
     };
     let notes = if whole { notes(folder) } else { String::new() };
     write(folder, "numbers.md", &(document + &notes))?;
-    if let Some(picture) = picture::draw(&outcomes) {
+    if let Some(picture) = picture::draw(&groups) {
         write(folder, "numbers.svg", &picture)?;
     }
     match outcomes.iter().map(|outcome| outcome.failures.len()).sum() {

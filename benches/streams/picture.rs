@@ -1,193 +1,110 @@
-//! The figures as bars, in an SVG that follows the reader's light or dark scheme.
+//! What a reader decides by as bars, in an SVG that follows the reader's light or dark scheme.
 
 use std::fmt::Write;
 
 use crate::{
-    report::{Outcome, grouped},
-    servers::Kind,
+    report::grouped,
+    summary::{COLUMNS, Group, Row},
 };
 
-struct Panel {
-    points: &'static [&'static str],
-    title: &'static str,
-    unit: &'static str,
-    figure: &'static str,
-    /// What it consists of, from the left.
-    parts: &'static [&'static str],
-    digits: usize,
-    better: &'static str,
-}
-
-const PANELS: [Panel; 4] = [
-    Panel {
-        points: &["rate", "quick"],
-        title: "Processor time per event",
-        unit: "µs, 5,000 streams at 25 ms; left part: user",
-        figure: "CPU per event, µs",
-        parts: &["user, µs", "system, µs"],
-        digits: 1,
-        better: "less is better",
-    },
-    Panel {
-        points: &["steady"],
-        title: "Resident memory per stream",
-        unit: "KiB, 5,000 streams at 1,000 ms",
-        figure: "memory per stream, KiB",
-        parts: &[],
-        digits: 1,
-        better: "less is better",
-    },
-    Panel {
-        points: &["limit"],
-        title: "Events a second before they come late",
-        unit: "p99 within half of 25 ms, two cores with the client",
-        figure: "events per second",
-        parts: &[],
-        digits: 0,
-        better: "more is better",
-    },
-    Panel {
-        points: &["steady"],
-        title: "Deviation from the interval",
-        unit: "ms, p99, 5,000 streams at 1,000 ms",
-        figure: "p99, ms",
-        parts: &[],
-        digits: 2,
-        better: "less is better",
-    },
-];
-
 const WIDTH: usize = 944;
-const COLUMN: usize = 452;
-const LABELS: usize = 132;
-const BARS: f64 = 226.0;
-const ROW: usize = 26;
-const HEAD: usize = 58;
-const MARGIN: usize = 24;
+const MARGIN: usize = 16;
+const NAMES: usize = 152;
+const COLUMN: usize = 256;
+const BARS: f64 = 186.0;
+const HEAD: usize = 44;
+const TITLE: usize = 40;
+const ROW: usize = 24;
 
 const STYLE: &str = "
   text { font: 13px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #57606a }
   .title { font-size: 15px; font-weight: 600; fill: #1f2328 }
-  .unit { font-size: 12px }
-  .name { text-anchor: end }
+  .group { font-size: 12px }
   .ours { font-weight: 600; fill: #1f2328 }
   .value { font-variant-numeric: tabular-nums }
-  .track { fill: #818b98; fill-opacity: .12 }
-  .peer { fill: #8c959f }
-  .peer.rest { fill: #c4cad1 }
+  .line { stroke: #d1d9e0 }
+  .peer { fill: #afb8c1 }
   .own { fill: #bc4c00 }
-  .own.rest { fill: #fb8f44 }
   @media (prefers-color-scheme: dark) {
     text { fill: #9198a1 }
     .title, .ours { fill: #f0f6fc }
+    .line { stroke: #3d444d }
     .peer { fill: #656c76 }
-    .peer.rest { fill: #3d444d }
     .own { fill: #f0883e }
-    .own.rest { fill: #9b4215 }
   }
 ";
 
-/// Whether the point has a panel in the picture.
-pub(crate) fn shows(outcome: &Outcome) -> bool {
-    PANELS
-        .iter()
-        .any(|panel| panel.points.contains(&outcome.point.name) && !rows(panel, outcome).is_empty())
-}
-
 /// The picture of what was measured, if anything in it was.
-pub(crate) fn draw(outcomes: &[Outcome]) -> Option<String> {
-    let panels: Vec<(&Panel, Vec<Row>)> = PANELS
-        .iter()
-        .filter_map(|panel| {
-            let outcome = outcomes
-                .iter()
-                .find(|outcome| panel.points.contains(&outcome.point.name))?;
-            Some((panel, rows(panel, outcome)))
+pub(crate) fn draw(groups: &[Group]) -> Option<String> {
+    let rows = || groups.iter().flat_map(|group| &group.rows);
+    let count = rows().count();
+    if count == 0 {
+        return None;
+    }
+    let longest: Vec<f64> = (0..COLUMNS.len())
+        .map(|column| {
+            rows()
+                .map(|row| row.values[column])
+                .fold(f64::MIN_POSITIVE, f64::max)
         })
-        .filter(|(_, rows)| !rows.is_empty())
         .collect();
-    let most = panels.iter().map(|(_, rows)| rows.len()).max()?;
-    let tall = HEAD + most * ROW + MARGIN;
-    let height = panels.len().div_ceil(2) * tall + MARGIN;
 
+    let height = HEAD + groups.len() * TITLE + count * ROW + MARGIN;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
-         aria-label=\"What a stream costs, by server\">\n<style>{STYLE}</style>\n"
+         aria-label=\"What a stream costs, by server; less is better\">\n<style>{STYLE}</style>\n"
     );
-    for (index, (panel, rows)) in panels.iter().enumerate() {
-        let left = MARGIN + index % 2 * (COLUMN + 8);
-        let top = MARGIN + index / 2 * tall;
-        let _ = writeln!(svg, "<g transform=\"translate({left} {top})\">");
-        draw_panel(&mut svg, panel, rows);
-        svg.push_str("</g>\n");
+    for (index, column) in COLUMNS.iter().enumerate() {
+        let (left, title, unit) = (left(index), column.title, column.unit);
+        let _ = writeln!(
+            svg,
+            "<text x=\"{left}\" y=\"28\"><tspan class=\"title\">{title}</tspan>  {unit}</text>"
+        );
+    }
+    let _ = writeln!(svg, "<text x=\"{MARGIN}\" y=\"28\">Less is better</text>");
+    let mut top = HEAD;
+    for Group { title, rows } in groups {
+        let right = WIDTH - MARGIN;
+        let _ = writeln!(
+            svg,
+            "<line class=\"line\" x1=\"{MARGIN}\" x2=\"{right}\" y1=\"{top}\" y2=\"{top}\"/>\n\
+             <text class=\"group\" x=\"{MARGIN}\" y=\"{}\">{title}</text>",
+            top + 22
+        );
+        top += TITLE - 8;
+        for row in rows {
+            draw_row(&mut svg, row, top, &longest);
+            top += ROW;
+        }
+        top += 8;
     }
     svg.push_str("</svg>\n");
     Some(svg)
 }
 
-struct Row {
-    kind: Kind,
-    value: f64,
-    /// Medians, which need not add up to the median of their sum.
-    parts: Vec<f64>,
+fn left(column: usize) -> usize {
+    MARGIN + NAMES + column * COLUMN
 }
 
-fn rows(panel: &Panel, outcome: &Outcome) -> Vec<Row> {
-    let row = |kind| {
-        let value = outcome.median(kind, panel.figure)?;
-        let parts = panel.parts.iter();
-        let parts = parts.map(|name| outcome.median(kind, name));
-        let mut parts: Vec<f64> = parts.collect::<Option<_>>()?;
-        if parts.is_empty() {
-            parts.push(value);
-        }
-        Some(Row { kind, value, parts })
+fn draw_row(svg: &mut String, row: &Row, top: usize, longest: &[f64]) {
+    let (bar, ours) = if row.kind.is_ours() {
+        ("own", " ours")
+    } else {
+        ("peer", "")
     };
-    Kind::PLAIN.into_iter().filter_map(row).collect()
-}
-
-fn draw_panel(svg: &mut String, panel: &Panel, rows: &[Row]) {
-    let Panel {
-        title,
-        unit,
-        better,
-        ..
-    } = panel;
-    let _ = writeln!(svg, "<text class=\"title\" y=\"14\">{title}</text>");
-    let _ = writeln!(svg, "<text class=\"unit\" y=\"34\">{unit}; {better}</text>");
-    let longest = rows.iter().map(|row| row.value);
-    let longest = longest.fold(f64::MIN_POSITIVE, f64::max);
-    for (index, row) in rows.iter().enumerate() {
-        let top = HEAD - 8 + index * ROW;
-        let text = top + 14;
-        let emphasis = if row.kind.is_ours() { " ours" } else { "" };
-        let color = if row.kind.is_ours() { "own" } else { "peer" };
+    let (name, base) = (row.name(), top + 14);
+    let _ = writeln!(
+        svg,
+        "<text class=\"name{ours}\" x=\"{MARGIN}\" y=\"{base}\">{name}</text>"
+    );
+    for (index, value) in row.values.iter().enumerate() {
+        let width = (value / longest[index] * BARS).max(1.0);
+        let (left, value) = (left(index), grouped(*value, COLUMNS[index].digits));
         let _ = writeln!(
             svg,
-            "<text class=\"name{emphasis}\" x=\"{}\" y=\"{text}\">{}</text>",
-            LABELS - 10,
-            row.kind.title()
-        );
-        let _ = writeln!(
-            svg,
-            "<rect class=\"track\" x=\"{LABELS}\" y=\"{top}\" width=\"{BARS}\" height=\"18\" rx=\"3\"/>"
-        );
-        let mut from = LABELS as f64;
-        let whole: f64 = row.parts.iter().sum();
-        for (part, value) in row.parts.iter().enumerate() {
-            let width = (value / whole * row.value / longest).max(0.0) * BARS;
-            let rest = if part > 0 { " rest" } else { "" };
-            let _ = writeln!(
-                svg,
-                "<rect class=\"{color}{rest}\" x=\"{from:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"18\" rx=\"3\"/>"
-            );
-            from += width;
-        }
-        let _ = writeln!(
-            svg,
-            "<text class=\"value{emphasis}\" x=\"{}\" y=\"{text}\">{}</text>",
-            LABELS as f64 + BARS + 8.0,
-            grouped(row.value, panel.digits)
+            "<rect class=\"{bar}\" x=\"{left}\" y=\"{top}\" width=\"{width:.1}\" height=\"18\" rx=\"3\"/>\
+             <text class=\"value{ours}\" x=\"{:.1}\" y=\"{base}\">{value}</text>",
+            left as f64 + width + 7.0
         );
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, fmt::Write};
 
-use crate::{picture, points::Point, servers::Kind};
+use crate::{
+    points::Point,
+    servers::Kind,
+    summary::{self, Group},
+};
 
 /// One measured number, with the digits that it deserves.
 #[derive(Clone, Copy)]
@@ -164,7 +168,12 @@ impl Outcome {
 }
 
 /// The whole document.
-pub(crate) fn document(outcomes: &[Outcome], machine: &str, versions: &str) -> String {
+pub(crate) fn document(
+    outcomes: &[Outcome],
+    groups: &[Group],
+    machine: &str,
+    versions: &str,
+) -> String {
     let mut text = format!(
         "# Numbers\n\n\
          Measured on {versions}; {machine}.\n\
@@ -173,8 +182,10 @@ pub(crate) fn document(outcomes: &[Outcome], machine: &str, versions: &str) -> S
          An absolute time says little on a shared machine, a ratio says more.\n\
          CPU time is the scheduler's, to the nanosecond; its split into user and system time is sampled by the kernel's clock.\n\n"
     );
-    if outcomes.iter().any(picture::shows) {
-        text.push_str("![The figures as bars](numbers.svg)\n\n");
+    if !groups.is_empty() {
+        text.push_str("![The figures below as bars](numbers.svg)\n\n");
+        text.push_str(&summary::table(groups));
+        text.push('\n');
     }
     for outcome in outcomes {
         text.push_str(&outcome.markdown());

@@ -1,0 +1,125 @@
+//! What a reader decides by: the processor time of an event, the memory of a stream, and how far events come from their time.
+
+use std::fmt::Write;
+
+use crate::{
+    million::{FEW_CPU, FEW_MEMORY, FEW_P99},
+    points::{CPU, MEMORY, P99},
+    report::{Outcome, grouped},
+    servers::Kind,
+};
+
+pub(crate) struct Column {
+    pub(crate) title: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) digits: usize,
+}
+
+pub(crate) const COLUMNS: [Column; 3] = [
+    Column {
+        title: "CPU per event",
+        unit: "µs",
+        digits: 1,
+    },
+    Column {
+        title: "Memory per stream",
+        unit: "KiB",
+        digits: 1,
+    },
+    Column {
+        title: "Deviation, p99",
+        unit: "ms",
+        digits: 1,
+    },
+];
+
+/// Where the rows of a group come from.
+struct Source {
+    point: &'static str,
+    group: &'static str,
+    kinds: &'static [Kind],
+    figures: [&'static str; 3],
+}
+
+const SOURCES: [Source; 4] = [
+    Source {
+        point: "quick",
+        group: "HTTP/1.1: 5,000 streams, an event each every 25 ms",
+        kinds: &Kind::PLAIN,
+        figures: [CPU, MEMORY, P99],
+    },
+    Source {
+        point: "steady",
+        group: "HTTP/1.1: 5,000 streams, an event each every second",
+        kinds: &Kind::PLAIN,
+        figures: [CPU, MEMORY, P99],
+    },
+    Source {
+        point: "h2",
+        group: "HTTP/2 over TLS: 10,000 streams, an event each every second",
+        kinds: &Kind::SECURE,
+        figures: [FEW_CPU, FEW_MEMORY, FEW_P99],
+    },
+    Source {
+        point: "million",
+        group: "HTTP/2 over TLS: 1,000,000 streams, an event each every 10 seconds",
+        kinds: &Kind::SECURE,
+        figures: [CPU, MEMORY, P99],
+    },
+];
+
+pub(crate) struct Group {
+    pub(crate) title: &'static str,
+    pub(crate) rows: Vec<Row>,
+}
+
+/// A server with a value for every column.
+pub(crate) struct Row {
+    pub(crate) kind: Kind,
+    pub(crate) values: [f64; 3],
+}
+
+impl Row {
+    /// The server, whose protocol stands above it.
+    pub(crate) fn name(&self) -> String {
+        self.kind.title().replace(", HTTP/2", "")
+    }
+}
+
+/// The groups that were measured.
+pub(crate) fn groups(outcomes: &[Outcome]) -> Vec<Group> {
+    let group = |source: &Source| {
+        let outcome = outcomes.iter().find(|it| it.point.name == source.point)?;
+        let row = |kind: &Kind| {
+            let [cpu, memory, late] = source.figures.map(|name| outcome.median(*kind, name));
+            let values = [cpu?, memory?, late?];
+            Some(Row {
+                kind: *kind,
+                values,
+            })
+        };
+        let rows: Vec<Row> = source.kinds.iter().filter_map(row).collect();
+        let title = source.group;
+        (!rows.is_empty()).then_some(Group { title, rows })
+    };
+    SOURCES.iter().filter_map(group).collect()
+}
+
+/// The groups as one table.
+pub(crate) fn table(groups: &[Group]) -> String {
+    let titles = COLUMNS.map(|it| format!("{}, {}", it.title, it.unit));
+    let mut text = format!(
+        "| server | {} |\n|---|---:|---:|---:|\n",
+        titles.join(" | ")
+    );
+    for Group { title, rows } in groups {
+        let _ = writeln!(text, "| *{title}* | | | |");
+        for row in rows {
+            let cells = row.values.iter().zip(&COLUMNS);
+            let cells = cells.map(|(value, column)| grouped(*value, column.digits));
+            let cells: Vec<String> = cells.collect();
+            let _ = writeln!(text, "| {} | {} |", row.name(), cells.join(" | "));
+        }
+    }
+    text
+}
