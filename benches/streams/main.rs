@@ -9,6 +9,7 @@
     reason = "counts become figures here, far below 2^52"
 )]
 
+mod churn;
 mod client;
 mod cluster;
 mod crowd;
@@ -16,6 +17,8 @@ mod deviation;
 mod floor;
 mod framing;
 mod handshake;
+mod instructions;
+mod limit;
 mod load;
 mod million;
 mod picture;
@@ -23,7 +26,9 @@ mod points;
 mod process;
 mod report;
 mod servers;
+mod storm;
 mod summary;
+mod thp;
 mod window;
 
 use std::{

@@ -1,0 +1,68 @@
+//! What an event takes in user space, counted by callgrind to the instruction.
+
+use std::{fs, path::Path, process::Command, time::Duration};
+
+use crate::{
+    client::Client,
+    load::Load,
+    points::Point,
+    report::Sample,
+    servers::{Kind, Server, run},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) fn point() -> Point {
+    Point {
+        name: "instructions",
+        title: "User-space instructions per event",
+        about: "counted by callgrind: 500 streams, an event each every 100 ms; a long run less a short one, so that start, heads and end fall out.",
+        kinds: vec![Kind::Floor, Kind::Ours, Kind::Axum],
+        rounds: 1,
+        ratios: Vec::new(),
+        lacks: run(Command::new("valgrind").arg("--version")).err(),
+        measure: Box::new(count_instructions),
+    }
+}
+
+fn count_instructions(kind: Kind) -> Result<Sample, String> {
+    let (short_events, short) = run_under_callgrind(kind, Duration::from_secs(2))?;
+    let (long_events, long) = run_under_callgrind(kind, Duration::from_secs(12))?;
+    let events = (long_events - short_events) as f64;
+    if events < 10_000.0 {
+        return Err(format!("only {events} events to count over"));
+    }
+    Ok(Sample::default()
+        .with("instructions per event", (long - short) / events, 0)
+        .with("events counted over", events, 0))
+}
+
+fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, f64), String> {
+    const STREAMS: usize = 500;
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
+    let wrapper = [
+        "valgrind".into(),
+        "--quiet".into(),
+        "--tool=callgrind".into(),
+        format!("--callgrind-out-file={}", out.display()),
+    ];
+    let server = Server::start_under(&wrapper, kind, SECOND / 10)?;
+    let mut load = Load::new(server.target.clone())?;
+    load.open(STREAMS, SECOND * 3)?;
+    let events = load.watch(window)?.events;
+    server.stop(Duration::from_secs(60))?;
+
+    let profile = fs::read_to_string(&out).map_err(|e| format!("callgrind wrote nothing: {e}"))?;
+    let _ = fs::remove_file(&out);
+    let total = profile
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("totals: ")
+                .or_else(|| line.strip_prefix("summary: "))
+        })
+        .and_then(|total| total.trim().parse().ok());
+    Ok((
+        events.cast_signed(),
+        total.ok_or("callgrind wrote no total")?,
+    ))
+}
