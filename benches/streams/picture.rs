@@ -49,7 +49,7 @@ pub(crate) fn draw(groups: &[Group]) -> Option<String> {
         })
         .collect();
 
-    let height = HEAD + groups.len() * TITLE + count * ROW + MARGIN;
+    let height = HEAD + groups.len() * TITLE + count * ROW;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
          aria-label=\"What a stream costs, by server; less is better\">\n<style>{STYLE}</style>\n"

@@ -19,12 +19,12 @@ pub(crate) const COLUMNS: [Column; 3] = [
     Column {
         title: "CPU per event",
         unit: "µs",
-        digits: 1,
+        digits: 2,
     },
     Column {
         title: "Memory per stream",
         unit: "KiB",
-        digits: 1,
+        digits: 2,
     },
     Column {
         title: "Deviation, p99",
