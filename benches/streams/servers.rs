@@ -1,7 +1,9 @@
-//! The servers to measure: how each is built, started on a free port, and stopped by its own process id.
+//! The servers to measure: how each is started on a free port, and stopped by its own process id.
+
+mod kind;
 
 use std::{
-    env, fs,
+    fs,
     fs::File,
     io::Error,
     net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
@@ -14,175 +16,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::client::Target;
+pub(crate) use kind::Kind;
+use kind::certificate;
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 const LOOK: Duration = Duration::from_millis(1);
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(crate) enum Kind {
-    Floor,
-    Ours,
-    Jemalloc,
-    Node,
-    Express,
-    Axum,
-    /// This and the others below: over TLS and HTTP/2.
-    Http2,
-    Http2Jemalloc,
-    NodeHttp2,
-    AxumHttp2,
-}
-
-impl Kind {
-    /// Those that speak HTTP/1.1 in the clear.
-    pub(crate) const PLAIN: [Self; 6] = [
-        Self::Floor,
-        Self::Ours,
-        Self::Jemalloc,
-        Self::Node,
-        Self::Express,
-        Self::Axum,
-    ];
-
-    /// Those that speak HTTP/2.
-    pub(crate) const SECURE: [Self; 4] = [
-        Self::Http2,
-        Self::Http2Jemalloc,
-        Self::NodeHttp2,
-        Self::AxumHttp2,
-    ];
-
-    pub(crate) fn title(self) -> &'static str {
-        match self {
-            Self::Floor => "the floor",
-            Self::Ours => "sse-clock",
-            Self::Jemalloc => "sse-clock, jemalloc",
-            Self::Node => "Node http",
-            Self::Express => "Express",
-            Self::Axum => "axum",
-            Self::Http2 => "sse-clock, HTTP/2",
-            Self::Http2Jemalloc => "sse-clock, HTTP/2, jemalloc",
-            Self::NodeHttp2 => "Node http2",
-            Self::AxumHttp2 => "axum, HTTP/2",
-        }
-    }
-
-    /// Whether it is the server of this package.
-    pub(crate) fn is_ours(self) -> bool {
-        matches!(
-            self,
-            Self::Ours | Self::Jemalloc | Self::Http2 | Self::Http2Jemalloc
-        )
-    }
-
-    /// Builds or installs what it needs.
-    ///
-    /// # Errors
-    /// The reason why this server cannot be measured here.
-    pub(crate) fn prepare(self) -> Result<(), String> {
-        let package = |manifest: &str, bin: &str, features: &str| {
-            let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            cargo.args(["build", "--release", "--locked", "--bin", bin]);
-            cargo.args(["--features", features, "--manifest-path"]);
-            cargo.arg(Path::new(ROOT).join(manifest));
-            cargo.arg("--target-dir").arg(self.target_dir());
-            run(&mut cargo)
-        };
-        let ours = |features| package("Cargo.toml", "sse-clock", features);
-        let axum = |bin, features| package("benches/peers/axum/Cargo.toml", bin, features);
-        match self {
-            Self::Floor => Ok(()),
-            Self::Ours => ours(""),
-            Self::Jemalloc => ours("jemalloc"),
-            Self::Http2 => ours("tls"),
-            Self::Http2Jemalloc => ours("tls,jemalloc"),
-            Self::Axum => axum("axum-http1", ""),
-            Self::AxumHttp2 => {
-                make_certificate()?;
-                axum("axum-http2", "http2")
-            }
-            Self::NodeHttp2 => {
-                Self::Node.prepare()?;
-                make_certificate()
-            }
-            Self::Node => run(Command::new("node").arg("--version")),
-            Self::Express => {
-                Self::Node.prepare()?;
-                let folder = Path::new(ROOT).join("benches/peers/express");
-                if folder.join("node_modules/express").exists() {
-                    return Ok(());
-                }
-                run(Command::new("npm")
-                    .args(["ci", "--no-audit", "--no-fund"])
-                    .current_dir(folder))
-            }
-        }
-    }
-
-    fn target_dir(self) -> PathBuf {
-        let target = Path::new(SCRATCH)
-            .parent()
-            .expect("cargo's scratch folder lies in its target folder");
-        match self {
-            Self::Jemalloc => target.join("jemalloc"),
-            Self::Axum => target.join("axum"),
-            Self::Http2 => target.join("http2"),
-            Self::Http2Jemalloc => target.join("http2-jemalloc"),
-            Self::AxumHttp2 => target.join("axum-http2"),
-            _ => target.to_owned(),
-        }
-    }
-
-    fn program(self) -> Result<Vec<String>, String> {
-        let release = |name: &str| {
-            self.target_dir()
-                .join("release")
-                .join(name)
-                .display()
-                .to_string()
-        };
-        let own = || env::current_exe().map(|path| path.display().to_string());
-        let script = |path: &str| {
-            vec![
-                "node".into(),
-                Path::new(ROOT).join(path).display().to_string(),
-            ]
-        };
-        Ok(match self {
-            Self::Floor => vec![
-                own().map_err(|e| format!("no path to this program: {e}"))?,
-                "floor".into(),
-            ],
-            Self::Ours | Self::Jemalloc => {
-                let flags = ["--host", "127.0.0.1"].map(String::from);
-                [&[release("sse-clock")], &flags[..]].concat()
-            }
-            Self::Http2 | Self::Http2Jemalloc => {
-                let [cert, key] = certificate().map(|file| file.display().to_string());
-                let flags = ["--host", "127.0.0.1", "--tls"].map(String::from);
-                let files = ["--cert".into(), cert, "--key".into(), key];
-                [&[release("sse-clock")], &flags[..], &files].concat()
-            }
-            Self::Node => script("tests/twins/http.js"),
-            Self::Express => script("benches/peers/express/server.js"),
-            Self::NodeHttp2 => script("benches/peers/node/http2.js"),
-            Self::Axum => vec![release("axum-http1")],
-            Self::AxumHttp2 => vec![release("axum-http2")],
-        })
-    }
-
-    fn path(self, interval: Duration) -> String {
-        match self {
-            Self::Express => "/stream".into(),
-            // The plain request is the one that people send.
-            _ if self.is_ours() && interval != Duration::from_secs(1) => {
-                format!("/events?interval={}", interval.as_millis())
-            }
-            _ => "/events".into(),
-        }
-    }
-}
 
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
@@ -296,20 +134,6 @@ impl Drop for Server {
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.complaints);
     }
-}
-
-/// The files of the certificate that every server over TLS shows, and of its key.
-fn certificate() -> [PathBuf; 2] {
-    ["cert.pem", "key.pem"].map(|name| Path::new(SCRATCH).join(name))
-}
-
-/// This server makes both anew when it starts without them; they live for thirty days.
-fn make_certificate() -> Result<(), String> {
-    Kind::Http2.prepare()?;
-    for file in certificate() {
-        let _ = fs::remove_file(file);
-    }
-    Server::start(Kind::Http2, Duration::from_secs(1)).map(drop)
 }
 
 fn free_port() -> Result<u16, String> {
