@@ -11,6 +11,8 @@ use mio::{Events, Poll};
 
 use crate::{deviation::Deviation, servers::Server};
 
+/// For the last to open, when all were begun.
+const OPEN_DEADLINE: Duration = Duration::from_secs(120);
 const EXIT_DEADLINE: Duration = Duration::from_secs(30);
 
 /// What to ask for, and how often events are due.
@@ -73,6 +75,35 @@ impl Tally {
             lost: 0,
             deviation: Deviation::new(),
         }
+    }
+}
+
+/// The opening of so many, evenly over a time; all at once over none.
+pub(crate) struct Pace {
+    begin: Instant,
+    count: usize,
+    over: Duration,
+}
+
+impl Pace {
+    pub(crate) fn begin(count: usize, over: Duration) -> Self {
+        let begin = Instant::now();
+        Self { begin, count, over }
+    }
+
+    /// How many are to be begun by now.
+    pub(crate) fn due(&self) -> usize {
+        let share = self.begin.elapsed().as_secs_f64() / self.over.as_secs_f64().max(1e-9);
+        (self.count as f64 * share.min(1.0)) as usize
+    }
+
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.begin.elapsed()
+    }
+
+    /// Whether the last of them should long be open.
+    pub(crate) fn is_over(&self) -> bool {
+        self.elapsed() > self.over + OPEN_DEADLINE
     }
 }
 

@@ -13,12 +13,11 @@ use std::{
 use mio::{Events, Poll, Token};
 use rustls::ClientConfig;
 
-use crate::client::{Client, Tally, Target, wait};
+use crate::client::{Client, Pace, Tally, Target, wait};
 use connection::{Connection, Counts, Seen};
 
 /// Connections that may be shaking hands at a time.
 const AT_ONCE: usize = 64;
-const OPEN_DEADLINE: Duration = Duration::from_secs(120);
 
 /// Every stream to one server.
 pub(crate) struct Crowd {
@@ -65,30 +64,28 @@ impl Crowd {
         streams: usize,
         over: Duration,
     ) -> Result<Duration, String> {
-        let begin = Instant::now();
+        let pace = Pace::begin(connections, over);
         let first = self.connections.len();
         let Counts {
             settled, opened, ..
         } = self.counts;
         let (settled, opened) = (settled + connections, opened + connections * streams);
         while self.counts.settled < settled || self.counts.opened < opened {
-            let share = begin.elapsed().as_secs_f64() / over.as_secs_f64().max(1e-9);
-            let due = (connections as f64 * share.min(1.0)) as usize;
-            while self.connections.len() - first < due && self.shaking < AT_ONCE {
+            while self.connections.len() - first < pace.due() && self.shaking < AT_ONCE {
                 self.connect(streams)?;
             }
             self.turn(Duration::from_millis(1))?;
             if self.tally.lost > 0 {
                 return Err(format!("a stream could not be opened: {}", self.reason));
             }
-            if begin.elapsed() > over + OPEN_DEADLINE {
+            if pace.is_over() {
                 return Err(format!(
                     "only {} of {settled} connections and {} of {opened} streams opened in time",
                     self.counts.settled, self.counts.opened
                 ));
             }
         }
-        Ok(begin.elapsed())
+        Ok(pace.elapsed())
     }
 
     fn connect(&mut self, streams: usize) -> Result<(), String> {

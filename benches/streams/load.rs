@@ -13,13 +13,14 @@ use rustix::{
 };
 
 use crate::{
-    client::{Client, Tally, Target, wait},
+    client::{Client, Pace, Tally, Target, wait},
     framing::Framing,
 };
 
 /// New connections between two looks at the ready ones.
 const BATCH: usize = 64;
-const OPEN_DEADLINE: Duration = Duration::from_secs(60);
+/// For a hundred thousand connections, one after the other.
+const CHURN_DEADLINE: Duration = Duration::from_secs(180);
 const GROUP: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -94,16 +95,11 @@ impl Load {
     /// Opens `count` more streams, evenly over the time given (all at once for none), and says
     /// how long it took until the last head had arrived.
     pub(crate) fn open(&mut self, count: usize, over: Duration) -> Result<Duration, String> {
-        let begin = Instant::now();
+        let pace = Pace::begin(count, over);
         let wanted = self.opened + count;
         let mut made = 0;
         while self.opened < wanted {
-            let share = begin.elapsed().as_secs_f64() / over.as_secs_f64();
-            let due = if share < 1.0 {
-                (count as f64 * share) as usize
-            } else {
-                count
-            };
+            let due = pace.due();
             for _ in 0..BATCH.min(due - made) {
                 self.connect(Ipv4Addr::LOCALHOST, self.streams.len())?;
                 made += 1;
@@ -117,12 +113,12 @@ impl Load {
             if self.tally.lost > 0 || self.refused > wanted {
                 return Err(format!("a stream could not be opened: {}", self.reason));
             }
-            if begin.elapsed() > over + OPEN_DEADLINE {
+            if pace.is_over() {
                 let open = self.opened + count - wanted;
                 return Err(format!("only {open} of {count} streams opened in time"));
             }
         }
-        Ok(begin.elapsed())
+        Ok(pace.elapsed())
     }
 
     /// Connects and leaves again as soon as the head has arrived, `count` times, `at_once` at a time.
@@ -147,7 +143,7 @@ impl Load {
             if self.tally.lost > 0 || !self.again.is_empty() {
                 return Err(format!("a stream could not be opened: {}", self.reason));
             }
-            if begin.elapsed() > 3 * OPEN_DEADLINE {
+            if begin.elapsed() > CHURN_DEADLINE {
                 let open = self.opened + count - wanted;
                 return Err(format!(
                     "only {open} of {count} connections were served in time"
