@@ -34,7 +34,7 @@ pub(crate) fn smaller() -> Point {
         ratios: vec![
             over_the_floor(),
             Ratio {
-                name: "over Node's",
+                name: "at 10,000 over Node's",
                 figure: FEW_CPU,
                 base: Kind::NodeHttp2,
             },
@@ -83,7 +83,7 @@ fn grow(kind: Kind) -> Result<Sample, String> {
         .with(FEW_CPU, few_cpu, 2)
         .with("at 100,000, µs", some_cpu, 2)
         .with("CPU over that at 10,000", most_cpu / few_cpu, 2)
-        .with("CPU at 100,000 over this", some_cpu / most_cpu, 2)
+        .with("CPU at 100,000 over the million's", some_cpu / most_cpu, 2)
         .with(FEW_MEMORY, few.memory, 2)
         .with("at 100,000, KiB", some.memory, 2)
         .with("memory over that at 10,000", most.memory / few.memory, 2)
