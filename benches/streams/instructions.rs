@@ -4,6 +4,7 @@ use std::{fs, path::Path, process::Command, time::Duration};
 
 use crate::{
     client::Client,
+    crowd::Crowd,
     load::Load,
     points::Point,
     report::Sample,
@@ -16,8 +17,8 @@ pub(crate) fn point() -> Point {
     Point {
         name: "instructions",
         title: "User-space instructions per event",
-        about: "counted by callgrind: 500 streams, an event each every 100 ms; a long run less a short one, so that start, heads and end fall out.",
-        kinds: vec![Kind::Floor, Kind::Ours, Kind::Axum],
+        about: "counted by callgrind: 500 streams, over HTTP/2 on four connections, an event each every 100 ms; a long run less a short one, so that start, heads and end fall out.",
+        kinds: vec![Kind::Floor, Kind::Ours, Kind::Axum, Kind::Http2, Kind::AxumHttp2],
         rounds: 1,
         ratios: Vec::new(),
         lacks: run(Command::new("valgrind").arg("--version")).err(),
@@ -39,6 +40,7 @@ fn count_instructions(kind: Kind) -> Result<Sample, String> {
 
 fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, f64), String> {
     const STREAMS: usize = 500;
+    const CONNECTIONS: usize = 4;
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
     let wrapper = [
         "valgrind".into(),
@@ -47,9 +49,16 @@ fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, f64), Strin
         format!("--callgrind-out-file={}", out.display()),
     ];
     let server = Server::start_under(&wrapper, kind, SECOND / 10)?;
-    let mut load = Load::new(server.target.clone())?;
-    load.open(STREAMS, SECOND * 3)?;
-    let events = load.watch(window)?.events;
+    let target = server.target.clone();
+    let events = if Kind::SECURE.contains(&kind) {
+        let mut crowd = Crowd::new(target)?;
+        crowd.open(CONNECTIONS, STREAMS / CONNECTIONS, SECOND * 3)?;
+        crowd.watch(window)?.events
+    } else {
+        let mut load = Load::new(target)?;
+        load.open(STREAMS, SECOND * 3)?;
+        load.watch(window)?.events
+    };
     server.stop(Duration::from_secs(60))?;
 
     let profile = fs::read_to_string(&out).map_err(|e| format!("callgrind wrote nothing: {e}"))?;
