@@ -52,7 +52,8 @@ impl Timer {
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         let now = Instant::now();
         if self.due <= now {
-            self.clear();
+            // Its list is woken at once, if it was not.
+            self.place = None;
             return Poll::Ready(now);
         }
         self.place = self.timers.add(self.due, self.place, cx.waker());
@@ -148,8 +149,9 @@ impl Timers {
 
     /// The first whole millisecond at which `due` has come.
     fn milliseconds_until(&self, due: Instant) -> u64 {
-        let nanos = due.saturating_duration_since(self.start).as_nanos();
-        u64::try_from(nanos.div_ceil(1_000_000)).unwrap_or(u64::MAX)
+        let after = due.saturating_duration_since(self.start);
+        let rest = after.subsec_nanos().div_ceil(1_000_000);
+        after.as_secs().saturating_mul(1000).saturating_add(rest.into())
     }
 
     /// Wakes those that are due, for as long as any are waiting.
