@@ -85,8 +85,11 @@ struct Timers {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Who is due in which millisecond.
-    lists: BTreeMap<u64, Slab<Waker>>,
+    /// Who is due in the same millisecond.
+    lists: Slab<Slab<Waker>>,
+    /// The lists by their milliseconds, and the one that was asked for last: so are the next.
+    order: BTreeMap<u64, usize>,
+    latest: Option<(u64, usize)>,
     /// The first millisecond whose list has not been woken.
     next: u64,
     /// What the task that wakes them waits for, where there is one.
@@ -129,7 +132,7 @@ impl Timers {
             return place;
         }
         let at = at.max(waiting.next);
-        let place = waiting.lists.entry(at).or_default().insert(task.clone());
+        let place = waiting.list(at).insert(task.clone());
         match waiting.awaited {
             Some(awaited) if awaited <= at => {}
             Some(_) => self.sooner.notify_one(),
@@ -151,7 +154,10 @@ impl Timers {
     fn milliseconds_until(&self, due: Instant) -> u64 {
         let after = due.saturating_duration_since(self.start);
         let rest = after.subsec_nanos().div_ceil(1_000_000);
-        after.as_secs().saturating_mul(1000).saturating_add(rest.into())
+        after
+            .as_secs()
+            .saturating_mul(1000)
+            .saturating_add(rest.into())
     }
 
     /// Wakes those that are due, for as long as any are waiting.
@@ -172,7 +178,7 @@ impl Timers {
     /// The millisecond of the first list, which is awaited from now on.
     fn await_first(&self) -> Option<u64> {
         let mut waiting = self.waiting();
-        waiting.awaited = waiting.lists.keys().next().copied();
+        waiting.awaited = waiting.order.keys().next().copied();
         waiting.awaited
     }
 
@@ -180,25 +186,39 @@ impl Timers {
     fn pop(&self, passed: u64) -> Option<Slab<Waker>> {
         let mut waiting = self.waiting();
         waiting.next = passed + 1;
-        let first = waiting.lists.first_entry();
-        Some(first.filter(|first| *first.key() <= passed)?.remove())
+        let first = waiting.order.keys().next().copied();
+        waiting.take(first.filter(|first| *first <= passed)?)
     }
 }
 
 impl Waiting {
+    fn list(&mut self, at: u64) -> &mut Slab<Waker> {
+        let known = self.latest.filter(|(latest, _)| *latest == at);
+        let new = || self.lists.insert(Slab::new());
+        let index = known.map_or_else(|| *self.order.entry(at).or_insert_with(new), |it| it.1);
+        self.latest = Some((at, index));
+        &mut self.lists[index]
+    }
+
+    fn take(&mut self, at: u64) -> Option<Slab<Waker>> {
+        self.latest = None;
+        Some(self.lists.remove(self.order.remove(&at)?))
+    }
+
     /// Who waits there, if it has not been woken.
     fn find(&mut self, at: u64, place: u32) -> Option<&mut Waker> {
-        self.lists.get_mut(&at)?.get_mut(place as usize)
+        let list = *self.order.get(&at)?;
+        self.lists[list].get_mut(place as usize)
     }
 
     fn remove(&mut self, at: u64, place: u32) -> Option<Waker> {
         if at < self.next {
             return None;
         }
-        let list = self.lists.get_mut(&at)?;
+        let list = &mut self.lists[*self.order.get(&at)?];
         let task = list.try_remove(place as usize);
         if list.is_empty() {
-            self.lists.remove(&at);
+            self.take(at);
         }
         task
     }
@@ -212,7 +232,6 @@ mod tests {
     use std::task::{Context, Poll, Waker};
     use std::time::Duration;
 
-    use slab::Slab;
     use tokio::runtime::Builder;
     use tokio::time::{Instant, timeout};
 
@@ -254,7 +273,12 @@ mod tests {
         assert_eq!(lists(), 1);
         timers.truncate(1);
         let known = Timers::current();
-        let waiting = known.waiting().lists.values().map(Slab::len).sum::<usize>();
+        let waiting = known
+            .waiting()
+            .lists
+            .iter()
+            .map(|(_, it)| it.len())
+            .sum::<usize>();
         assert_eq!(waiting, 1);
         timers[0].reset(due + HOUR);
         assert_eq!(lists(), 0);
