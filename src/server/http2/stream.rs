@@ -1,8 +1,9 @@
 //! One stream, and what of its answer is under way.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use tokio::task::futures::TaskLocalFuture;
@@ -14,8 +15,8 @@ use crate::server::shutdown::Exchange;
 
 /// The bytes and the frames of a stream beyond which no more may wait; h2 keeps half a KiB for a
 /// frame, however short it is.
-const BYTES: usize = 1024;
-const FRAMES: usize = 2;
+const BYTES: u64 = 1024;
+const FRAMES: u64 = 2;
 
 tokio::task_local! {
     /// The stream that the current task is for.
@@ -36,51 +37,36 @@ pub(super) fn scope<F: Future>(stream: Arc<Stream>, task: F) -> TaskLocalFuture<
 pub(super) struct Stream {
     connection: Connection,
     turn: Arc<Turn>,
+    /// The task of the stream, which is always the same.
+    task: OnceLock<Waker>,
+    /// What was given to hyper and has not left it: the frames above the bytes.
+    waiting: AtomicU64,
+    /// When the last bytes left, or else the first came, by the turns' count.
+    since: AtomicU64,
+    is_awaited: AtomicBool,
     answered: AtomicBool,
     ends: AtomicBool,
-    waiting: Mutex<Waiting>,
 }
 
-/// What was given to hyper and has not left it.
-#[derive(Default)]
-struct Waiting {
-    bytes: usize,
-    frames: usize,
-    /// When the last bytes left, or else the first came.
-    since: Option<Instant>,
-    is_awaited: bool,
-    /// The task of the stream, which is always the same.
-    task: Option<Waker>,
-}
-
-impl Waiting {
-    /// Waits until there is nothing.
-    fn poll_none(&mut self) -> Poll<()> {
-        self.is_awaited = self.bytes > 0;
-        if self.is_awaited {
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
-}
+/// One frame, above its bytes.
+const FRAME: u64 = 1 << 48;
 
 impl Stream {
     pub(super) fn new(connection: Connection, turn: Arc<Turn>) -> Self {
         Self {
             connection,
             turn,
+            task: OnceLock::new(),
+            waiting: AtomicU64::new(0),
+            since: AtomicU64::new(0),
+            is_awaited: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             ends: AtomicBool::new(false),
-            waiting: Mutex::default(),
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     pub(super) fn wake(&self) {
-        if let Some(task) = &self.waiting().task {
+        if let Some(task) = self.task.get() {
             task.wake_by_ref();
         }
     }
@@ -97,7 +83,7 @@ impl Stream {
         if ends || self.answered.load(Relaxed) {
             return ends;
         }
-        self.waiting().task.get_or_insert_with(|| task.clone());
+        self.task.get_or_init(|| task.clone());
         self.connection.is_shutting_down()
     }
 
@@ -108,13 +94,14 @@ impl Stream {
 
     /// Notes that hyper is given a frame of so many bytes.
     pub(super) fn add(&self, bytes: usize) {
-        self.turn.add_frame();
-        if bytes > 0 {
-            let mut waiting = self.waiting();
-            waiting.bytes += bytes;
-            waiting.frames += 1;
-            waiting.since.get_or_insert_with(Instant::now);
+        let now = self.turn.add_frame();
+        if bytes == 0 {
+            return;
         }
+        if self.has_left() {
+            self.since.store(now, Relaxed);
+        }
+        self.waiting.fetch_add(FRAME + bytes as u64, SeqCst);
     }
 
     /// Notes that so many bytes have left, the last of a frame if it `ends`.
@@ -122,38 +109,44 @@ impl Stream {
         if bytes == 0 {
             return;
         }
-        let mut waiting = self.waiting();
-        waiting.bytes -= bytes;
-        waiting.frames -= usize::from(ends);
-        if waiting.bytes > 0 {
-            waiting.since = Some(Instant::now());
-            return;
-        }
-        waiting.since = None;
-        if std::mem::take(&mut waiting.is_awaited)
-            && let Some(task) = &waiting.task
-        {
-            task.wake_by_ref();
+        let gone = bytes as u64 + if ends { FRAME } else { 0 };
+        if self.waiting.fetch_sub(gone, SeqCst) > gone {
+            self.since.store(self.turn.now(), Relaxed);
+        } else if self.is_awaited.load(SeqCst) {
+            self.is_awaited.store(false, SeqCst);
+            self.wake();
         }
     }
 
     /// Since when bytes wait, and none of them leaves.
     pub(super) fn waits_since(&self) -> Option<Instant> {
-        self.waiting().since
+        let since = || self.turn.instant(self.since.load(Relaxed));
+        (!self.has_left()).then(since)
     }
 
     /// Waits until one more frame may wait.
     pub(super) fn poll_room(&self) -> Poll<()> {
-        let mut waiting = self.waiting();
-        if waiting.bytes < BYTES && waiting.frames < FRAMES {
+        let waiting = self.waiting.load(SeqCst);
+        if waiting < FRAMES * FRAME && waiting % FRAME < BYTES {
             return Poll::Ready(());
         }
-        waiting.poll_none()
+        self.poll_none()
+    }
+
+    /// Waits until there is nothing.
+    fn poll_none(&self) -> Poll<()> {
+        // Noted first: what leaves after the look finds it.
+        self.is_awaited.store(true, SeqCst);
+        if !self.has_left() {
+            return Poll::Pending;
+        }
+        self.is_awaited.store(false, SeqCst);
+        Poll::Ready(())
     }
 
     /// Whether all has left.
     pub(super) fn has_left(&self) -> bool {
-        self.waiting().bytes == 0
+        self.waiting.load(SeqCst) == 0
     }
 }
 
@@ -168,6 +161,6 @@ impl Exchange for Arc<Stream> {
     }
 
     fn poll_left(&self, _: &mut Context<'_>) -> Poll<()> {
-        self.waiting().poll_none()
+        self.poll_none()
     }
 }

@@ -29,7 +29,7 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn of(connection: Connection) -> Arc<Self> {
         Arc::new(Self {
-            turn: Arc::default(),
+            turn: Arc::new(Turn::new()),
             connection,
             open: Mutex::default(),
             changed: Notify::new(),

@@ -3,17 +3,23 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// The frames that may wait for the connection's turn: h2 keeps for ever the room of all that ever
 /// waited at a time, half a KiB each.
 const AT_ONCE: usize = 64;
 
 /// The turns of a connection.
-#[derive(Default)]
 pub(super) struct Turn {
+    /// Where the count of nanoseconds begins.
+    start: Instant,
+    /// When the first frame came since the last turn.
+    begun: AtomicU64,
     /// Frames that hyper was given since the last.
     frames: AtomicUsize,
     /// Tasks that wait for theirs.
@@ -30,6 +36,16 @@ struct Tasks {
 }
 
 impl Turn {
+    pub(super) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            begun: AtomicU64::new(0),
+            frames: AtomicUsize::new(0),
+            waiting: AtomicUsize::new(0),
+            tasks: Mutex::default(),
+        }
+    }
+
     fn tasks(&self) -> MutexGuard<'_, Tasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -71,9 +87,22 @@ impl Turn {
         self.waiting.load(Relaxed) > 0
     }
 
-    /// Notes that hyper is given a frame.
-    pub(super) fn add_frame(&self) {
-        self.frames.fetch_add(1, Relaxed);
+    /// Notes that hyper is given a frame, and says when the first of this turn came.
+    pub(super) fn add_frame(&self) -> u64 {
+        if self.frames.fetch_add(1, Relaxed) == 0 {
+            self.begun.store(self.now(), Relaxed);
+        }
+        self.begun.load(Relaxed)
+    }
+
+    /// The present time, in nanoseconds of this connection.
+    pub(super) fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// The moment after so many nanoseconds.
+    pub(super) fn instant(&self, nanos: u64) -> Instant {
+        self.start + Duration::from_nanos(nanos)
     }
 
     /// Waits until a frame may be given.
