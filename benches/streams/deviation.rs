@@ -28,6 +28,15 @@ impl Deviation {
         self.max = self.max.max(micros);
     }
 
+    /// Takes in what another has recorded.
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (bucket, events) in self.buckets.iter_mut().zip(&other.buckets) {
+            *bucket += events;
+        }
+        self.count += other.count;
+        self.max = self.max.max(other.max);
+    }
+
     pub(crate) fn max_ms(&self) -> f64 {
         self.max as f64 / 1000.0
     }

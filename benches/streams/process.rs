@@ -100,6 +100,12 @@ pub(crate) fn descriptors(pid: u32) -> Result<usize, String> {
     Ok(listing.count())
 }
 
+/// Threads.
+pub(crate) fn threads(pid: u32) -> Result<usize, String> {
+    let listing = fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| gone(pid, &e))?;
+    Ok(listing.count())
+}
+
 /// What the kernel holds for everybody.
 pub(crate) struct Kernel {
     /// KiB by slab cache.

@@ -5,7 +5,6 @@ mod kind;
 use std::{
     fs,
     fs::File,
-    io::Error,
     net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -24,9 +23,10 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// A server that runs until this is dropped.
 pub(crate) struct Server {
+    kind: Kind,
     child: Child,
     pub(crate) target: Target,
-    complaints: PathBuf,
+    log: PathBuf,
 }
 
 impl Server {
@@ -40,11 +40,26 @@ impl Server {
         kind: Kind,
         interval: Duration,
     ) -> Result<Self, String> {
-        let port = free_port()?;
+        Self::start_on(free_port()?, wrapper, kind, interval)
+    }
+
+    /// Kills it, and starts it again on its port.
+    pub(crate) fn kill_and_start_again(self) -> Result<Self, String> {
+        let (kind, target) = (self.kind, self.target.clone());
+        drop(self);
+        Self::start_on(target.address.port(), &[], kind, target.interval)
+    }
+
+    fn start_on(
+        port: u16,
+        wrapper: &[String],
+        kind: Kind,
+        interval: Duration,
+    ) -> Result<Self, String> {
         let words = [wrapper, &kind.program()?].concat();
-        let complaints = Path::new(SCRATCH).join(format!("server-{port}.log"));
-        let log = File::create(&complaints)
-            .map_err(|e| format!("cannot write {}: {e}", complaints.display()))?;
+        let log = Path::new(SCRATCH).join(format!("server-{port}.log"));
+        let stderr =
+            File::create(&log).map_err(|e| format!("cannot write {}: {e}", log.display()))?;
         let [cert, key] = certificate();
         let child = Command::new(&words[0])
             .args(&words[1..])
@@ -58,7 +73,7 @@ impl Server {
             .env("KEY", key)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
+            .stderr(stderr)
             .spawn()
             .map_err(|e| format!("cannot start {}: {e}", words[0]))?;
         let target = Target {
@@ -67,9 +82,10 @@ impl Server {
             interval,
         };
         let mut server = Self {
+            kind,
             child,
             target,
-            complaints,
+            log,
         };
         let patience = Duration::from_secs(if wrapper.is_empty() { 10 } else { 60 });
         server.wait_until_it_listens(patience)?;
@@ -78,6 +94,11 @@ impl Server {
 
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it says on stderr, as long as it runs.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
     }
 
     pub(crate) fn terminate(&self) -> Result<(), String> {
@@ -112,7 +133,7 @@ impl Server {
         let begin = Instant::now();
         while TcpStream::connect(self.target.address).is_err() {
             if self.has_exited() {
-                let log = fs::read_to_string(&self.complaints).unwrap_or_default();
+                let log = fs::read_to_string(&self.log).unwrap_or_default();
                 let why = log.lines().rev().find(|line| !line.trim().is_empty());
                 return Err(format!(
                     "it ended before it listened: {}",
@@ -132,15 +153,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_file(&self.complaints);
+        let _ = fs::remove_file(&self.log);
     }
 }
 
+/// One that the kernel gives to no client while a server starts again.
 fn free_port() -> Result<u16, String> {
-    let port = |listener: TcpListener| Ok(listener.local_addr()?.port());
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(port)
-        .map_err(|error: Error| format!("no free port: {error}"))
+    let first = 10_000 + std::process::id() as u16 % 20_000;
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    let free = (first..32_000).chain(10_000..first).find(is_free);
+    free.ok_or_else(|| "no port is free".into())
 }
 
 /// Runs a command to its end; its last line is the reason when it fails.

@@ -4,24 +4,20 @@ use std::sync::Arc;
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-    client::{
-        Resumption,
-        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    },
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::ring::default_provider,
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-pub(super) fn config() -> Result<ClientConfig, String> {
+/// The settings of a client that goes on by one of these protocols.
+pub(crate) fn anybody(protocols: &[&str]) -> Result<ClientConfig, String> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(Anybody))
         .with_no_client_auth();
-    config.alpn_protocols = vec!["h2".into()];
-    // Every connection pays for a whole handshake.
-    config.resumption = Resumption::disabled();
+    config.alpn_protocols = protocols.iter().map(|name| (*name).into()).collect();
     Ok(config)
 }
 
