@@ -1,6 +1,7 @@
 //! What a stream costs: this server beside what people would pick instead, and beside the least that the kernel allows.
 //!
-//! `cargo bench --bench streams -- quick`, `all`, or the names of points, and `rounds=1` for a shorter look at them.
+//! `cargo bench --bench streams -- quick`, `all`, or the names of points, and `rounds=1` for a shorter look at them;
+//! `soak` is no point: it measures nothing, and holds promises.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -26,9 +27,11 @@ mod points;
 mod process;
 mod report;
 mod servers;
+mod soak;
 mod storm;
 mod summary;
 mod thp;
+mod trust;
 mod window;
 
 use std::{
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         .collect();
     let result = match words.first().map(String::as_str) {
         Some("floor") => floor::serve(),
+        Some("soak") => raise_file_limit().and_then(|()| soak(&words[1..])),
         Some("load") => raise_file_limit().and_then(|()| cluster::work(&words[1..])),
         _ => bench(&words),
     };
@@ -127,11 +131,26 @@ fn bench(words: &[String]) -> Result<(), String> {
     }
 }
 
-/// What was written by hand below the figures, which a new run leaves as it is.
+/// What stands below the figures, by hand or from a soak, and stays as it is.
 fn notes(folder: &str) -> String {
     let kept = fs::read_to_string(Path::new(folder).join("numbers.md")).unwrap_or_default();
-    let start = kept.find("\n## What the figures say");
+    let start = kept.find("\n## ");
     start.map_or_else(String::new, |start| kept[start..].to_owned())
+}
+
+/// Only a whole run replaces the table that is kept.
+fn soak(words: &[String]) -> Result<(), String> {
+    let (text, whole, broken) = soak::run(words, &versions()?)?;
+    println!("{text}");
+    if whole {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches");
+        let kept = fs::read_to_string(Path::new(folder).join("numbers.md")).unwrap_or_default();
+        write(folder, "numbers.md", &soak::put(&kept, &text))?;
+    }
+    match broken {
+        0 => Ok(()),
+        broken => Err(format!("{broken} promises are broken, as the table says")),
+    }
 }
 
 /// What was measured, with what, and when.

@@ -1,0 +1,239 @@
+//! A connection on which a client asks: over HTTP/1.1, TLS or not, or over HTTP/2.
+
+use std::{net::SocketAddrV4, sync::Arc};
+
+use bytes::Bytes;
+use http::{StatusCode, request::Builder};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Mutex,
+    task::JoinHandle,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
+
+use super::{
+    dice::Dice,
+    line::{Line, Manners},
+};
+use crate::trust;
+
+/// Why a connection is no more.
+pub(super) type Lost = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where a server is, and how it may be spoken to.
+#[derive(Clone)]
+pub(super) struct Address {
+    pub(super) socket: SocketAddrV4,
+    pub(super) tls: Option<Tls>,
+}
+
+/// TLS, to go on by HTTP/1.1 or by HTTP/2.
+#[derive(Clone)]
+pub(super) struct Tls {
+    pub(super) http1: Arc<ClientConfig>,
+    pub(super) http2: Arc<ClientConfig>,
+}
+
+impl Tls {
+    pub(super) fn new() -> Result<Self, String> {
+        Ok(Self {
+            http1: trust::anybody(&["http/1.1"])?.into(),
+            http2: trust::anybody(&["h2"])?.into(),
+        })
+    }
+}
+
+/// How a client speaks.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Protocol {
+    Http1,
+    /// Over TLS only.
+    Http2(Window),
+}
+
+/// How much an HTTP/2 client lets come.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Window {
+    size: u32,
+    /// It never opens its windows again.
+    hoards: bool,
+}
+
+impl Window {
+    pub(super) fn draw(dice: &mut Dice) -> Self {
+        Self {
+            size: dice.pick(&[0, 1, 100, 65_535, 65_535, 65_535, 1 << 20, (1 << 31) - 1]),
+            hoards: dice.one_in(12),
+        }
+    }
+
+    const OPEN: Self = Self {
+        size: 65_535,
+        hoards: false,
+    };
+}
+
+impl Protocol {
+    /// The same, of a client that reads what comes.
+    pub(super) fn calm(self) -> Self {
+        match self {
+            Self::Http1 => Self::Http1,
+            Self::Http2(_) => Self::Http2(Window::OPEN),
+        }
+    }
+}
+
+/// An open connection, closed when it is dropped.
+pub(super) struct Connection {
+    pub(super) channel: Channel,
+    driver: Driver,
+}
+
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Driver {
+    fn of(connection: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(tokio::spawn(connection))
+    }
+}
+
+/// A hold on it, to ask: over HTTP/2 others may ask at the same time.
+#[derive(Clone)]
+pub(super) enum Channel {
+    Http1(String, Arc<Mutex<http1::SendRequest<Full<Bytes>>>>),
+    Http2(String, h2::client::SendRequest<Bytes>, Window),
+}
+
+impl Connection {
+    pub(super) async fn open(
+        address: &Address,
+        protocol: Protocol,
+        manners: Manners,
+    ) -> Result<Self, Lost> {
+        let line = Line::connect(address.socket, manners).await?;
+        let host = address.socket.to_string();
+        match (&address.tls, protocol) {
+            (None, _) => Self::http1(host, line).await,
+            (Some(tls), Protocol::Http1) => Self::http1(host, shake(&tls.http1, line).await?).await,
+            (Some(tls), Protocol::Http2(window)) => {
+                let (channel, connection) = h2::client::Builder::new()
+                    .initial_window_size(window.size)
+                    .initial_connection_window_size(window.size.max(65_535))
+                    .handshake(shake(&tls.http2, line).await?)
+                    .await?;
+                Ok(Self {
+                    channel: Channel::Http2(host, channel, window),
+                    driver: Driver::of(async { drop(connection.await) }),
+                })
+            }
+        }
+    }
+
+    async fn http1<I>(host: String, io: I) -> Result<Self, Lost>
+    where
+        I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (channel, connection) = http1::handshake(TokioIo::new(io)).await?;
+        Ok(Self {
+            channel: Channel::Http1(host, Arc::new(Mutex::new(channel))),
+            driver: Driver::of(async { drop(connection.await) }),
+        })
+    }
+
+    /// Leaves as the protocol has it: over HTTP/2 with GOAWAY.
+    pub(super) async fn say_goodbye(self) {
+        let Self {
+            channel,
+            mut driver,
+        } = self;
+        drop(channel);
+        let _ = (&mut driver.0).await;
+    }
+}
+
+/// Shakes hands by these settings.
+pub(super) async fn shake(config: &Arc<ClientConfig>, line: Line) -> Result<TlsStream<Line>, Lost> {
+    let name = ServerName::try_from("localhost")?;
+    let connector = TlsConnector::from(Arc::clone(config));
+    Ok(connector.connect(name, line).await?)
+}
+
+/// The head of an answer, and what comes of its body.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    body: Body,
+}
+
+enum Body {
+    Http1(Incoming),
+    Http2(h2::RecvStream, Window),
+}
+
+impl Channel {
+    /// Sends a request and waits for the head of its answer.
+    pub(super) async fn ask(&self, head: Builder, content: &[u8]) -> Result<Answer, Lost> {
+        let content = Bytes::copy_from_slice(content);
+        let (head, body) = match self {
+            Self::Http1(host, channel) => {
+                let request = head.header("Host", host).body(Full::from(content))?;
+                let mut channel = channel.lock().await;
+                channel.ready().await?;
+                let (head, body) = channel.send_request(request).await?.into_parts();
+                (head, Body::Http1(body))
+            }
+            Self::Http2(host, channel, window) => {
+                let mut request = head.body(())?;
+                *request.uri_mut() = format!("https://{host}{}", request.uri()).parse()?;
+                let mut channel = channel.clone().ready().await?;
+                let (answer, mut sending) = channel.send_request(request, content.is_empty())?;
+                if !content.is_empty() {
+                    sending.send_data(content, true)?;
+                }
+                let (head, body) = answer.await?.into_parts();
+                (head, Body::Http2(body, *window))
+            }
+        };
+        Ok(Answer {
+            status: head.status,
+            body,
+        })
+    }
+}
+
+impl Answer {
+    /// What comes next of the body; nothing at its end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Lost> {
+        match &mut self.body {
+            Body::Http1(body) => match body.frame().await.transpose()? {
+                Some(frame) => Ok(Some(frame.into_data().unwrap_or_default())),
+                None => Ok(None),
+            },
+            Body::Http2(body, window) => {
+                let data = body.data().await.transpose()?;
+                if let Some(data) = data.as_ref().filter(|_| !window.hoards) {
+                    body.flow_control().release_capacity(data.len())?;
+                }
+                Ok(data)
+            }
+        }
+    }
+
+    /// The whole body.
+    pub(super) async fn text(mut self) -> Result<String, Lost> {
+        let mut text = Vec::new();
+        while let Some(bytes) = self.next().await? {
+            text.extend_from_slice(&bytes);
+        }
+        Ok(String::from_utf8(text)?)
+    }
+}

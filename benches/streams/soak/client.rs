@@ -1,0 +1,204 @@
+//! The life of one client: it comes, stays, leaves, is cut off and comes back, until it has had enough.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use http::Request;
+use tokio::{
+    sync::watch::Receiver,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+
+use super::{
+    channel::{Connection, Lost, Protocol, Window},
+    dice::Dice,
+    line::Manners,
+    listener::Listener,
+    rude,
+    town::{Counted, Hour, Town, add},
+};
+
+/// What a client fetches before its stream, on the same connection.
+const ERRANDS: [&str; 6] = [
+    "/",
+    "/cases",
+    "/stats",
+    "/stats?key=k7",
+    "/nowhere",
+    "/events",
+];
+const METHODS: [&str; 6] = ["GET", "GET", "GET", "HEAD", "OPTIONS", "PUT"];
+
+struct Client {
+    dice: Dice,
+    house: usize,
+    protocol: Protocol,
+    listeners: Vec<Listener>,
+}
+
+/// Lives the life of the `nth` client; its choices are those of the seed.
+pub(super) async fn live(nth: u64, town: Arc<Town>) {
+    let _alive = Counted::one(&town.notes.alive);
+    add(&town.notes.came, 1);
+    let mut dice = Dice::of(town.seed, nth);
+    let house = dice.below(town.houses.len());
+    let leaves = Instant::now() + Duration::from_millis(dice.about(100, 120_000));
+    if dice.one_in(6) {
+        let mut hour = town.hour.subscribe();
+        let _busy = Counted::one(&town.notes.busy);
+        tokio::select! {
+            _ = rude::live(&mut dice, &town.houses[house].address) => {}
+            () = sleep_until(leaves) => {}
+            _ = hour.wait_for(|hour| *hour != Hour::Load) => {}
+        }
+        return;
+    }
+    Client::draw(dice, house, &town).live(leaves, &town).await;
+}
+
+impl Client {
+    fn draw(mut dice: Dice, house: usize, town: &Town) -> Self {
+        let (mut protocol, mut many) = (Protocol::Http1, 1);
+        if town.houses[house].address.tls.is_some() && !dice.one_in(3) {
+            protocol = Protocol::Http2(Window::draw(&mut dice));
+            let most = dice.pick(&[2, 10, 150]);
+            many = dice.about(1, most) as usize;
+        }
+        let listeners = (0..many).map(|_| Listener::draw(&mut dice)).collect();
+        Self {
+            dice,
+            house,
+            protocol,
+            listeners,
+        }
+    }
+
+    async fn live(mut self, leaves: Instant, town: &Town) {
+        let mut hour = town.hour.subscribe();
+        loop {
+            let now = *hour.borrow_and_update();
+            match now {
+                Hour::Load => {
+                    let _busy = Counted::one(&town.notes.busy);
+                    tokio::select! {
+                        _ = hour.changed() => {}
+                        () = self.come_and_go(town) => {}
+                        () = sleep_until(leaves) => return,
+                    }
+                }
+                Hour::Away | Hour::Still => {
+                    self.listeners.retain(Listener::is_faithful);
+                    if self.listeners.is_empty() {
+                        return;
+                    }
+                    self.wait_for_load(&mut hour, town).await;
+                }
+            }
+            self.listeners.retain(|listener| !listener.is_sent_away());
+            if self.listeners.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// A visit, well or not, and a rest.
+    async fn come_and_go(&mut self, town: &Town) {
+        add(&town.notes.visits, 1);
+        let manners = Manners::draw(&mut self.dice);
+        let stays = Duration::from_millis(self.dice.about(5, 60_000));
+        let rest = Duration::from_millis(self.dice.about(1, 2000));
+        // However it was lost, the client comes back.
+        let _ = timeout(stays, self.visit(manners, town)).await;
+        sleep(rest).await;
+    }
+
+    async fn visit(&mut self, manners: Manners, town: &Town) -> Result<(), Lost> {
+        let connection =
+            Connection::open(&town.houses[self.house].address, self.protocol, manners).await?;
+        while self.dice.one_in(8) {
+            let method = self.dice.pick(&METHODS);
+            let errand = Request::builder().method(method);
+            let errand = errand.uri(self.dice.pick(&ERRANDS));
+            connection.channel.ask(errand, &[]).await?.text().await?;
+        }
+        let says_goodbye = self.dice.one_in(2);
+        let dice = &mut self.dice;
+        let streams = self.listeners.iter_mut().map(|listener| {
+            let stays = Duration::from_millis(dice.about(1, 60_000));
+            let asks_again = dice.one_in(2);
+            let channel = connection.channel.clone();
+            let listens = async move {
+                listener.listen(&channel, town).await?;
+                if asks_again && !listener.is_sent_away() {
+                    listener.listen(&channel, town).await?;
+                }
+                Ok::<_, Lost>(())
+            };
+            // Over HTTP/2 it resets its stream where it leaves first.
+            boxed(async move { drop(timeout(stays, listens).await) })
+        });
+        all(streams.collect()).await;
+        if says_goodbye {
+            connection.say_goodbye().await;
+        }
+        Ok(())
+    }
+
+    /// Waits away from the server, or sits still there, until it may do as it likes.
+    async fn wait_for_load(&mut self, hour: &mut Receiver<Hour>, town: &Town) {
+        let count = |who: fn(&Listener) -> bool| self.listeners.iter().filter(|it| who(it)).count();
+        let (faithful, quick) = (count(Listener::is_faithful), count(Listener::is_quick));
+        let _faithful = Counted::many(&town.notes.faithful[self.house], faithful);
+        let _quick = Counted::many(&town.notes.quick[self.house], quick);
+        loop {
+            let now = *hour.borrow_and_update();
+            match now {
+                Hour::Load => return,
+                Hour::Away => drop(hour.changed().await),
+                Hour::Still => tokio::select! {
+                    _ = hour.changed() => {}
+                    () = self.sit_still(town) => {}
+                },
+            }
+        }
+    }
+
+    async fn sit_still(&mut self, town: &Town) {
+        let house = &town.houses[self.house];
+        let protocol = self.protocol.calm();
+        if let Ok(connection) = Connection::open(&house.address, protocol, Manners::default()).await
+        {
+            let guests = house.guests();
+            let streams = self.listeners.iter_mut().map(|listener| {
+                let (channel, guests) = (connection.channel.clone(), Arc::clone(&guests));
+                boxed(async move { drop(listener.sit_still(&channel, town, &guests).await) })
+            });
+            all(streams.collect()).await;
+        }
+        sleep(Duration::from_millis(self.dice.between(20..=200))).await;
+    }
+}
+
+type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
+fn boxed<'a>(future: impl Future<Output = ()> + Send + 'a) -> Boxed<'a> {
+    Box::pin(future)
+}
+
+/// Waits for all of them.
+async fn all(mut futures: Vec<Boxed<'_>>) {
+    poll_fn(|cx| {
+        futures.retain_mut(|it| it.as_mut().poll(cx).is_pending());
+        if futures.is_empty() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    })
+    .await;
+}

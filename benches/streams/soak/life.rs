@@ -1,0 +1,214 @@
+//! The life of one server process: what it stands on before and after a load, and what it says of itself.
+
+use std::time::Duration;
+
+use http::Request;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{
+    channel::{Address, Connection, Lost, Protocol},
+    line::Manners,
+    log::Log,
+    town::Town,
+};
+use crate::{deviation::Deviation, process, servers::Server};
+
+/// How long the server may take to notice that all have left: the slowest vanish in thirty seconds.
+const PATIENCE: Duration = Duration::from_secs(45);
+const LOOK: Duration = Duration::from_millis(50);
+/// The most keys that a server remembers.
+const KEYS: usize = 1000;
+/// How much more memory it may keep than after the first load.
+const GROWTH: f64 = 1.05;
+
+/// What a process holds.
+#[derive(Clone, Copy)]
+pub(super) struct Footing {
+    pub(super) descriptors: usize,
+    pub(super) threads: usize,
+    /// MiB.
+    pub(super) memory: f64,
+}
+
+/// What a server says of its streams.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Stats {
+    pub(super) open: u64,
+    pub(super) opened: u64,
+    pub(super) left: u64,
+    pub(super) finished: u64,
+}
+
+pub(super) struct Life {
+    pub(super) name: String,
+    /// Descriptors of a process without clients.
+    idle: usize,
+    pub(super) base: Option<Footing>,
+    pub(super) end: Option<Footing>,
+    pub(super) stats: Stats,
+    /// Streams of clients that sat still at its end.
+    pub(super) held: usize,
+    pub(super) deviation: Deviation,
+    pub(super) log: Log,
+}
+
+impl Footing {
+    pub(super) fn of(pid: u32) -> Result<Self, String> {
+        Ok(Self {
+            descriptors: process::descriptors(pid)?,
+            threads: process::threads(pid)?,
+            memory: process::resident(pid)? / 1024.0,
+        })
+    }
+}
+
+impl Stats {
+    pub(super) async fn ask(address: &Address) -> Result<Self, String> {
+        let ask = async {
+            let connection = Connection::open(address, Protocol::Http1, Manners::default()).await?;
+            let answer = connection.channel.ask(Request::get("/stats"), &[]).await?;
+            let said: Value = serde_json::from_str(&answer.text().await?)?;
+            let number = |value: &Value| value.as_u64().unwrap_or(u64::MAX);
+            Ok::<_, Lost>(Self {
+                open: number(&said["open"]),
+                opened: number(&said["opened"]),
+                left: number(&said["closed"]["client"]),
+                finished: number(&said["closed"]["finished"]),
+            })
+        };
+        match timeout(PATIENCE, ask).await {
+            Ok(asked) => asked.map_err(|e| format!("/stats is not answered: {e}")),
+            Err(_) => Err("/stats is not answered in time".into()),
+        }
+    }
+
+    pub(super) fn ended(&self) -> u64 {
+        self.left + self.finished
+    }
+}
+
+impl Life {
+    /// Takes it as it is once it has as many keys to remember as it will ever have.
+    pub(super) async fn begin(
+        name: String,
+        server: &Server,
+        address: &Address,
+        idle: usize,
+    ) -> Result<Self, String> {
+        let filled = fill(address).await;
+        filled.map_err(|e| format!("{name} takes no keys: {e}"))?;
+        Ok(Self {
+            name,
+            idle,
+            base: None,
+            end: None,
+            stats: Stats::default(),
+            held: 0,
+            deviation: Deviation::new(),
+            log: Log::open(server.log())?,
+        })
+    }
+
+    /// Waits until no stream is counted and no connection is held of clients that have all left.
+    pub(super) async fn settle(
+        &mut self,
+        server: &Server,
+        address: &Address,
+        town: &Town,
+    ) -> Result<(), String> {
+        let begin = Instant::now();
+        let footing = loop {
+            let stats = Stats::ask(address).await?;
+            sleep(LOOK).await;
+            let footing = Footing::of(server.pid())?;
+            if stats.open == 0 && footing.descriptors <= self.idle {
+                self.stats = stats;
+                break footing;
+            }
+            if begin.elapsed() > PATIENCE {
+                let more = footing.descriptors.saturating_sub(self.idle);
+                let name = &self.name;
+                town.fault(format!(
+                    "{name}: {} streams are counted and {more} connections held, {} s after the last client left",
+                    stats.open,
+                    PATIENCE.as_secs()
+                ));
+                self.stats = stats;
+                break footing;
+            }
+        };
+        let place = match self.base {
+            None => &mut self.base,
+            Some(_) => &mut self.end,
+        };
+        *place = Some(footing);
+        Ok(())
+    }
+
+    /// Holds what it stands on against its base, once it has both; its memory only where clients of
+    /// every age were there before.
+    pub(super) fn judge(&self, judges_memory: bool, town: &Town) {
+        let (Some(base), Some(footing), name) = (self.base, self.end, &self.name) else {
+            return;
+        };
+        if footing.threads != base.threads {
+            let (before, after) = (base.threads, footing.threads);
+            town.fault(format!("{name}: {before} threads became {after}"));
+        }
+        if judges_memory && footing.memory > base.memory * GROWTH {
+            let (before, after) = (base.memory, footing.memory);
+            town.fault(format!("{name}: {before:.1} MiB became {after:.1} MiB"));
+        }
+    }
+
+    /// Waits until it counts as many streams as clients hold, each with a place in the log.
+    pub(super) async fn agree(
+        &mut self,
+        address: &Address,
+        held: impl Fn() -> usize,
+        town: &Town,
+    ) -> Result<(), String> {
+        let begin = Instant::now();
+        loop {
+            self.read_log(town);
+            let (stats, held) = (Stats::ask(address).await?, held());
+            self.read_log(town);
+            (self.stats, self.held) = (stats, held);
+            let log = &self.log;
+            let counted = [stats.open, stats.opened, stats.left, stats.finished];
+            let seen = [held as u64, log.opened, log.left, log.finished];
+            if counted == seen && stats.opened == stats.ended() + stats.open {
+                return Ok(());
+            }
+            if begin.elapsed() > PATIENCE {
+                town.fault(format!(
+                    "{}: open, opened, left and finished are counted as {counted:?}; clients and log have {seen:?}",
+                    self.name
+                ));
+                return Ok(());
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    pub(super) fn read_log(&mut self, town: &Town) {
+        for line in self.log.read_on() {
+            town.fault(format!(
+                "{}: nobody understands the line: {line}",
+                self.name
+            ));
+        }
+    }
+}
+
+/// Opens a stream of each of so many keys.
+async fn fill(address: &Address) -> Result<(), Lost> {
+    let connection = Connection::open(address, Protocol::Http1, Manners::default()).await?;
+    for number in 0..KEYS {
+        let target = format!("/stream?key=full{number}&count=1");
+        let answer = connection.channel.ask(Request::get(target), &[]).await?;
+        answer.text().await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The line of a client, below TLS: slow, stalled, cut at any byte, half-closed or reset.
+
+use std::{
+    future::Future,
+    io::{self, ErrorKind},
+    net::SocketAddrV4,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Sleep, sleep},
+};
+
+use super::dice::Dice;
+
+/// How a client reads and leaves; by default at once and well.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manners {
+    /// So many bytes at a time, and then a pause.
+    slow: Option<(usize, Duration)>,
+    /// It reads no further than this.
+    stalls: Option<u64>,
+    /// The connection is cut at this byte of what comes.
+    cut: Option<u64>,
+    /// It closes its half after this time, and reads on.
+    half_close: Option<Duration>,
+    /// It resets the connection when it leaves.
+    reset: bool,
+}
+
+impl Manners {
+    pub(super) fn draw(dice: &mut Dice) -> Self {
+        let mut manners = Self::default();
+        match dice.below(12) {
+            0 => {
+                let pause = Duration::from_millis(dice.about(1, 1000));
+                manners.slow = Some((dice.about(1, 4096) as usize, pause));
+            }
+            1 => manners.stalls = Some(dice.about(1, 100_000)),
+            2 => manners.half_close = Some(Duration::from_millis(dice.about(1, 5000))),
+            3..=5 => manners.cut = Some(dice.about(1, 20_000)),
+            _ => {}
+        }
+        manners.reset = dice.one_in(4);
+        manners
+    }
+
+    fn has_small_buffer(&self) -> bool {
+        self.slow.is_some() || self.stalls.is_some()
+    }
+}
+
+/// A connection with manners.
+pub(super) struct Line {
+    io: TcpStream,
+    manners: Manners,
+    came: u64,
+    pause: Option<Pin<Box<Sleep>>>,
+    half_close: Option<Pin<Box<Sleep>>>,
+}
+
+impl Line {
+    pub(super) async fn connect(address: SocketAddrV4, manners: Manners) -> io::Result<Self> {
+        let io = TcpStream::connect(address).await?;
+        io.set_nodelay(true)?;
+        if manners.has_small_buffer() {
+            SockRef::from(&io).set_recv_buffer_size(1)?;
+        }
+        if manners.reset {
+            SockRef::from(&io).set_linger(Some(Duration::ZERO))?;
+        }
+        Ok(Self {
+            io,
+            manners,
+            came: 0,
+            pause: None,
+            half_close: manners.half_close.map(|after| Box::pin(sleep(after))),
+        })
+    }
+
+    /// How many bytes may be read now.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        let until = |end: Option<u64>| end.map_or(u64::MAX, |end| end - self.came.min(end));
+        if until(self.manners.cut) == 0 {
+            return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
+        }
+        if until(self.manners.stalls) == 0 {
+            return Poll::Pending;
+        }
+        let most = self.manners.slow.map_or(usize::MAX, |(most, _)| most);
+        let room = until(self.manners.cut).min(until(self.manners.stalls));
+        Poll::Ready(Ok(most.min(usize::try_from(room).unwrap_or(usize::MAX))))
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(half_close) = &mut self.half_close
+            && half_close.as_mut().poll(cx).is_ready()
+        {
+            self.half_close = None;
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+        }
+        let room = ready!(self.poll_room(cx))?.min(buffer.remaining());
+        let mut part = ReadBuf::new(buffer.initialize_unfilled_to(room));
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut part))?;
+        let length = part.filled().len();
+        buffer.advance(length);
+        self.came += length as u64;
+        self.pause = self.manners.slow.map(|(_, pause)| Box::pin(sleep(pause)));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,129 @@
+//! The log of a server, read as it grows: every line must be one that the server is known to write.
+
+use std::{fs::File, io::Read, net::SocketAddr, path::Path};
+
+/// What was read of one process.
+pub(super) struct Log {
+    file: File,
+    rest: Vec<u8>,
+    pub(super) lines: u64,
+    /// Those that nobody understands.
+    pub(super) odd: u64,
+    pub(super) opened: u64,
+    pub(super) left: u64,
+    pub(super) finished: u64,
+}
+
+impl Log {
+    pub(super) fn open(path: &Path) -> Result<Self, String> {
+        let file = File::open(path).map_err(|e| format!("no log at {}: {e}", path.display()))?;
+        Ok(Self {
+            file,
+            rest: Vec::new(),
+            lines: 0,
+            odd: 0,
+            opened: 0,
+            left: 0,
+            finished: 0,
+        })
+    }
+
+    /// Reads what has come, and returns the lines that nobody would understand.
+    pub(super) fn read_on(&mut self) -> Vec<String> {
+        let mut odd = Vec::new();
+        if let Err(error) = self.file.read_to_end(&mut self.rest) {
+            odd.push(format!("the log cannot be read: {error}"));
+        }
+        let whole = self.rest.iter().rposition(|byte| *byte == b'\n');
+        let rest = self.rest.split_off(whole.map_or(0, |end| end + 1));
+        let text = std::mem::replace(&mut self.rest, rest);
+        for line in String::from_utf8_lossy(&text).lines() {
+            self.lines += 1;
+            match understand(line) {
+                Some(Line::Opened) => self.opened += 1,
+                Some(Line::Left) => self.left += 1,
+                Some(Line::Finished) => self.finished += 1,
+                Some(Line::Other) => {}
+                None => {
+                    self.odd += 1;
+                    odd.push(line.to_owned());
+                }
+            }
+        }
+        odd
+    }
+}
+
+/// What a line says that is understood.
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Opened,
+    Left,
+    Finished,
+    Other,
+}
+
+/// Understands a line: its time, its level, and what `src` says with `tracing`.
+fn understand(line: &str) -> Option<Line> {
+    let (time, rest) = line.split_once("Z ")?;
+    time.parse::<jiff::civil::DateTime>().ok()?;
+    let (level, said) = rest.trim_start().split_once(' ')?;
+    if level == "WARN" {
+        let places = said.strip_prefix("all ")?;
+        let (places, rest) = places.split_once(' ')?;
+        places.parse::<u32>().ok()?;
+        let is_full = rest == "places are taken: later clients wait in the backlog";
+        return is_full.then_some(Line::Other);
+    }
+    if level != "INFO" {
+        return None;
+    }
+    if said == "a place is free again: waiting clients get in" {
+        return Some(Line::Other);
+    }
+    if let Some(peer) = said.strip_prefix("stream opened peer=") {
+        peer.parse::<SocketAddr>().ok()?;
+        return Some(Line::Opened);
+    }
+    let rest = said.strip_prefix("stream ended peer=")?;
+    let (peer, rest) = rest.split_once(" lived=")?;
+    peer.parse::<SocketAddr>().ok()?;
+    let (lived, rest) = rest.split_once("s events=")?;
+    let lived = lived.trim_end_matches(['m', 'µ', 'n']);
+    lived.parse::<f64>().ok()?;
+    let (events, why) = rest.split_once(" why=")?;
+    events.parse::<u64>().ok()?;
+    match why {
+        "\"client left\"" => Some(Line::Left),
+        "\"finished\"" => Some(Line::Finished),
+        _ => None,
+    }
+}
+
+/// Proves what is understood; run before any soak.
+pub(super) fn check() {
+    let time = "2026-11-21T22:30:00.844964Z ";
+    let ended = "stream ended peer=127.0.0.1:5 lived=1.01ms events=1";
+    for (said, line) in [
+        (" INFO stream opened peer=127.0.0.1:5", Some(Line::Opened)),
+        (
+            &format!(" INFO {ended} why=\"client left\""),
+            Some(Line::Left),
+        ),
+        (
+            &format!(" INFO {ended} why=\"finished\""),
+            Some(Line::Finished),
+        ),
+        (
+            " INFO a place is free again: waiting clients get in",
+            Some(Line::Other),
+        ),
+        (" INFO stream opened peer=127.0.0.1", None),
+        (&format!(" INFO {ended} why=\"server stopping\""), None),
+        ("ERROR a task panicked: panicked at src/main.rs", None),
+        (" WARN received a bad frame", None),
+    ] {
+        assert_eq!(understand(&format!("{time}{said}")), line, "{said}");
+    }
+    assert_eq!(understand("thread 'main' panicked"), None);
+}

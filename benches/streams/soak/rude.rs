@@ -1,0 +1,129 @@
+//! Clients that do not keep to HTTP: what they send is drawn byte by byte, and what comes back is thrown away.
+
+use std::{fmt::Write, time::Duration};
+
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    time::{sleep, timeout},
+};
+
+use super::{
+    channel::{Address, Lost, shake},
+    dice::Dice,
+    line::{Line, Manners},
+};
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// One visit.
+pub(super) async fn live(dice: &mut Dice, address: &Address) -> Result<(), Lost> {
+    let line = Line::connect(address.socket, Manners::draw(dice)).await?;
+    let Some(tls) = &address.tls else {
+        return say(line, &requests(dice), dice).await;
+    };
+    match dice.below(4) {
+        // What is no handshake, or half of one.
+        0 => {
+            let length = dice.below(600);
+            let hello = [&[22, 3, 1][..], &dice.bytes(length)].concat();
+            let words = if dice.one_in(2) {
+                hello
+            } else {
+                requests(dice)
+            };
+            say(line, &words, dice).await
+        }
+        1 => say(shake(&tls.http1, line).await?, &requests(dice), dice).await,
+        _ => say(shake(&tls.http2, line).await?, &frames(dice), dice).await,
+    }
+}
+
+/// Sends it in one piece, or byte by byte for a while, or not to its end; then reads for a while.
+async fn say<I>(mut io: I, words: &[u8], dice: &mut Dice) -> Result<(), Lost>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let end = if dice.one_in(2) {
+        words.len()
+    } else {
+        dice.below(words.len() + 1)
+    };
+    let step = dice.pick(&[usize::MAX, usize::MAX, 100, 1]);
+    for piece in words[..end].chunks(step) {
+        io.write_all(piece).await?;
+        io.flush().await?;
+        if step < usize::MAX {
+            sleep(Duration::from_millis(dice.between(1..=20))).await;
+        }
+    }
+    let stays = Duration::from_millis(dice.about(1, 15_000));
+    let mut scrap = vec![0; 4096];
+    let reads = async { while io.read(&mut scrap).await.is_ok_and(|length| length > 0) {} };
+    let _ = timeout(stays, reads).await;
+    Ok(())
+}
+
+/// Requests of HTTP/1.1 as they should not be, one behind the other.
+fn requests(dice: &mut Dice) -> Vec<u8> {
+    let mut words = Vec::new();
+    for _ in 0..=dice.below(3) {
+        let target = dice.pick(&[
+            "/events",
+            "/stream?ids",
+            "/events?count=1&interval=10",
+            "/",
+            "*",
+        ]);
+        let version = dice.pick(&["1.1", "1.1", "1.1", "1.0", "9.9"]);
+        let method = dice.pick(&["GET", "GET", "GET", "POST", "CONNECT", "PUT", "F\0O"]);
+        let mut head = format!("{method} {target} HTTP/{version}\r\nHost: clock\r\n");
+        let field = match dice.below(10) {
+            0 => "Host: two\r\n".to_owned(),
+            1 => format!("X: {}\r\n", "x".repeat(dice.below(20_000))),
+            2 => "X: x\r\n".repeat(dice.below(300)),
+            3 => "Expect: 100-continue\r\nContent-Length: 100000\r\n".to_owned(),
+            4 => format!("Content-Length: {}\r\n", dice.below(5000)),
+            5 => "Transfer-Encoding: chunked\r\n".to_owned(),
+            6 => "Transfer-Encoding: gzip, chunked\r\nContent-Length: 5\r\n".to_owned(),
+            7 => "Connection: close\r\n".to_owned(),
+            _ => String::new(),
+        };
+        let _ = write!(head, "{field}\r\n");
+        words.extend_from_slice(head.as_bytes());
+        let length = dice.pick(&[0, 0, 10, 5000]);
+        words.extend(dice.bytes(length));
+    }
+    words
+}
+
+/// Frames of HTTP/2 in any order (RFC 9113 section 6), some of which mean something.
+fn frames(dice: &mut Dice) -> Vec<u8> {
+    let mut words = PREFACE.to_vec();
+    let shut = [0, 4, 0, 0, 0, 0];
+    words.extend(frame(4, 0, 0, dice.pick(&[&[][..], &shut])));
+    for number in 0..dice.below(60) {
+        let stream = 2 * number as u32 + 1;
+        // GET of `/events`, by `https`, at `clock`.
+        let get = b"\x82\x87\x41\x05clock\x44\x07/events";
+        let length = dice.below(40);
+        let junk = dice.bytes(length);
+        let other = dice.below(64) as u32;
+        let kind = dice.below(12) as u8;
+        words.extend(match dice.below(10) {
+            0..=3 => frame(1, 5, stream, get),
+            4 => frame(3, 0, stream.saturating_sub(2), &8_u32.to_be_bytes()),
+            5 => frame(6, 0, 0, b"eight of"),
+            6 => frame(8, 0, 0, &(1_u32 << 20).to_be_bytes()),
+            7 if dice.one_in(4) => frame(7, 0, 0, &[0; 8]),
+            8 if dice.one_in(8) => frame(kind, junk[..].len() as u8, other, &junk),
+            9 if dice.one_in(8) => junk,
+            _ => frame(4, 0, 0, &[]),
+        });
+    }
+    words
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let head = [0, 0, payload.len() as u8, kind, flags];
+    [&head[..], &stream.to_be_bytes(), payload].concat()
+}

@@ -1,0 +1,264 @@
+//! What happens when: three lives of each server, with a kill between them.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    KINDS,
+    channel::{Address, Tls},
+    life::Life,
+    load::Load,
+    town::{Hour, House, Town},
+    witness::Witness,
+};
+use crate::{
+    deviation::Deviation,
+    process,
+    servers::{Kind, Server},
+};
+
+const LIVES: u32 = 3;
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(20);
+/// How long clients may take to leave, and to be back after a kill.
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// What was seen.
+pub(super) struct Outcome {
+    pub(super) town: Arc<Town>,
+    pub(super) lives: Vec<Life>,
+    /// Processors that were busy, in the mean.
+    pub(super) busy: f64,
+    pub(super) machine: Deviation,
+    pub(super) judges_memory: bool,
+    pub(super) broken: Vec<String>,
+}
+
+struct Soak {
+    town: Arc<Town>,
+    servers: Vec<Server>,
+    /// Their descriptors before any client came.
+    idle: Vec<usize>,
+    /// Of the processes that run now, in the order of the servers.
+    now: Vec<Life>,
+    past: Vec<Life>,
+    load: Load,
+    /// How late the machine wakes whoever sleeps.
+    machine: Deviation,
+    begin: Instant,
+    minutes: u64,
+}
+
+pub(super) async fn run(seed: u64, length: Duration) -> Result<Outcome, String> {
+    let mut soak = Soak::begin(seed)?;
+    let life = length / LIVES;
+    let first = MINUTE.min(life / 4);
+    let judges_memory = first == MINUTE;
+    for number in 1..=LIVES {
+        soak.be_born(number).await?;
+        let begin = Instant::now();
+        if number > 1 {
+            // Those who sat still when the server was killed go on with the next id.
+            soak.all_are_back().await;
+        }
+        soak.load(first).await?;
+        soak.leave(judges_memory).await?;
+        soak.load((life.saturating_sub(begin.elapsed())).max(first))
+            .await?;
+        soak.leave(judges_memory).await?;
+        soak.sit_still().await?;
+        if number < LIVES {
+            soak.kill()?;
+        }
+    }
+    soak.end(judges_memory)
+}
+
+impl Soak {
+    fn begin(seed: u64) -> Result<Self, String> {
+        let (mut servers, mut houses) = (Vec::new(), Vec::new());
+        for kind in KINDS {
+            let server = Server::start(kind, SECOND)?;
+            houses.push(House::new(Address {
+                socket: server.target.address,
+                tls: Kind::SECURE.contains(&kind).then(Tls::new).transpose()?,
+            }));
+            servers.push(server);
+        }
+        let town = Arc::new(Town::new(seed, houses));
+        Ok(Self {
+            load: Load::new(Arc::clone(&town))?,
+            town,
+            servers,
+            idle: Vec::new(),
+            now: Vec::new(),
+            past: Vec::new(),
+            machine: Deviation::new(),
+            begin: Instant::now(),
+            minutes: 0,
+        })
+    }
+
+    async fn be_born(&mut self, number: u32) -> Result<(), String> {
+        // A server listens on its first core before it has the others.
+        sleep(SECOND).await;
+        for (index, server) in self.servers.iter().enumerate() {
+            let name = format!("{}, life {number}", KINDS[index].title());
+            let address = &self.town.houses[index].address;
+            if number == 1 {
+                self.idle.push(process::descriptors(server.pid())?);
+            }
+            let idle = self.idle[index];
+            self.now
+                .push(Life::begin(name, server, address, idle).await?);
+        }
+        Ok(())
+    }
+
+    /// Clients do what they like, beside plain streams.
+    async fn load(&mut self, time: Duration) -> Result<(), String> {
+        let witness = |(house, server): (&House, &Server)| {
+            Witness::listen(server.target.clone(), house.address.tls.is_some())
+        };
+        let pairs = self.town.houses.iter().zip(&self.servers);
+        let witnesses: Vec<Witness> = pairs.map(witness).collect();
+        let pids: Vec<u32> = self.servers.iter().map(Server::pid).collect();
+        let (town, servers, now) = (&self.town, &mut self.servers, &mut self.now);
+        let (begin, minutes) = (self.begin, &mut self.minutes);
+        let each_second = || {
+            for (server, life) in servers.iter_mut().zip(now.iter_mut()) {
+                if server.has_exited() {
+                    return Err(format!("{} has ended by itself", life.name));
+                }
+                life.read_log(town);
+            }
+            if begin.elapsed().as_secs() / 60 > *minutes {
+                *minutes += 1;
+                tell(town, &witnesses, *minutes);
+            }
+            Ok(())
+        };
+        let sleeper = Witness::sleep();
+        let came = self.load.come(time, &pids, each_second).await;
+        self.machine.add(&sleeper.leave()?);
+        for (life, witness) in self.now.iter_mut().zip(witnesses) {
+            match witness.leave() {
+                Ok(deviation) => life.deviation.add(&deviation),
+                Err(what) => self.town.fault(format!("{}: {what}", life.name)),
+            }
+        }
+        came
+    }
+
+    /// All clients leave, and every server notices.
+    async fn leave(&mut self, judges_memory: bool) -> Result<(), String> {
+        self.town.hour.send_replace(Hour::Away);
+        let notes = &self.town.notes;
+        wait_until("the clients do not leave", || notes.busy.load(Relaxed) == 0).await?;
+        for (index, life) in self.now.iter_mut().enumerate() {
+            let address = &self.town.houses[index].address;
+            life.settle(&self.servers[index], address, &self.town)
+                .await?;
+            life.judge(judges_memory, &self.town);
+        }
+        Ok(())
+    }
+
+    /// Those with ids come back and sit still, and are counted.
+    async fn sit_still(&mut self) -> Result<(), String> {
+        self.town.hour.send_replace(Hour::Still);
+        self.all_are_back().await;
+        let town = &self.town;
+        for (index, life) in self.now.iter_mut().enumerate() {
+            let house = &town.houses[index];
+            let held = || house.guests().streams.load(Relaxed);
+            life.agree(&house.address, held, town).await?;
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self) -> Result<(), String> {
+        let servers = self.servers.drain(..);
+        let again = servers.map(Server::kill_and_start_again);
+        self.servers = again.collect::<Result<_, _>>()?;
+        for house in &self.town.houses {
+            house.begin_anew();
+        }
+        self.past.append(&mut self.now);
+        Ok(())
+    }
+
+    /// Waits until all who sit still have their streams, and the next ids.
+    async fn all_are_back(&self) {
+        let notes = &self.town.notes;
+        let missing = || -> Vec<String> {
+            let houses = self.town.houses.iter().enumerate();
+            let missing = houses.filter_map(|(index, house)| {
+                let guests = house.guests();
+                let streams = guests.streams.load(Relaxed);
+                let hear = guests.hear.load(Relaxed);
+                let faithful = notes.faithful[index].load(Relaxed);
+                let quick = notes.quick[index].load(Relaxed);
+                let name = &self.now[index].name;
+                let all = streams == faithful && hear >= quick;
+                (!all).then(|| {
+                    format!("{name}: of {faithful} streams {streams} are back, of {quick} quick ones {hear} hear")
+                })
+            });
+            missing.collect()
+        };
+        if wait_until("", || missing().is_empty()).await.is_err() {
+            for what in missing() {
+                self.town.fault(what);
+            }
+        }
+    }
+
+    fn end(mut self, judges_memory: bool) -> Result<Outcome, String> {
+        self.past.append(&mut self.now);
+        for server in self.servers.drain(..) {
+            server.stop(10 * SECOND)?;
+        }
+        Ok(Outcome {
+            busy: self.load.take_busy(),
+            machine: self.machine,
+            judges_memory,
+            broken: self.town.faults(),
+            town: self.town,
+            lives: self.past,
+        })
+    }
+}
+
+/// One line.
+fn tell(town: &Town, witnesses: &[Witness], minute: u64) {
+    let notes = &town.notes;
+    let latest = witnesses.iter().map(Witness::latest_ms);
+    eprintln!(
+        "minute {minute}: {} clients of {}, {} visits, {} streams, {} ids, {} gaps told, latest {:.1} ms, {} broken",
+        notes.alive.load(Relaxed),
+        notes.came.load(Relaxed),
+        notes.visits.load(Relaxed),
+        notes.streams.load(Relaxed),
+        notes.ids.load(Relaxed),
+        notes.gaps.load(Relaxed),
+        latest.fold(0.0, f64::max),
+        town.faults().len(),
+    );
+}
+
+async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Result<(), String> {
+    let begin = Instant::now();
+    while !is_so() {
+        if begin.elapsed() > PATIENCE {
+            return Err(what.to_owned());
+        }
+        sleep(LOOK).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! What a soak has seen, as Markdown.
+
+use std::{fmt::Write, sync::atomic::Ordering::Relaxed};
+
+use super::{
+    life::{Footing, Life},
+    schedule::Outcome,
+};
+use crate::report::grouped;
+
+const COLUMNS: [&str; 11] = [
+    "opened",
+    "ended",
+    "open",
+    "held by clients",
+    "descriptors",
+    "threads",
+    "memory, MiB",
+    "lines of log",
+    "odd ones",
+    "p99.9, ms",
+    "latest, ms",
+];
+
+const TITLE: &str = "## Half an hour of everything at once";
+
+/// `paper` with this table in place of the one before, or at its end.
+pub(crate) fn put(paper: &str, table: &str) -> String {
+    let start = paper.find(TITLE).unwrap_or(paper.len());
+    let (before, old) = paper.split_at(start);
+    let after = old.find("\n## ").map_or("", |end| &old[end..]);
+    format!("{}\n\n{}\n{after}", before.trim_end(), table.trim_end())
+}
+
+pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
+    let mut text = format!(
+        "{TITLE}\n\n\
+         `cargo bench --bench streams -- soak {minutes} seed={}`; {about}.\n\
+         {}\n\
+         `opened`, `ended` and `open` are the server's own, of each process by itself, asked just before its end and found in its log; `held by clients` is what they say.\n\
+         Descriptors, threads and memory are those after the first load and after the last, all clients gone.\n\
+         The latest event is that of a plain stream beside all that, by how far it came from a second after the one before; the machine itself woke a thread that slept beside it up to {:.1} ms late, p99.9 {:.1}.\n{}\n",
+        outcome.town.seed,
+        said(outcome),
+        outcome.machine.max_ms(),
+        outcome.machine.percentile_ms(0.999),
+        if outcome.judges_memory {
+            ""
+        } else {
+            "Memory is shown and not judged: for that, clients have to come for a whole minute before the base.\n"
+        },
+    );
+    let _ = writeln!(text, "| server | {} |", COLUMNS.join(" | "));
+    let _ = writeln!(text, "|---|{}", "---:|".repeat(COLUMNS.len()));
+    for life in &outcome.lives {
+        let _ = writeln!(text, "| {} | {} |", life.name, cells(life).join(" | "));
+    }
+    text.push('\n');
+    if outcome.broken.is_empty() {
+        text.push_str("No promise was broken.\n");
+    }
+    for what in &outcome.broken {
+        let _ = writeln!(text, "**Broken**: {what}.\n");
+    }
+    text
+}
+
+fn said(outcome: &Outcome) -> String {
+    let notes = &outcome.town.notes;
+    let number = |value: u64| grouped(value as f64, 0);
+    format!(
+        "{} clients came, {} times, and opened {} streams, {} of them to go on; {} ids came, and {} gaps were told; {} ids were missing or came twice; {:.2} processors were busy.",
+        number(notes.came.load(Relaxed)),
+        number(notes.visits.load(Relaxed)),
+        number(notes.streams.load(Relaxed)),
+        number(notes.resumed.load(Relaxed)),
+        number(notes.ids.load(Relaxed)),
+        number(notes.gaps.load(Relaxed)),
+        number(notes.wrong.load(Relaxed)),
+        outcome.busy,
+    )
+}
+
+fn cells(life: &Life) -> Vec<String> {
+    let number = |value: u64| grouped(value as f64, 0);
+    let both = |figure: fn(&Footing) -> String| {
+        let figure = |footing: &Option<Footing>| footing.as_ref().map_or("–".into(), figure);
+        format!("{} → {}", figure(&life.base), figure(&life.end))
+    };
+    vec![
+        number(life.stats.opened),
+        number(life.stats.ended()),
+        number(life.stats.open),
+        number(life.held as u64),
+        both(|footing| footing.descriptors.to_string()),
+        both(|footing| footing.threads.to_string()),
+        both(|footing| grouped(footing.memory, 1)),
+        number(life.log.lines),
+        number(life.log.odd),
+        grouped(life.deviation.percentile_ms(0.999), 1),
+        grouped(life.deviation.max_ms(), 1),
+    ]
+}

@@ -1,0 +1,98 @@
+//! The ticks that one client has seen, on all its connections: none missing, none twice.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::events::Said;
+
+/// The most ticks that the server makes up for.
+const CATCH_UP: u64 = 1000;
+
+/// What a client remembers.
+pub(super) struct Ticks {
+    interval: u64,
+    /// The id of the last whole event, which it comes back with.
+    pub(super) last: Option<u64>,
+    /// What a gap has announced for the next.
+    left_out: u64,
+    pub(super) seen: u64,
+}
+
+impl Ticks {
+    pub(super) fn new(interval: u64, last: Option<u64>) -> Self {
+        Self {
+            interval,
+            last,
+            left_out: 0,
+            seen: 0,
+        }
+    }
+
+    /// A connection begins: what the last one announced may have been cut off.
+    pub(super) fn begin(&mut self) {
+        self.left_out = 0;
+    }
+
+    /// Notes what an event says.
+    ///
+    /// # Errors
+    /// What is missing, came twice or was announced without a reason.
+    pub(super) fn take(&mut self, said: Said) -> Result<(), String> {
+        let (interval, last) = (self.interval, self.last);
+        match said {
+            Said::Gap(left_out) => {
+                self.left_out += left_out;
+                let due = last.map_or(0, |last| now().saturating_sub(last) / interval);
+                if left_out == 0 {
+                    return Err("the clock is said to be set back".into());
+                }
+                // By the server's clock, read a moment ago.
+                if last.is_some() && left_out + CATCH_UP > due {
+                    return Err(format!(
+                        "a gap of {left_out} after {last:?} every {interval}, of which {due} are due"
+                    ));
+                }
+            }
+            Said::Id(id) => {
+                let next = last.map(|last| last + (self.left_out + 1) * interval);
+                self.last = Some(id);
+                self.seen += 1;
+                let left_out = std::mem::take(&mut self.left_out);
+                if next.is_some_and(|next| next != id) {
+                    return Err(format!(
+                        "{id} came after {last:?} every {interval}, {left_out} left out"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The milliseconds since 1970.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Proves that what is missing, twice or told without a reason is seen; run before any soak.
+pub(super) fn check() {
+    use Said::{Gap, Id};
+    let (long_ago, interval) = (now() - 1_000_000, 10);
+    let id = |number: u64| Id(long_ago + number * interval);
+    let gap = 1_000_000 / interval - CATCH_UP;
+    for (saw, is_right) in [
+        (&[id(1), id(2)][..], true),
+        (&[id(2)], false),
+        (&[id(1), id(1)], false),
+        (&[id(1), id(3)], false),
+        (&[Gap(gap), id(gap + 1), id(gap + 2)], true),
+        (&[Gap(gap), id(gap + 2)], false),
+        (&[Gap(gap), id(gap)], false),
+        (&[Gap(2 * gap)], false),
+        (&[Gap(0)], false),
+    ] {
+        let mut ticks = Ticks::new(interval, Some(long_ago));
+        let all = saw.iter().all(|said| ticks.take(*said).is_ok());
+        assert_eq!(all, is_right, "{saw:?}");
+    }
+}

@@ -1,0 +1,175 @@
+//! What a client asks for: every option of the server's own table, drawn at random.
+
+use form_urlencoded::byte_serialize;
+use http::{Method, Request, request::Builder};
+use sse_clock::options::{Options, parameters};
+
+use super::dice::Dice;
+
+const LAST_EVENT_ID: &str = "Last-Event-ID";
+
+/// A request for a stream, and what the server makes of it.
+#[derive(Clone)]
+pub(super) struct Wish {
+    pub(super) method: Method,
+    pub(super) content: Vec<u8>,
+    pub(super) options: Options,
+    path: &'static str,
+    query: String,
+    origin: Option<&'static str>,
+}
+
+impl Wish {
+    /// One in sixteen may be refused.
+    pub(super) fn draw(dice: &mut Dice) -> Self {
+        let path = dice.pick(&["/events", "/events", "/events", "/stream"]);
+        let may_be_refused = dice.one_in(16);
+        let (query, options) = loop {
+            let query = query(dice);
+            match read(path, &query) {
+                Some(options) => break (query, options),
+                None if may_be_refused => break (query, Options::default()),
+                None => {}
+            }
+        };
+        let get = dice.below(10) < 8;
+        let other = [Method::POST, Method::POST, Method::POST, Method::HEAD];
+        let method = if get {
+            Method::GET
+        } else {
+            other[dice.below(other.len())].clone()
+        };
+        let most = dice.pick(&[1, 10, 1000, 1000, 50_000, (1 << 20) + 10]);
+        let length = if method == Method::POST {
+            dice.below(most)
+        } else {
+            0
+        };
+        Self {
+            content: dice.bytes(length),
+            method,
+            options,
+            path,
+            query,
+            origin: dice
+                .one_in(6)
+                .then(|| dice.pick(&["null", "https://a.example", "x"])),
+        }
+    }
+
+    /// Whether its ids are a grid of times, of which none may be missing.
+    pub(super) fn has_ticks(&self) -> bool {
+        self.path == "/events" && self.options.ids && self.options.wire.is_none()
+    }
+
+    /// The milliseconds between two ticks.
+    pub(super) fn interval(&self) -> u64 {
+        self.options.interval.unwrap_or(1000)
+    }
+
+    /// The head of the request, by a client that has seen the id `last`.
+    pub(super) fn head(&self, last: Option<u64>) -> Builder {
+        let target = format!("{}?{}", self.path, self.query);
+        let mut head = Request::builder().method(self.method.clone()).uri(target);
+        if let Some(origin) = self.origin {
+            head = head.header("Origin", origin);
+        }
+        come_back(head, last)
+    }
+
+    /// The head of a request for nothing but the ticks.
+    pub(super) fn plain(&self, last: Option<u64>) -> Builder {
+        let target = format!("/events?ids&interval={}", self.interval());
+        come_back(Request::get(target), last)
+    }
+}
+
+fn come_back(head: Builder, last: Option<u64>) -> Builder {
+    match last {
+        Some(last) => head.header(LAST_EVENT_ID, last),
+        None => head,
+    }
+}
+
+/// What the server reads in it, if it does not refuse it.
+fn read(path: &str, query: &str) -> Option<Options> {
+    let request = Request::get(format!("{path}?{query}")).body(()).ok()?;
+    Options::of(&request).ok()
+}
+
+/// Some options, those that make a stream more often than those that prevent it.
+fn query(dice: &mut Dice) -> String {
+    let mut pairs = Vec::new();
+    for name in parameters().map(|parameter| parameter.name) {
+        let rarity = match name {
+            "interval" | "ids" => 2,
+            "status" | "then" | "redirect" | "fail" | "once" | "wire" | "delay" => 40,
+            "split" => 30,
+            "end" | "count" | "key" => 5,
+            _ => 12,
+        };
+        if dice.one_in(rarity) {
+            let value: String = byte_serialize(&value(name, dice)).collect();
+            pairs.push(format!("{name}={value}"));
+        }
+    }
+    pairs.join("&")
+}
+
+/// A value that is mostly allowed.
+fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
+    let text = |text: &str| text.as_bytes().to_vec();
+    let number = |number: u64| number.to_string().into_bytes();
+    if dice.one_in(200) {
+        return dice.bytes(20);
+    }
+    match name {
+        "interval" => match dice.below(8) {
+            0 => number(dice.between(10..=50)),
+            7 => number(dice.pick(&[0, 9, 15_000, 60_000, 3_600_000])),
+            _ => number(dice.about(50, 4000)),
+        },
+        "count" => number(dice.about(1, 200)),
+        "event" => text(dice.pick(&["message", "tick", "a b", ":", "🕒", "request"])),
+        "retry" => number(dice.pick(&[0, 1, 1000, 3_600_000])),
+        "ids" | "echo" | "credentials" => text(dice.pick(&["", "", "true", "false"])),
+        "lastEventId" => text(dice.pick(&["", "…", "-1", "0", "1763699759000", "1e9"])),
+        "data" => {
+            let length = dice.below(1025);
+            match dice.below(3) {
+                0 => text(&"a\r\n\nb\r".repeat(length / 8)),
+                1 => text(&"x".repeat(length)),
+                _ => text("id: 5\nevent: gap\ndata: 7"),
+            }
+        }
+        "size" => {
+            let usual = dice.pick(&[7, 7, 7, 10, 10, 17]);
+            let exponent = if dice.one_in(100) { 24 } else { usual };
+            number(dice.about(1, 1 << exponent))
+        }
+        "wire" => match dice.below(3) {
+            0 => {
+                let length = dice.below(4097);
+                dice.bytes(length)
+            }
+            1 => text("id: 1\ndata: a\n\n\u{feff}id: 2\rdata\r\rdata: half"),
+            _ => text(&"data: [DONE]\n\n".repeat(dice.below(200))),
+        },
+        "split" => number(dice.about(1, 1024)),
+        "pace" => number(dice.about(1, 1000)),
+        "eol" => text(dice.pick(&["lf", "cr", "crlf"])),
+        "bom" | "once" => text(""),
+        "comment" => number(dice.pick(&[0, 50, 200, 1000, 3_600_000])),
+        "type" => text(dice.pick(&["text/html", "text/event-stream", "text/plain", "x"])),
+        "status" | "then" => number(dice.pick(&[200, 204, 205, 301, 304, 404, 500, 503, 599])),
+        "delay" => {
+            let most = dice.pick(&[50, 1000, 60_000]);
+            number(dice.about(1, most))
+        }
+        "redirect" => number(dice.pick(&[301, 302, 303, 307, 308])),
+        "end" => text(dice.pick(&["clean", "abort", "truncate", "stall"])),
+        "key" => text(&format!("k{}", dice.below(10_000))),
+        "fail" => number(dice.about(1, 5)),
+        other => panic!("the soak has no value for the option {other}"),
+    }
+}
