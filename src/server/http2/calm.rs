@@ -74,3 +74,40 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Calm<I> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::Arc;
+    use std::task::{Context, Waker};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, empty};
+
+    use super::{Calm, MOST};
+    use crate::server::http2::turn::Turn;
+
+    #[test]
+    fn while_a_stream_waits_nothing_is_read_and_only_much_is_written() {
+        let turn = Arc::new(Turn::new());
+        let io = empty();
+        let mut calm = Calm {
+            io,
+            turn: Arc::clone(&turn),
+        };
+        let mut goes = |bytes: usize| {
+            let (task, calm) = (&mut Context::from_waker(Waker::noop()), Pin::new(&mut calm));
+            match bytes {
+                0 => calm.poll_read(task, &mut ReadBuf::new(&mut [0])).is_ready(),
+                _ => calm.poll_write(task, &vec![0; bytes]).is_ready(),
+            }
+        };
+        assert!([0, 1, MOST].into_iter().all(&mut goes));
+        turn.add_waiting();
+        assert_eq!(
+            [0, 1, MOST - 1, MOST].map(&mut goes),
+            [false, false, false, true]
+        );
+        turn.remove_waiting();
+        assert!([0, 1, MOST].into_iter().all(&mut goes));
+    }
+}

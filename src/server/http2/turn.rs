@@ -118,3 +118,49 @@ impl Turn {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::{Context, Wake, Waker};
+
+    use super::{AT_ONCE, Turn};
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_comes_too_late_for_a_turn_is_woken_once_in_the_next_ones() {
+        let turn = Turn::new();
+        let [connection, stream] = [0; 2].map(|_| Arc::<Woken>::default());
+        let [one, other] = [&connection, &stream].map(|it| Waker::from(Arc::clone(it)));
+        let [one, other] = [&one, &other].map(Context::from_waker);
+        let (mut one, mut other) = (one, other);
+        let serving = &mut Box::pin(pending::<()>());
+        assert!(turn.poll(serving, &mut one).is_pending());
+        for _ in 0..AT_ONCE {
+            assert!(turn.poll_frame(&mut other).is_ready());
+            turn.add_frame();
+        }
+        for _ in 0..=AT_ONCE {
+            assert!(turn.poll_frame(&mut other).is_pending());
+        }
+        assert!(connection.0.swap(0, Relaxed) > 0);
+        assert!(turn.poll(serving, &mut one).is_pending());
+        assert_eq!(stream.0.load(Relaxed), AT_ONCE);
+        assert!(turn.poll_frame(&mut other).is_ready());
+        // One is left: the connection comes again by itself.
+        assert_eq!(connection.0.swap(0, Relaxed), 1);
+        assert!(turn.poll(serving, &mut one).is_pending());
+        assert_eq!(stream.0.load(Relaxed), AT_ONCE + 1);
+        assert_eq!(connection.0.load(Relaxed), 0);
+    }
+}
