@@ -1,21 +1,24 @@
-//! Node's timers: those that are due together are one timer of the system's, with a list.
+//! Node's timers: those that are due together are one timer of the runtime's, with a list.
 //!
 //! The runtime would keep a timer of its own for each that waits, and move it from list to list as
-//! its time comes near: for a million of them that costs more than all that is done when it comes.
+//! its time comes near: with a million of them, a fifth of what an event costs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+use std::{fmt, mem};
 
 use slab::Slab;
-use tokio::runtime::{self, Handle};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
+/// The most timers of a list: it takes room for all that it ever had, until the last has left it.
+const MOST: u32 = 64;
+
 /// A wait for a moment; dropping it is Node's `clearTimeout`.
-#[derive(Debug)]
 pub struct Timer {
     due: Instant,
     timers: Arc<Timers>,
@@ -47,12 +50,12 @@ impl Timer {
         self.due = due;
     }
 
-    /// Waits until the moment has come, and says when that was seen: within two milliseconds,
+    /// Waits until the moment has come, and says when that was seen: within three milliseconds,
     /// unless the runtime is busy.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         let now = Instant::now();
         if self.due <= now {
-            // Its list is woken at once, if it was not.
+            // If its list has not been woken, it will be, in vain.
             self.place = None;
             return Poll::Ready(now);
         }
@@ -73,9 +76,16 @@ impl Drop for Timer {
     }
 }
 
+impl fmt::Debug for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut timer = f.debug_struct("Timer");
+        timer.field("due", &self.due).finish_non_exhaustive()
+    }
+}
+
 /// The timers that were made on one thread of a runtime.
-#[derive(Debug)]
 struct Timers {
+    runtime: Handle,
     /// Where the count of milliseconds begins.
     start: Instant,
     waiting: Mutex<Waiting>,
@@ -83,35 +93,23 @@ struct Timers {
     sooner: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Waiting {
-    /// Who is due in the same millisecond.
-    lists: Slab<Slab<Waker>>,
-    /// The lists by their milliseconds, and the one that was asked for last: so are the next.
-    order: BTreeMap<u64, usize>,
-    latest: Option<(u64, usize)>,
-    /// The first millisecond whose list has not been woken.
-    next: u64,
-    /// What the task that wakes them waits for, where there is one.
-    awaited: Option<u64>,
-}
-
 impl Timers {
     /// Those of this thread, as long as its runtime is the same.
     fn current() -> Arc<Self> {
         thread_local! {
-            static LATEST: RefCell<Option<(runtime::Id, Arc<Timers>)>> = const { RefCell::new(None) };
+            static LATEST: RefCell<Option<Arc<Timers>>> = const { RefCell::new(None) };
         }
-        let new = || Self {
-            start: Instant::now(),
-            waiting: Mutex::default(),
-            sooner: Notify::new(),
-        };
-        let runtime = Handle::current().id();
+        let runtime = Handle::current();
         LATEST.with_borrow_mut(|latest| {
-            let known = latest.take().filter(|(known, _)| *known == runtime);
-            let (_, timers) = latest.insert(known.unwrap_or_else(|| (runtime, Arc::new(new()))));
-            Arc::clone(timers)
+            let known = latest.take();
+            let known = known.filter(|known| known.runtime.id() == runtime.id());
+            let new = || Self {
+                runtime,
+                start: Instant::now(),
+                waiting: Mutex::default(),
+                sooner: Notify::new(),
+            };
+            Arc::clone(latest.insert(known.unwrap_or_else(|| Arc::new(new()))))
         })
     }
 
@@ -127,22 +125,21 @@ impl Timers {
         let mut waiting = self.waiting();
         if let Some(known) = place.and_then(|place| waiting.find(at, place)) {
             if !known.will_wake(task) {
-                _other = std::mem::replace(known, task.clone());
+                _other = mem::replace(known, task.clone());
             }
             return place;
         }
         let at = at.max(waiting.next);
-        let place = waiting.list(at).insert(task.clone());
+        let place = waiting.add(at, task.clone());
         match waiting.awaited {
             Some(awaited) if awaited <= at => {}
             Some(_) => self.sooner.notify_one(),
             None => {
+                self.runtime.spawn(Arc::clone(self).wake());
                 waiting.awaited = Some(at);
-                tokio::spawn(Arc::clone(self).wake());
             }
         }
-        // Without a place it is woken once in vain.
-        u32::try_from(place).ok()
+        place
     }
 
     fn remove(&self, due: Instant, place: u32) {
@@ -160,8 +157,9 @@ impl Timers {
             .saturating_add(rest.into())
     }
 
-    /// Wakes those that are due, for as long as any are waiting.
+    /// Wakes those that are due, until none waits and the last has been waited for.
     async fn wake(self: Arc<Self>) {
+        let asleep = Asleep(&self);
         while let Some(at) = self.await_first() {
             let due = self.start + Duration::from_millis(at);
             if timeout_at(due, self.sooner.notified()).await.is_ok() {
@@ -173,12 +171,14 @@ impl Timers {
                 list.into_iter().for_each(|(_, task)| task.wake());
             }
         }
+        // Another may have begun.
+        mem::forget(asleep);
     }
 
     /// The millisecond of the first list, which is awaited from now on.
     fn await_first(&self) -> Option<u64> {
         let mut waiting = self.waiting();
-        waiting.awaited = waiting.order.keys().next().copied();
+        waiting.awaited = waiting.first().map(|(at, _)| at);
         waiting.awaited
     }
 
@@ -186,41 +186,85 @@ impl Timers {
     fn pop(&self, passed: u64) -> Option<Slab<Waker>> {
         let mut waiting = self.waiting();
         waiting.next = passed + 1;
-        let first = waiting.order.keys().next().copied();
-        waiting.take(first.filter(|first| *first <= passed)?)
+        let first = waiting.first().filter(|(at, _)| *at <= passed);
+        first.and_then(|first| waiting.take(first))
     }
 }
 
+/// When the task that wakes ends before its time, the next timer gets another.
+struct Asleep<'a>(&'a Timers);
+
+impl Drop for Asleep<'_> {
+    fn drop(&mut self) {
+        self.0.waiting().awaited = None;
+    }
+}
+
+/// A list: its millisecond, and its number among the lists of that.
+type Key = (u64, u32);
+
+#[derive(Default)]
+struct Waiting {
+    lists: Slab<Slab<Waker>>,
+    order: BTreeMap<Key, usize>,
+    /// The list that was added to last: most often the next timer is due with it.
+    latest: Option<(Key, usize)>,
+    /// The first millisecond whose lists have not been woken.
+    next: u64,
+    /// What the task that wakes them waits for, where there is one.
+    awaited: Option<u64>,
+}
+
 impl Waiting {
-    fn list(&mut self, at: u64) -> &mut Slab<Waker> {
-        let known = self.latest.filter(|(latest, _)| *latest == at);
-        let new = || self.lists.insert(Slab::new());
-        let index = known.map_or_else(|| *self.order.entry(at).or_insert_with(new), |it| it.1);
-        self.latest = Some((at, index));
-        &mut self.lists[index]
+    fn first(&self) -> Option<Key> {
+        self.order.keys().next().copied()
     }
 
-    fn take(&mut self, at: u64) -> Option<Slab<Waker>> {
-        self.latest = None;
-        Some(self.lists.remove(self.order.remove(&at)?))
+    /// Adds one to a list that has room, and says where.
+    fn add(&mut self, at: u64, task: Waker) -> Option<u32> {
+        let is_full = |list: usize| self.lists[list].len() >= MOST as usize;
+        let known = self.latest.filter(|((latest, _), _)| *latest == at);
+        let known = known.or_else(|| {
+            let mut lists = self.order.range((at, 0)..=(at, u32::MAX));
+            lists.next_back().map(|(key, list)| (*key, *list))
+        });
+        let ((_, number), list) = match known {
+            Some((key, list)) if !is_full(list) => (key, list),
+            full => {
+                let key = (at, full.map_or(0, |((_, number), _)| number + 1));
+                let list = self.lists.insert(Slab::new());
+                self.order.insert(key, list);
+                (key, list)
+            }
+        };
+        self.latest = Some(((at, number), list));
+        let index = u32::try_from(self.lists[list].insert(task)).ok()?;
+        // Without a place it is woken once in vain.
+        number.checked_mul(MOST)?.checked_add(index)
     }
 
     /// Who waits there, if it has not been woken.
     fn find(&mut self, at: u64, place: u32) -> Option<&mut Waker> {
-        let list = *self.order.get(&at)?;
-        self.lists[list].get_mut(place as usize)
+        let list = *self.order.get(&(at, place / MOST))?;
+        self.lists[list].get_mut((place % MOST) as usize)
     }
 
     fn remove(&mut self, at: u64, place: u32) -> Option<Waker> {
         if at < self.next {
             return None;
         }
-        let list = &mut self.lists[*self.order.get(&at)?];
-        let task = list.try_remove(place as usize);
+        let key = (at, place / MOST);
+        let list = &mut self.lists[*self.order.get(&key)?];
+        let task = list.try_remove((place % MOST) as usize);
         if list.is_empty() {
-            self.take(at);
+            self.take(key);
         }
         task
+    }
+
+    fn take(&mut self, key: Key) -> Option<Slab<Waker>> {
+        self.latest = None;
+        Some(self.lists.remove(self.order.remove(&key)?))
     }
 }
 
@@ -249,6 +293,12 @@ mod tests {
         Timers::current().waiting().lists.len()
     }
 
+    fn waiting() -> usize {
+        let timers = Timers::current();
+        let waiting = timers.waiting();
+        waiting.lists.iter().map(|(_, list)| list.len()).sum()
+    }
+
     #[tokio::test(start_paused = true)]
     async fn each_ends_in_its_time_whichever_was_first() {
         let now = Instant::now();
@@ -270,16 +320,10 @@ mod tests {
         for timer in &mut timers {
             assert!(timer.poll(task).is_pending() && timer.poll(task).is_pending());
         }
-        assert_eq!(lists(), 1);
-        timers.truncate(1);
-        let known = Timers::current();
-        let waiting = known
-            .waiting()
-            .lists
-            .iter()
-            .map(|(_, it)| it.len())
-            .sum::<usize>();
-        assert_eq!(waiting, 1);
+        assert_eq!((lists(), waiting()), (16, 1000));
+        timers.drain(1..999);
+        assert_eq!((lists(), waiting()), (2, 2));
+        timers[1].reset(due + HOUR);
         timers[0].reset(due + HOUR);
         assert_eq!(lists(), 0);
     }
