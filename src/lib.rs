@@ -6,10 +6,10 @@
 //! `main` binds the sockets and hands the handler to the [`server`]. That takes a connection when a
 //! place is free, shakes hands where it speaks TLS, bounds each head in time and size, lets the gate
 //! refuse what no handler should see, and passes the request on with its [`Connection`]. Over
-//! HTTP/1.1 a connection answers one request at a time; over HTTP/2 each has a task of its own. The
-//! [`service`] matches the path, and [`options`] reads what is asked. A [`stream`] is an interval whose callback writes the events;
-//! what was asked for dresses, ends and shapes them, and [`stats`] keeps a record. Any other answer
-//! stands in [`answers`].
+//! HTTP/1.1 a connection answers one request at a time, over HTTP/2 a hundred. The [`service`]
+//! matches the path, and [`options`] reads what is asked. A [`stream`] is an interval whose callback
+//! writes the events; what was asked for dresses, ends and shapes them, and [`stats`] keeps a record.
+//! Any other answer stands in [`answers`].
 //!
 //! Node pushes (`res.write`), hyper pulls: it polls the body for the next event and writes it as
 //! one chunk. When the socket is full, hyper goes on until its own 8 KiB ([`Limits::max_head`]

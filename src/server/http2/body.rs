@@ -11,17 +11,17 @@ use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response};
 use pin_project_lite::pin_project;
 
-use super::stream::{Stream, current};
+use super::stream::Stream;
 use crate::server::gate::pass;
 use crate::server::handler::Handler;
 use crate::server::shutdown::{Exchange, Failed};
 
-/// Answers a request, in the task of its stream.
+/// Answers the request of a stream.
 pub(super) async fn answer<H: Handler>(
     mut request: Request<Incoming>,
     handler: H,
+    stream: Arc<Stream>,
 ) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failed>>>, Infallible> {
-    let stream = current();
     let is_head = request.method() == Method::HEAD;
     name_host(&mut request);
     let response = pass(request, handler, Arc::clone(&stream)).await?;

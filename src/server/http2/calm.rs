@@ -1,34 +1,23 @@
-//! A connection that waits for its streams: while any of them has yet to take its turn, it reads
-//! no further, for requests keep their heads in memory until then, and leaves unwritten what will
-//! go out together with theirs.
+//! A connection that waits for its streams. While a request has yet to have its first turn, it reads
+//! no further, for the others' heads would be in memory until theirs. And while a stream waits for
+//! its turn, little is written, for what that stream gives can go out with it.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::turn::Turn;
 
-/// The bytes that are not held back, whoever has yet to take a turn.
-const MOST: usize = 4096;
+/// So many bytes are enough for a write, whoever waits for a turn.
+const ENOUGH: usize = 4096;
 
-/// The bytes of a connection, at the pace of its tasks.
+/// The bytes of a connection, at the pace of its streams.
 pub(super) struct Calm<I> {
     pub(super) io: I,
     pub(super) turn: Arc<Turn>,
-}
-
-impl<I> Calm<I> {
-    /// Waits until each has had its turn, unless so many bytes have gathered.
-    fn poll_turns(&self, bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
-        if bytes < MOST && self.turn.is_awaited() {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Calm<I> {
@@ -37,7 +26,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for Calm<I> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        ready!(self.poll_turns(0, cx));
+        // Each has its turn before the connection has another.
+        if self.turn.has_requests() {
+            return Poll::Pending;
+        }
         Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
@@ -48,7 +40,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Calm<I> {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        ready!(self.poll_turns(bytes.len(), cx));
+        if bytes.len() < ENOUGH && self.turn.holds_back() {
+            return Poll::Pending;
+        }
         Pin::new(&mut self.io).poll_write(cx, bytes)
     }
 
@@ -57,8 +51,15 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Calm<I> {
         cx: &mut Context<'_>,
         pieces: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let length = pieces.iter().map(|piece| piece.len()).sum();
-        ready!(self.poll_turns(length, cx));
+        // With a second piece, h2 takes no other frame until this one is written.
+        let mut pieces_left = pieces.iter().filter(|piece| !piece.is_empty());
+        let (first, second) = (pieces_left.next(), pieces_left.next());
+        if second.is_none()
+            && first.is_none_or(|first| first.len() < ENOUGH)
+            && self.turn.holds_back()
+        {
+            return Poll::Pending;
+        }
         Pin::new(&mut self.io).poll_write_vectored(cx, pieces)
     }
 
@@ -77,37 +78,59 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Calm<I> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::IoSlice;
     use std::pin::Pin;
     use std::sync::Arc;
     use std::task::{Context, Waker};
 
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, empty};
 
-    use super::{Calm, MOST};
+    use super::{Calm, ENOUGH};
     use crate::server::http2::turn::Turn;
 
-    #[test]
-    fn while_a_stream_waits_nothing_is_read_and_only_much_is_written() {
-        let turn = Arc::new(Turn::new());
-        let io = empty();
-        let mut calm = Calm {
-            io,
-            turn: Arc::clone(&turn),
-        };
-        let mut goes = |bytes: usize| {
-            let (task, calm) = (&mut Context::from_waker(Waker::noop()), Pin::new(&mut calm));
-            match bytes {
-                0 => calm.poll_read(task, &mut ReadBuf::new(&mut [0])).is_ready(),
-                _ => calm.poll_write(task, &vec![0; bytes]).is_ready(),
-            }
-        };
-        assert!([0, 1, MOST].into_iter().all(&mut goes));
-        turn.add_waiting();
+    /// Whether the connection reads, writes little, writes much, and writes little in two pieces.
+    fn goes(turn: &Arc<Turn>) -> [bool; 4] {
+        let (io, turn) = (empty(), Arc::clone(turn));
+        let (mut calm, task) = (Calm { io, turn }, &mut Context::from_waker(Waker::noop()));
+        let mut calm = Pin::new(&mut calm);
+        let pieces = |number| [IoSlice::new(b"some"), IoSlice::new(&b"more"[..number])];
+        let reads = calm.as_mut().poll_read(task, &mut ReadBuf::new(&mut [0]));
+        let little = calm.as_mut().poll_write_vectored(task, &pieces(0));
         assert_eq!(
-            [0, 1, MOST - 1, MOST].map(&mut goes),
-            [false, false, false, true]
+            little.is_ready(),
+            calm.as_mut().poll_write(task, &[0; ENOUGH - 1]).is_ready()
         );
-        turn.remove_waiting();
-        assert!([0, 1, MOST].into_iter().all(&mut goes));
+        let much = calm.as_mut().poll_write(task, &[0; ENOUGH]);
+        let two = calm.as_mut().poll_write_vectored(task, &pieces(4));
+        [
+            reads.is_ready(),
+            little.is_ready(),
+            much.is_ready(),
+            two.is_ready(),
+        ]
+    }
+
+    #[test]
+    fn while_a_stream_waits_for_its_turn_little_is_written_and_all_is_read() {
+        let turn = Arc::new(Turn::new());
+        assert_eq!(goes(&turn), [true; 4]);
+        turn.wait(0);
+        assert_eq!(goes(&turn), [true, false, true, true]);
+        assert_eq!(turn.next(), Some(0));
+        assert_eq!(goes(&turn), [true; 4]);
+        turn.wait(0);
+        turn.let_go();
+        assert_eq!(goes(&turn), [true; 4]);
+        turn.begin();
+        assert_eq!(goes(&turn), [true, false, true, true]);
+    }
+
+    #[test]
+    fn while_a_request_waits_for_its_first_turn_nothing_is_read() {
+        let turn = Arc::new(Turn::new());
+        turn.add_request();
+        assert_eq!(goes(&turn), [false, true, true, true]);
+        turn.remove_request();
+        assert_eq!(goes(&turn), [true; 4]);
     }
 }

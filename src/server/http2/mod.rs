@@ -1,4 +1,4 @@
-//! HTTP/2: many answers at a time on a connection, each in a task of its own.
+//! HTTP/2: many answers at a time on a connection, all in its task.
 //!
 //! hyper ends neither a connection that nobody uses nor a stream that nobody reads, and at the
 //! server's end it wakes no body: these rooms do.
@@ -29,7 +29,7 @@ use super::line::Line;
 use super::places::Place;
 use body::answer;
 use calm::Calm;
-use streams::{Connected, Spawn, Streams};
+use streams::{Connected, Keep, Streams};
 
 /// The window of a connection and of each of its streams, the least that is sure to work: what
 /// clients send here is short.
@@ -53,20 +53,21 @@ pub(super) async fn attend<I, H: Handler>(
     line.set_shared();
     let streams = Streams::of(line.connection.clone());
     let connected = Connected(Arc::clone(&streams));
+    let begun = Arc::clone(&streams);
     let service = service_fn(move |request| {
-        // Boxed, for a stream keeps the room of either all its life; and its answer only when its
-        // task comes to it, so that hundreds share that room.
-        let (request, handler) = (Box::new(request), handler.clone());
-        async move { Box::pin(answer(*request, handler)).await }
+        // Boxed: else each stream would keep the room of its request and of its answer. The answer
+        // is boxed when its turn comes, so that hundreds share that room.
+        let (request, handler, stream) = (Box::new(request), handler.clone(), begun.begin());
+        async move { Box::pin(answer(*request, handler, stream)).await }
     });
-    let http = settings(&limits, Spawn(Arc::clone(&streams)));
+    let http = settings(&limits, Keep(Arc::clone(&streams)));
     let turn = Arc::clone(&streams.turn);
     let io = TokioIo::new(Calm { io, turn });
     let mut serving = Box::pin(http.serve_connection(io, service));
     let shutdown = streams.shutdown();
     let says_farewell = tokio::select! {
         biased;
-        _ = poll_fn(|cx| streams.turn.poll(&mut serving, cx)) => false,
+        _ = poll_fn(|cx| streams.poll(&mut serving, cx)) => false,
         () = shutdown.begun.wait() => streams.are_open(),
         () = streams.idle(deadline, limits.head_timeout) => true,
         never = streams.attend(limits.stuck_timeout) => match never {},
@@ -81,7 +82,7 @@ pub(super) async fn attend<I, H: Handler>(
         };
         tokio::select! {
             biased;
-            _ = poll_fn(|cx| streams.turn.poll(&mut serving, cx)) => {}
+            _ = poll_fn(|cx| streams.poll(&mut serving, cx)) => {}
             () = left => {}
             () = shutdown.over.wait() => {
                 if streams.are_open() {
@@ -92,14 +93,13 @@ pub(super) async fn attend<I, H: Handler>(
         }
     }
     drop(serving);
-    drop(connected);
     // Its place is free when all streams have ended.
-    streams.none().await;
+    drop(connected);
     drop(place);
 }
 
-fn settings(limits: &Limits, spawn: Spawn) -> http2::Builder<Spawn> {
-    let mut http = http2::Builder::new(spawn);
+fn settings(limits: &Limits, keep: Keep) -> http2::Builder<Keep> {
+    let mut http = http2::Builder::new(keep);
     http.timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_streams)
         .max_header_list_size(u32::try_from(limits.least_head()).unwrap_or(u32::MAX))

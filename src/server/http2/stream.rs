@@ -1,12 +1,10 @@
 //! One stream, and what of its answer is under way.
 
-use std::future::Future;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake};
 
-use tokio::task::futures::TaskLocalFuture;
 use tokio::time::Instant;
 
 use super::turn::Turn;
@@ -18,45 +16,34 @@ use crate::server::shutdown::Exchange;
 const BYTES: u64 = 1024;
 const FRAMES: u64 = 2;
 
-tokio::task_local! {
-    /// The stream that the current task is for.
-    static STREAM: Arc<Stream>;
-}
+/// A frame, in a number that counts bytes below it.
+const FRAME: u64 = 1 << 48;
 
-/// The stream that the current task is for.
-pub(super) fn current() -> Arc<Stream> {
-    STREAM.with(Arc::clone)
-}
-
-/// `task`, which is for this stream.
-pub(super) fn scope<F: Future>(stream: Arc<Stream>, task: F) -> TaskLocalFuture<Arc<Stream>, F> {
-    STREAM.scope(stream, task)
-}
-
-/// A stream of a connection, and what is under way on it.
+/// A stream of a connection, and what is under way on it: all but its waking is done in the task of
+/// the connection.
 pub(super) struct Stream {
     connection: Connection,
     turn: Arc<Turn>,
-    /// The task of the stream, which is always the same.
-    task: OnceLock<Waker>,
-    /// What was given to hyper and has not left it: the frames above the bytes.
+    /// Where it is among those of its connection.
+    slot: usize,
+    /// Whether it waits for a turn.
+    is_awake: AtomicBool,
+    /// What was given to hyper and has not left it: its bytes, and [`FRAME`] for each frame.
     waiting: AtomicU64,
-    /// When the last bytes left, or else the first came, by the turns' count.
+    /// When the last bytes left, or else the first came, in nanoseconds of the connection.
     since: AtomicU64,
     is_awaited: AtomicBool,
     answered: AtomicBool,
     ends: AtomicBool,
 }
 
-/// One frame, above its bytes.
-const FRAME: u64 = 1 << 48;
-
 impl Stream {
-    pub(super) fn new(connection: Connection, turn: Arc<Turn>) -> Self {
+    pub(super) fn new(connection: Connection, turn: Arc<Turn>, slot: usize) -> Self {
         Self {
             connection,
             turn,
-            task: OnceLock::new(),
+            slot,
+            is_awake: AtomicBool::new(false),
             waiting: AtomicU64::new(0),
             since: AtomicU64::new(0),
             is_awaited: AtomicBool::new(false),
@@ -65,10 +52,16 @@ impl Stream {
         }
     }
 
+    /// Lets it have a turn.
     pub(super) fn wake(&self) {
-        if let Some(task) = self.task.get() {
-            task.wake_by_ref();
+        if !self.is_awake.swap(true, AcqRel) {
+            self.turn.wait(self.slot);
         }
+    }
+
+    /// Begins its turn: whoever wakes it from now on lets it have another.
+    pub(super) fn begin_turn(&self) {
+        self.is_awake.swap(false, AcqRel);
     }
 
     /// Ends it, whatever it has still to say.
@@ -77,14 +70,10 @@ impl Stream {
         self.wake();
     }
 
-    /// Whether its `task` has no more to do: it is stuck, or the shutdown begins before its answer.
-    pub(super) fn is_to_end(&self, task: &Waker) -> bool {
-        let ends = self.ends.load(Relaxed);
-        if ends || self.answered.load(Relaxed) {
-            return ends;
-        }
-        self.task.get_or_init(|| task.clone());
-        self.connection.is_shutting_down()
+    /// Whether it has no more to do: it is stuck, or the shutdown begins before its answer.
+    pub(super) fn is_to_end(&self) -> bool {
+        let is_answered = || self.answered.load(Relaxed);
+        self.ends.load(Relaxed) || (!is_answered() && self.connection.is_shutting_down())
     }
 
     /// Notes that hyper is given the head of the answer.
@@ -101,7 +90,7 @@ impl Stream {
         if self.has_left() {
             self.since.store(now, Relaxed);
         }
-        self.waiting.fetch_add(FRAME + bytes as u64, SeqCst);
+        self.waiting.fetch_add(FRAME + bytes as u64, Relaxed);
     }
 
     /// Notes that so many bytes have left, the last of a frame if it `ends`.
@@ -110,10 +99,10 @@ impl Stream {
             return;
         }
         let gone = bytes as u64 + if ends { FRAME } else { 0 };
-        if self.waiting.fetch_sub(gone, SeqCst) > gone {
+        if self.waiting.fetch_sub(gone, Relaxed) > gone {
             self.since.store(self.turn.now(), Relaxed);
-        } else if self.is_awaited.load(SeqCst) {
-            self.is_awaited.store(false, SeqCst);
+        } else if self.is_awaited.load(Relaxed) {
+            self.is_awaited.store(false, Relaxed);
             self.wake();
         }
     }
@@ -126,7 +115,7 @@ impl Stream {
 
     /// Waits until one more frame may wait.
     pub(super) fn poll_room(&self) -> Poll<()> {
-        let waiting = self.waiting.load(SeqCst);
+        let waiting = self.waiting.load(Relaxed);
         if waiting < FRAMES * FRAME && waiting % FRAME < BYTES {
             return Poll::Ready(());
         }
@@ -135,18 +124,26 @@ impl Stream {
 
     /// Waits until there is nothing.
     fn poll_none(&self) -> Poll<()> {
-        // Noted first: what leaves after the look finds it.
-        self.is_awaited.store(true, SeqCst);
-        if !self.has_left() {
-            return Poll::Pending;
+        self.is_awaited.store(!self.has_left(), Relaxed);
+        if self.has_left() {
+            return Poll::Ready(());
         }
-        self.is_awaited.store(false, SeqCst);
-        Poll::Ready(())
+        Poll::Pending
     }
 
     /// Whether all has left.
     pub(super) fn has_left(&self) -> bool {
-        self.waiting.load(SeqCst) == 0
+        self.waiting.load(Relaxed) == 0
+    }
+}
+
+impl Wake for Stream {
+    fn wake(self: Arc<Self>) {
+        Stream::wake(&self);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        Stream::wake(self);
     }
 }
 

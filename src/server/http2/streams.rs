@@ -2,28 +2,42 @@
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hyper::rt::Executor;
-use pin_project_lite::pin_project;
 use slab::Slab;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::stream::{Stream, scope};
+use super::stream::Stream;
 use super::turn::Turn;
 use crate::connection::{Connection, Shutdown};
 
-/// The streams of one connection.
+/// How many turns its streams may have before other connections have theirs.
+const AT_ONCE: usize = 256;
+
+/// The streams of one connection, which live in its task.
 pub(super) struct Streams {
     pub(super) turn: Arc<Turn>,
     connection: Connection,
-    open: Mutex<Slab<Arc<Stream>>>,
+    open: Mutex<Slab<Open>>,
+    /// The slot of the stream whose request was passed on last.
+    latest: AtomicUsize,
     /// One was opened, or has ended.
     changed: Notify,
+}
+
+/// A stream that is open, and its exchange, which resets it when it is dropped early.
+struct Open {
+    stream: Arc<Stream>,
+    /// Whether it has yet to have its first turn.
+    is_new: bool,
+    exchange: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Streams {
@@ -32,6 +46,7 @@ impl Streams {
             turn: Arc::new(Turn::new()),
             connection,
             open: Mutex::default(),
+            latest: AtomicUsize::new(0),
             changed: Notify::new(),
         })
     }
@@ -40,21 +55,84 @@ impl Streams {
         self.connection.shutdown()
     }
 
-    fn open(&self) -> MutexGuard<'_, Slab<Arc<Stream>>> {
+    fn open(&self) -> MutexGuard<'_, Slab<Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a stream, and says where.
-    fn add(&self) -> (usize, Arc<Stream>) {
-        let stream = Stream::new(self.connection.clone(), Arc::clone(&self.turn));
+    /// Begins the stream of a request, whose exchange hyper makes next.
+    pub(super) fn begin(&self) -> Arc<Stream> {
+        let mut open = self.open();
+        let slot = open.vacant_key();
+        let stream = Stream::new(self.connection.clone(), Arc::clone(&self.turn), slot);
         let stream = Arc::new(stream);
-        let slot = self.open().insert(Arc::clone(&stream));
+        open.insert(Open {
+            stream: Arc::clone(&stream),
+            is_new: true,
+            exchange: None,
+        });
+        self.latest.store(slot, Relaxed);
+        self.turn.add_request();
         self.changed.notify_one();
-        (slot, stream)
+        stream
     }
 
-    fn remove(&self, slot: usize) {
-        self.open().remove(slot);
+    /// Lets the connection write what its streams have given it, and those give more that wait for
+    /// their turn, until none does.
+    pub(super) fn poll<F: Future + Unpin>(
+        &self,
+        serving: &mut F,
+        cx: &mut Context<'_>,
+    ) -> Poll<F::Output> {
+        let mut turns = 0;
+        while turns < AT_ONCE {
+            self.turn.begin();
+            if let Poll::Ready(output) = Pin::new(&mut *serving).poll(cx) {
+                return Poll::Ready(output);
+            }
+            if self.turn.may_sleep(cx.waker()) {
+                return Poll::Pending;
+            }
+            while let Some(slot) = self.turn.next() {
+                self.poll_stream(slot);
+                turns += 1;
+            }
+        }
+        // Some never rest.
+        self.turn.let_go();
+        cx.waker().wake_by_ref();
+        Pin::new(serving).poll(cx)
+    }
+
+    fn poll_stream(&self, slot: usize) {
+        let mut open = self.open();
+        let Some(Open {
+            stream,
+            is_new,
+            exchange: Some(exchange),
+        }) = open.get_mut(slot)
+        else {
+            return;
+        };
+        stream.begin_turn();
+        if std::mem::take(is_new) {
+            self.turn.remove_request();
+        }
+        let is_over = stream.is_to_end() || {
+            let task = Waker::from(Arc::clone(stream));
+            let poll = || exchange.as_mut().poll(&mut Context::from_waker(&task));
+            // One that panics ends no other.
+            catch_unwind(AssertUnwindSafe(poll)).map_or(true, |polled| polled.is_ready())
+        };
+        if is_over {
+            let _exchange = open.remove(slot);
+            drop(open);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Ends all, with their connection.
+    pub(super) fn clear(&self) {
+        let _exchanges = std::mem::take(&mut *self.open());
         self.changed.notify_one();
     }
 
@@ -88,7 +166,7 @@ impl Streams {
         let end_all = async {
             self.shutdown().begun.wait().await;
             // Each sees it for itself.
-            self.open().iter().for_each(|(_, stream)| stream.wake());
+            self.open().iter().for_each(|(_, open)| open.stream.wake());
             pending().await
         };
         tokio::select! {
@@ -102,7 +180,7 @@ impl Streams {
         loop {
             let now = Instant::now();
             let mut next = now + time;
-            for (_, stream) in self.open().iter() {
+            for (_, Open { stream, .. }) in self.open().iter() {
                 match stream.waits_since().map(|since| since + time) {
                     Some(due) if due <= now => stream.end(),
                     Some(due) => next = next.min(due),
@@ -119,76 +197,20 @@ pub(super) struct Connected(pub(super) Arc<Streams>);
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        // None has another turn.
-        self.0.open().iter().for_each(|(_, stream)| stream.end());
+        self.0.clear();
     }
 }
 
-/// Gives each stream of a connection a task.
+/// Gives each stream its exchange, which hyper would have in a task.
 #[derive(Clone)]
-pub(super) struct Spawn(pub(super) Arc<Streams>);
+pub(super) struct Keep(pub(super) Arc<Streams>);
 
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Spawn {
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Keep {
     fn execute(&self, exchange: F) {
-        let (slot, stream) = self.0.add();
-        let open = Open {
-            streams: Arc::clone(&self.0),
-            slot,
-        };
-        self.0.turn.add_waiting();
-        let task = Task {
-            exchange,
-            waits: true,
-            stream: Arc::clone(&stream),
-            open,
-        };
-        tokio::spawn(scope(stream, task));
-    }
-}
-
-/// A stream that is open, for as long as this lives.
-struct Open {
-    streams: Arc<Streams>,
-    slot: usize,
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.streams.remove(self.slot);
-    }
-}
-
-pin_project! {
-    /// Drives the exchange of a stream to its end; dropping it resets the stream.
-    struct Task<F> {
-        #[pin]
-        exchange: F,
-        waits: bool,
-        stream: Arc<Stream>,
-        // Last, for the stream is open until the exchange is dropped.
-        open: Open,
-    }
-}
-
-impl<F: Future<Output = ()>> Future for Task<F> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let this = self.project();
-        let turn = &this.open.streams.turn;
-        let is_over = this.stream.is_to_end(cx.waker());
-        if !is_over && turn.poll_frame(cx).is_pending() {
-            if !std::mem::replace(this.waits, true) {
-                turn.add_waiting();
-            }
-            return Poll::Pending;
+        let mut open = self.0.open();
+        if let Some(open) = open.get_mut(self.0.latest.load(Relaxed)) {
+            open.exchange = Some(Box::pin(exchange));
+            open.stream.wake();
         }
-        if std::mem::take(this.waits) {
-            turn.remove_waiting();
-        }
-        if is_over {
-            return Poll::Ready(());
-        }
-        this.exchange.poll(cx)
     }
 }

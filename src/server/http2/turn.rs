@@ -1,11 +1,9 @@
-//! Whose turn it is: the streams of a connection give it frames, and it writes them.
+//! Whose turn it is: streams wait in a row to give their connection frames, and it writes them.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,25 +12,27 @@ use tokio::time::Instant;
 /// waited at a time, half a KiB each.
 const AT_ONCE: usize = 64;
 
-/// The turns of a connection.
+/// The turns of a connection and of its streams.
 pub(super) struct Turn {
     /// Where the count of nanoseconds begins.
     start: Instant,
-    /// When the first frame came since the last turn.
+    /// When the first frame came since the connection's last turn.
     begun: AtomicU64,
-    /// Frames that hyper was given since the last.
+    /// Frames that hyper was given since that turn.
     frames: AtomicUsize,
-    /// Tasks that wait for theirs.
-    waiting: AtomicUsize,
-    tasks: Mutex<Tasks>,
+    /// Requests that have not had their first turn.
+    requests: AtomicUsize,
+    /// Whether what is given now need not wait for more.
+    lets_go: AtomicBool,
+    row: Mutex<Row>,
 }
 
 #[derive(Default)]
-struct Tasks {
-    /// Always the same.
+struct Row {
+    /// The slots of the streams that wait for their turn.
+    streams: VecDeque<usize>,
+    /// The task of the connection, while it sleeps.
     connection: Option<Waker>,
-    /// Those that came when no further frame was to be given.
-    streams: VecDeque<Waker>,
 }
 
 impl Turn {
@@ -41,50 +41,73 @@ impl Turn {
             start: Instant::now(),
             begun: AtomicU64::new(0),
             frames: AtomicUsize::new(0),
-            waiting: AtomicUsize::new(0),
-            tasks: Mutex::default(),
+            requests: AtomicUsize::new(0),
+            lets_go: AtomicBool::new(false),
+            row: Mutex::default(),
         }
     }
 
-    fn tasks(&self) -> MutexGuard<'_, Tasks> {
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    fn row(&self) -> MutexGuard<'_, Row> {
+        self.row.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the connection write what its streams have given it, and then other streams give more.
-    pub(super) fn poll<F: Future + Unpin>(
-        &self,
-        serving: &mut F,
-        cx: &mut Context<'_>,
-    ) -> Poll<F::Output> {
-        self.frames.store(0, Relaxed);
-        let mut tasks = self.tasks();
-        tasks.connection.get_or_insert_with(|| cx.waker().clone());
-        for _ in 0..AT_ONCE {
-            let Some(stream) = tasks.streams.pop_front() else {
-                break;
-            };
-            stream.wake();
+    /// Lets the stream of this slot have a turn.
+    pub(super) fn wait(&self, stream: usize) {
+        let connection = {
+            let mut row = self.row();
+            row.streams.push_back(stream);
+            row.connection.take()
+        };
+        if let Some(connection) = connection {
+            connection.wake();
         }
-        if !tasks.streams.is_empty() {
-            cx.waker().wake_by_ref();
-        }
-        drop(tasks);
-        Pin::new(serving).poll(cx)
     }
 
-    /// Notes that one more task waits for its turn.
-    pub(super) fn add_waiting(&self) {
-        self.waiting.fetch_add(1, Relaxed);
+    /// Whether the `connection` may sleep, until a stream waits.
+    pub(super) fn may_sleep(&self, connection: &Waker) -> bool {
+        let mut row = self.row();
+        let sleeps = row.streams.is_empty();
+        row.connection = sleeps.then(|| connection.clone());
+        sleeps
+    }
+
+    /// Whether little that was given waits for what other streams give.
+    pub(super) fn holds_back(&self) -> bool {
+        !self.lets_go.load(Relaxed) && !self.row().streams.is_empty()
+    }
+
+    /// Holds nothing back until the connection begins another turn.
+    pub(super) fn let_go(&self) {
+        self.lets_go.store(true, Relaxed);
+    }
+
+    /// Notes that a request waits for its first turn.
+    pub(super) fn add_request(&self) {
+        self.requests.fetch_add(1, Relaxed);
     }
 
     /// Notes that one waits no more.
-    pub(super) fn remove_waiting(&self) {
-        self.waiting.fetch_sub(1, Relaxed);
+    pub(super) fn remove_request(&self) {
+        self.requests.fetch_sub(1, Relaxed);
     }
 
-    /// Whether any task waits for its turn.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.waiting.load(Relaxed) > 0
+    pub(super) fn has_requests(&self) -> bool {
+        self.requests.load(Relaxed) > 0
+    }
+
+    /// The stream whose turn it is, as long as it may give a frame.
+    pub(super) fn next(&self) -> Option<usize> {
+        if self.frames.load(Relaxed) >= AT_ONCE {
+            return None;
+        }
+        self.row().streams.pop_front()
+    }
+
+    /// Begins the turn of the connection, which takes the frames.
+    pub(super) fn begin(&self) {
+        self.frames.store(0, Relaxed);
+        self.lets_go.store(false, Relaxed);
+        self.row().connection = None;
     }
 
     /// Notes that hyper is given a frame, and says when the first of this turn came.
@@ -103,64 +126,5 @@ impl Turn {
     /// The moment after so many nanoseconds.
     pub(super) fn instant(&self, nanos: u64) -> Instant {
         self.start + Duration::from_nanos(nanos)
-    }
-
-    /// Waits until a frame may be given.
-    pub(super) fn poll_frame(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.frames.load(Relaxed) < AT_ONCE {
-            return Poll::Ready(());
-        }
-        let mut tasks = self.tasks();
-        tasks.streams.push_back(cx.waker().clone());
-        if let Some(connection) = &tasks.connection {
-            connection.wake_by_ref();
-        }
-        Poll::Pending
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::future::pending;
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::task::{Context, Wake, Waker};
-
-    use super::{AT_ONCE, Turn};
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
-
-    #[test]
-    fn who_comes_too_late_for_a_turn_is_woken_once_in_the_next_ones() {
-        let turn = Turn::new();
-        let [connection, stream] = [0; 2].map(|_| Arc::<Woken>::default());
-        let [one, other] = [&connection, &stream].map(|it| Waker::from(Arc::clone(it)));
-        let [one, other] = [&one, &other].map(Context::from_waker);
-        let (mut one, mut other) = (one, other);
-        let serving = &mut Box::pin(pending::<()>());
-        assert!(turn.poll(serving, &mut one).is_pending());
-        for _ in 0..AT_ONCE {
-            assert!(turn.poll_frame(&mut other).is_ready());
-            turn.add_frame();
-        }
-        for _ in 0..=AT_ONCE {
-            assert!(turn.poll_frame(&mut other).is_pending());
-        }
-        assert!(connection.0.swap(0, Relaxed) > 0);
-        assert!(turn.poll(serving, &mut one).is_pending());
-        assert_eq!(stream.0.load(Relaxed), AT_ONCE);
-        assert!(turn.poll_frame(&mut other).is_ready());
-        // One is left: the connection comes again by itself.
-        assert_eq!(connection.0.swap(0, Relaxed), 1);
-        assert!(turn.poll(serving, &mut one).is_pending());
-        assert_eq!(stream.0.load(Relaxed), AT_ONCE + 1);
-        assert_eq!(connection.0.load(Relaxed), 0);
     }
 }

@@ -14,8 +14,8 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::frames::{
-    self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, Peer, RST_STREAM,
-    frame,
+    self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, PING, Peer,
+    RST_STREAM, frame, window,
 };
 use super::{get, http2, http2_over, shake, shake_over};
 use crate::support::{Binary, DEADLINE, Server};
@@ -344,6 +344,31 @@ async fn a_burst_of_requests_whose_client_leaves_costs_no_place_and_no_processor
     sleep(Duration::from_millis(500)).await;
     let spent = server.cpu().saturating_sub(before);
     assert!(spent < Duration::from_millis(100), "{spent:?} for nothing");
+}
+
+#[tokio::test]
+async fn a_client_is_heard_while_each_of_its_streams_has_always_more_to_say() {
+    const OPEN: u32 = 0x7fff_0000;
+    let server = Binary::start(&["--tls"]);
+    for split in [1, 100, 1024] {
+        let mut client = Peer::connect(server.address(), &[(INITIAL_WINDOW_SIZE, OPEN)]).await;
+        client.send(window(0, OPEN)).await;
+        let path = format!("/events?interval=10&size=16777216&split={split}");
+        let streams = (0..128).map(|it| 2 * it + 1);
+        for stream in streams.clone() {
+            client.send(frames::get(stream, &path)).await;
+        }
+        for stream in [1, 255] {
+            client.until(DATA, stream).await;
+        }
+        client.send(frame(PING, 0, 0, b"heard it")).await;
+        assert_eq!(client.until(PING, 0).await.payload, b"heard it");
+        let resets: Vec<_> = streams.flat_map(frames::reset).collect();
+        client
+            .send([resets, frames::get(257, "/stats")].concat())
+            .await;
+        client.until(HEADERS, 257).await;
+    }
 }
 
 #[tokio::test]
