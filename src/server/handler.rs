@@ -12,7 +12,7 @@ pub trait Handler: Fn(Request<Incoming>) -> Self::Future + Clone + Send + Sync +
     /// What its call returns.
     type Future: Future<Output = Response<Self::Body>> + Send;
 
-    /// The body of its answers.
+    /// The body of its answers. Its error is not looked at: the answer is cut off.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
 }
 
