@@ -29,7 +29,7 @@
 //!   `stats`; `service` -> `answers`, `stream`, `stats`, `options`; `stream` -> `options`, `stats`;
 //!   `answers` -> `options`; `stats` -> `options`, `connection`; `server` -> `connection`.
 //! * `service` and `server` do not name each other: they meet in `main` and in [`testing`].
-//! * The `sse` and `timers` of `stream` use nothing of this crate, and `interval` only `timers`.
+//! * The `sse` and `timers` of `stream` use nothing else of this crate, and `interval` only `timers`.
 //! * Only `server`, [`testing`] and the command touch sockets.
 //! * Only the command reads the environment, but for the time zone, which `jiff` reads.
 //! * The screen, `service.rs`, has at most 60 lines of code, and every step of the Node example but

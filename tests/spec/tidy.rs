@@ -234,9 +234,16 @@ fn a_path_is_seen_wherever_it_stands() {
 #[test]
 fn sse_and_timers_use_nothing_of_the_crate_and_interval_the_timers() {
     let arrows = arrows();
-    for room in ["stream/sse", "stream/timers", "connection", "stream/wall"] {
+    for room in [
+        "stream/sse",
+        "stream/timers/lists",
+        "connection",
+        "stream/wall",
+    ] {
         assert!(arrows[room].is_empty(), "{room}: {:?}", arrows[room]);
     }
+    let lists = ["stream/timers/lists".into()].into();
+    assert_eq!(arrows["stream/timers"], lists);
     assert_eq!(arrows["stream/interval"], ["stream/timers".into()].into());
 }
 

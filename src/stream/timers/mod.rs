@@ -3,27 +3,26 @@
 //! The runtime would keep a timer of its own for each that waits, and move it from list to list as
 //! its time comes near: with a million of them, a fifth of what an event costs.
 
+mod lists;
+
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 use std::{fmt, mem};
 
-use slab::Slab;
 use tokio::runtime::Handle;
-use tokio::sync::Notify;
-use tokio::time::{Instant, timeout_at};
+use tokio::task::coop::unconstrained;
+use tokio::time::{Instant, sleep_until};
 
-/// The most timers of a list: it takes room for all that it ever had, until the last has left it.
-const MOST: u32 = 64;
+use lists::{Alarm, Key, Lists, Place};
 
 /// A wait for a moment; dropping it is Node's `clearTimeout`.
 pub struct Timer {
     due: Instant,
     timers: Arc<Timers>,
     /// Where it waits among those that are due with it.
-    place: Option<u32>,
+    place: Option<Place>,
 }
 
 impl Timer {
@@ -52,6 +51,10 @@ impl Timer {
 
     /// Waits until the moment has come, and says when that was seen: within three milliseconds,
     /// unless the runtime is busy.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime's timers are disabled.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         let now = Instant::now();
         if self.due <= now {
@@ -88,9 +91,7 @@ struct Timers {
     runtime: Handle,
     /// Where the count of milliseconds begins.
     start: Instant,
-    waiting: Mutex<Waiting>,
-    /// One is due sooner than all others.
-    sooner: Notify,
+    lists: Mutex<Lists>,
 }
 
 impl Timers {
@@ -106,45 +107,50 @@ impl Timers {
             let new = || Self {
                 runtime,
                 start: Instant::now(),
-                waiting: Mutex::default(),
-                sooner: Notify::new(),
+                lists: Mutex::default(),
             };
             Arc::clone(latest.insert(known.unwrap_or_else(|| Arc::new(new()))))
         })
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lists(&self) -> MutexGuard<'_, Lists> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Wakes `task` when `due` has come; it may have a `place` from before.
-    fn add(self: &Arc<Self>, due: Instant, place: Option<u32>, task: &Waker) -> Option<u32> {
+    fn add(self: &Arc<Self>, due: Instant, place: Option<Place>, task: &Waker) -> Option<Place> {
         let at = self.milliseconds_until(due);
         // Dropped when the lock is free again: it may be the last that keeps its task.
         let _other;
-        let mut waiting = self.waiting();
-        if let Some(known) = place.and_then(|place| waiting.find(at, place)) {
+        let mut lists = self.lists();
+        if let Some(known) = place.and_then(|place| lists.find(at, place)) {
             if !known.will_wake(task) {
                 _other = mem::replace(known, task.clone());
             }
             return place;
         }
-        let at = at.max(waiting.next);
-        let place = waiting.add(at, task.clone());
-        match waiting.awaited {
-            Some(awaited) if awaited <= at => {}
-            Some(_) => self.sooner.notify_one(),
-            None => {
-                self.runtime.spawn(Arc::clone(self).wake());
-                waiting.awaited = Some(at);
-            }
+        let place = lists.add(at, task, |list| self.alarm(at, list));
+        drop(lists);
+        if place.is_none() {
+            task.wake_by_ref();
         }
         place
     }
 
-    fn remove(&self, due: Instant, place: u32) {
+    /// Rings for a list, unless its millisecond has come.
+    fn alarm(self: &Arc<Self>, at: u64, list: Key) -> Option<Alarm> {
+        let bell = Waker::from(Arc::new(Bell(Arc::clone(self), list)));
+        let _runtime = self.runtime.enter();
+        let due = sleep_until(self.start + Duration::from_millis(at));
+        // It would ring at once where the task that asks has used up its budget.
+        let mut alarm = Box::pin(unconstrained(due));
+        let rings = alarm.as_mut().poll(&mut Context::from_waker(&bell));
+        rings.is_pending().then_some(alarm)
+    }
+
+    fn remove(&self, due: Instant, place: Place) {
         let at = self.milliseconds_until(due);
-        let _task = self.waiting().remove(at, place);
+        let _removed = self.lists().remove(at, place);
     }
 
     /// The first whole millisecond at which `due` has come.
@@ -156,115 +162,17 @@ impl Timers {
             .saturating_mul(1000)
             .saturating_add(rest.into())
     }
-
-    /// Wakes those that are due, until none waits and the last has been waited for.
-    async fn wake(self: Arc<Self>) {
-        let asleep = Asleep(&self);
-        while let Some(at) = self.await_first() {
-            let due = self.start + Duration::from_millis(at);
-            if timeout_at(due, self.sooner.notified()).await.is_ok() {
-                continue;
-            }
-            let passed = self.start.elapsed().as_millis();
-            let passed = u64::try_from(passed).unwrap_or(u64::MAX);
-            while let Some(list) = self.pop(passed) {
-                list.into_iter().for_each(|(_, task)| task.wake());
-            }
-        }
-        // Another may have begun.
-        mem::forget(asleep);
-    }
-
-    /// The millisecond of the first list, which is awaited from now on.
-    fn await_first(&self) -> Option<u64> {
-        let mut waiting = self.waiting();
-        waiting.awaited = waiting.first().map(|(at, _)| at);
-        waiting.awaited
-    }
-
-    /// The first list, if it is due when so many milliseconds have passed.
-    fn pop(&self, passed: u64) -> Option<Slab<Waker>> {
-        let mut waiting = self.waiting();
-        waiting.next = passed + 1;
-        let first = waiting.first().filter(|(at, _)| *at <= passed);
-        first.and_then(|first| waiting.take(first))
-    }
 }
 
-/// When the task that wakes ends before its time, the next timer gets another.
-struct Asleep<'a>(&'a Timers);
+/// Wakes all of a list.
+struct Bell(Arc<Timers>, Key);
 
-impl Drop for Asleep<'_> {
-    fn drop(&mut self) {
-        self.0.waiting().awaited = None;
-    }
-}
-
-/// A list: its millisecond, and its number among the lists of that.
-type Key = (u64, u32);
-
-#[derive(Default)]
-struct Waiting {
-    lists: Slab<Slab<Waker>>,
-    order: BTreeMap<Key, usize>,
-    /// The list that was added to last: most often the next timer is due with it.
-    latest: Option<(Key, usize)>,
-    /// The first millisecond whose lists have not been woken.
-    next: u64,
-    /// What the task that wakes them waits for, where there is one.
-    awaited: Option<u64>,
-}
-
-impl Waiting {
-    fn first(&self) -> Option<Key> {
-        self.order.keys().next().copied()
-    }
-
-    /// Adds one to a list that has room, and says where.
-    fn add(&mut self, at: u64, task: Waker) -> Option<u32> {
-        let is_full = |list: usize| self.lists[list].len() >= MOST as usize;
-        let known = self.latest.filter(|((latest, _), _)| *latest == at);
-        let known = known.or_else(|| {
-            let mut lists = self.order.range((at, 0)..=(at, u32::MAX));
-            lists.next_back().map(|(key, list)| (*key, *list))
-        });
-        let ((_, number), list) = match known {
-            Some((key, list)) if !is_full(list) => (key, list),
-            full => {
-                let key = (at, full.map_or(0, |((_, number), _)| number + 1));
-                let list = self.lists.insert(Slab::new());
-                self.order.insert(key, list);
-                (key, list)
-            }
-        };
-        self.latest = Some(((at, number), list));
-        let index = u32::try_from(self.lists[list].insert(task)).ok()?;
-        // Without a place it is woken once in vain.
-        number.checked_mul(MOST)?.checked_add(index)
-    }
-
-    /// Who waits there, if it has not been woken.
-    fn find(&mut self, at: u64, place: u32) -> Option<&mut Waker> {
-        let list = *self.order.get(&(at, place / MOST))?;
-        self.lists[list].get_mut((place % MOST) as usize)
-    }
-
-    fn remove(&mut self, at: u64, place: u32) -> Option<Waker> {
-        if at < self.next {
-            return None;
-        }
-        let key = (at, place / MOST);
-        let list = &mut self.lists[*self.order.get(&key)?];
-        let task = list.try_remove((place % MOST) as usize);
-        if list.is_empty() {
-            self.take(key);
-        }
-        task
-    }
-
-    fn take(&mut self, key: Key) -> Option<Slab<Waker>> {
-        self.latest = None;
-        Some(self.lists.remove(self.order.remove(&key)?))
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        let Self(timers, key) = &*self;
+        let list = timers.lists().take(*key);
+        let tasks = list.into_iter().flat_map(|list| list.tasks);
+        tasks.for_each(|(_, task)| task.wake());
     }
 }
 
@@ -277,6 +185,7 @@ mod tests {
     use std::time::Duration;
 
     use tokio::runtime::Builder;
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
     use tokio::time::{Instant, timeout};
 
     use super::{Timer, Timers};
@@ -289,14 +198,8 @@ mod tests {
         poll_fn(|cx| timer.poll(cx)).await - begin
     }
 
-    fn lists() -> usize {
-        Timers::current().waiting().lists.len()
-    }
-
-    fn waiting() -> usize {
-        let timers = Timers::current();
-        let waiting = timers.waiting();
-        waiting.lists.iter().map(|(_, list)| list.len()).sum()
+    fn waiting() -> (usize, usize) {
+        Timers::current().lists().size()
     }
 
     #[tokio::test(start_paused = true)]
@@ -309,7 +212,7 @@ mod tests {
         assert_eq!(wait(&mut soon).await, Duration::ZERO);
         soon.reset(Instant::now() + MINUTE);
         assert_eq!(wait(&mut soon).await, MINUTE);
-        assert_eq!(lists(), 0);
+        assert_eq!(waiting(), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -320,12 +223,12 @@ mod tests {
         for timer in &mut timers {
             assert!(timer.poll(task).is_pending() && timer.poll(task).is_pending());
         }
-        assert_eq!((lists(), waiting()), (16, 1000));
+        assert_eq!(waiting(), (1000, 16));
         timers.drain(1..999);
-        assert_eq!((lists(), waiting()), (2, 2));
+        assert_eq!(waiting(), (2, 2));
         timers[1].reset(due + HOUR);
         timers[0].reset(due + HOUR);
-        assert_eq!(lists(), 0);
+        assert_eq!(waiting(), (0, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -349,7 +252,33 @@ mod tests {
         }));
         let time = timeout(2 * MINUTE, &mut dropped);
         assert!(time.await.is_err());
-        assert_eq!(lists(), 0);
+        assert_eq!(waiting(), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_without_budget_is_woken_in_time() {
+        let begin = Instant::now();
+        let mut timer = Timer::new(begin + MINUTE);
+        let mut polls = 0;
+        let spent = poll_fn(|cx| {
+            polls += 1;
+            assert!(polls <= 2, "woken before its time");
+            while has_budget_remaining() {
+                let _ = pin!(consume_budget()).poll(cx);
+            }
+            timer.poll(cx)
+        });
+        assert_eq!(spent.await - begin, MINUTE);
+    }
+
+    #[test]
+    #[should_panic = "timers are disabled"]
+    fn a_runtime_without_timers_is_told_so() {
+        let runtime = Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let mut timer = Timer::new(Instant::now() + MINUTE);
+            poll_fn(|cx| timer.poll(cx)).await;
+        });
     }
 
     #[test]
