@@ -129,9 +129,17 @@ impl Server {
         Ok(())
     }
 
+    /// Whether it answers, and its certificate is there: the port is open before that is made.
+    fn listens(&self) -> bool {
+        let is_made = |file: &PathBuf| file.metadata().is_ok_and(|file| file.len() > 0);
+        let needs_none = !Kind::SECURE.contains(&self.kind);
+        TcpStream::connect(self.target.address).is_ok()
+            && (needs_none || certificate().iter().all(is_made))
+    }
+
     fn wait_until_it_listens(&mut self, patience: Duration) -> Result<(), String> {
         let begin = Instant::now();
-        while TcpStream::connect(self.target.address).is_err() {
+        while !self.listens() {
             if self.has_exited() {
                 let log = fs::read_to_string(&self.log).unwrap_or_default();
                 let why = log.lines().rev().find(|line| !line.trim().is_empty());
