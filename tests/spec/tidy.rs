@@ -232,7 +232,7 @@ fn a_path_is_seen_wherever_it_stands() {
 }
 
 #[test]
-fn sse_and_timers_use_nothing_of_the_crate_and_interval_the_timers() {
+fn sse_and_timers_use_nothing_else_of_the_crate_and_interval_the_timers() {
     let arrows = arrows();
     for room in [
         "stream/sse",

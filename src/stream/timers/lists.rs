@@ -5,23 +5,23 @@ use std::pin::Pin;
 use std::task::Waker;
 
 use slab::Slab;
-use tokio::task::coop::Unconstrained;
 use tokio::time::Sleep;
 
 /// The most tasks of a list: it takes room for all that it ever had, until the last has left it.
-const MOST: usize = 64;
+const MOST: u64 = 64;
 
-/// Which list: its millisecond, and in the last 32 bits a number that none before it had.
-pub(super) type Key = u128;
+/// A list's millisecond, and in the last 64 bits its number, which none before it had.
+type Key = u128;
 
-/// The number of a list, and where in it.
-pub(super) type Place = (u32, u8);
+/// A list's number, and in the last six bits the index in it.
+pub(super) type Place = u64;
 
-/// A timer of the runtime's, which rings for a list until it is dropped.
-pub(super) type Alarm = Pin<Box<Unconstrained<Sleep>>>;
+/// A timer of the runtime's, which rings for a list unless it is dropped.
+pub(super) type Alarm = Pin<Box<Sleep>>;
 
 /// Tasks that are due in one millisecond.
 pub(super) struct List {
+    number: u64,
     pub(super) tasks: Slab<Waker>,
     _alarm: Alarm,
 }
@@ -30,78 +30,78 @@ pub(super) struct List {
 pub(super) struct Lists {
     kept: Slab<List>,
     order: BTreeMap<Key, usize>,
-    /// The one that was added to last: most often the next task is due with it.
-    latest: Option<(Key, usize)>,
-    /// How many there have been.
-    count: u32,
+    /// The list that got a task last, and its millisecond: most often the next is due with it.
+    latest: Option<(u64, usize)>,
 }
 
 impl Lists {
-    /// Adds a task to a list that has room, or to a new one, if there is an `alarm` for that.
-    pub(super) fn add(
+    /// Adds a task to a list of its millisecond, if there is one with room.
+    pub(super) fn add(&mut self, at: u64, task: &Waker) -> Option<Place> {
+        let latest = self.latest.filter(|(latest, _)| *latest == at);
+        let known = latest.map(|(_, list)| list).or_else(|| {
+            let mut lists = self.order.range(key(at, 0)..=key(at, u64::MAX));
+            lists.next_back().map(|(_, list)| *list)
+        });
+        let list = known?;
+        self.latest = Some((at, list));
+        self.kept[list].add(task)
+    }
+
+    /// Opens the list of that number, with its first task.
+    pub(super) fn open(
         &mut self,
         at: u64,
+        number: u64,
+        alarm: Alarm,
         task: &Waker,
-        alarm: impl FnOnce(Key) -> Option<Alarm>,
     ) -> Option<Place> {
-        let known = self.latest.filter(|(latest, _)| latest >> 32 == at.into());
-        let known = known.or_else(|| {
-            let mut lists = self.order.range(key(at, 0)..=key(at, u32::MAX));
-            lists.next_back().map(|(key, list)| (*key, *list))
+        let list = self.kept.insert(List {
+            number,
+            tasks: Slab::new(),
+            _alarm: alarm,
         });
-        let has_room = |(_, list): &(Key, usize)| self.kept[*list].tasks.len() < MOST;
-        let (key, list) = if let Some(known) = known.filter(has_room) {
-            known
-        } else {
-            let key = key(at, self.count);
-            let list = List::new(alarm(key)?);
-            let list = self.kept.insert(list);
-            self.order.insert(key, list);
-            self.count = self.count.wrapping_add(1);
-            (key, list)
-        };
-        self.latest = Some((key, list));
-        let number = u32::try_from(key & Key::from(u32::MAX)).ok()?;
-        let index = self.kept[list].tasks.insert(task.clone());
-        Some((number, u8::try_from(index).ok()?))
+        self.order.insert(key(at, number), list);
+        self.latest = Some((at, list));
+        self.kept[list].add(task)
     }
 
     /// The task that waits there, unless its list has been taken.
-    pub(super) fn find(&mut self, at: u64, (number, index): Place) -> Option<&mut Waker> {
-        let list = *self.order.get(&key(at, number))?;
-        self.kept[list].tasks.get_mut(index.into())
+    pub(super) fn find(&mut self, at: u64, place: Place) -> Option<&mut Waker> {
+        let list = *self.order.get(&key(at, place / MOST))?;
+        self.kept[list].tasks.get_mut(index(place))
     }
 
-    /// Removes it, and with the last of a list the list.
-    pub(super) fn remove(
-        &mut self,
-        at: u64,
-        (number, index): Place,
-    ) -> Option<(Waker, Option<List>)> {
-        let key = key(at, number);
-        let tasks = &mut self.kept[*self.order.get(&key)?].tasks;
-        let task = tasks.try_remove(index.into())?;
+    /// Removes it, and the list if it was the last in it.
+    ///
+    /// The list is for the caller to drop: that takes a lock of the runtime's.
+    pub(super) fn remove(&mut self, at: u64, place: Place) -> Option<(Waker, Option<List>)> {
+        let number = place / MOST;
+        let tasks = &mut self.kept[*self.order.get(&key(at, number))?].tasks;
+        let task = tasks.try_remove(index(place))?;
         let is_last = tasks.is_empty();
-        Some((task, is_last.then(|| self.take(key)).flatten()))
+        Some((task, is_last.then(|| self.take(at, number)).flatten()))
     }
 
-    pub(super) fn take(&mut self, key: Key) -> Option<List> {
+    pub(super) fn take(&mut self, at: u64, number: u64) -> Option<List> {
         self.latest = None;
-        Some(self.kept.remove(self.order.remove(&key)?))
+        let list = self.order.remove(&key(at, number))?;
+        Some(self.kept.remove(list))
     }
 }
 
 impl List {
-    fn new(alarm: Alarm) -> Self {
-        Self {
-            tasks: Slab::new(),
-            _alarm: alarm,
-        }
+    fn add(&mut self, task: &Waker) -> Option<Place> {
+        let has_room = (self.tasks.len() as u64) < MOST;
+        has_room.then(|| self.number * MOST + self.tasks.insert(task.clone()) as u64)
     }
 }
 
-fn key(at: u64, number: u32) -> Key {
-    Key::from(at) << 32 | Key::from(number)
+fn key(at: u64, number: u64) -> Key {
+    Key::from(at) << 64 | Key::from(number)
+}
+
+fn index(place: Place) -> usize {
+    (place % MOST) as usize
 }
 
 #[cfg(test)]

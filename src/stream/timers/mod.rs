@@ -1,4 +1,4 @@
-//! Node's timers: those that are due together are one timer of the runtime's, with a list.
+//! Node's timers: those that are due together are few timers of the runtime's, with a list each.
 //!
 //! The runtime would keep a timer of its own for each that waits, and move it from list to list as
 //! its time comes near: with a million of them, a fifth of what an event costs.
@@ -6,6 +6,8 @@
 mod lists;
 
 use std::cell::RefCell;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -15,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
-use lists::{Alarm, Key, Lists, Place};
+use lists::{Lists, Place};
 
 /// A wait for a moment; dropping it is Node's `clearTimeout`.
 pub struct Timer {
@@ -54,7 +56,7 @@ impl Timer {
     ///
     /// # Panics
     ///
-    /// If the runtime's timers are disabled.
+    /// If the timers of its runtime are disabled, or are needed when that has been shut down.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         let now = Instant::now();
         if self.due <= now {
@@ -91,6 +93,8 @@ struct Timers {
     runtime: Handle,
     /// Where the count of milliseconds begins.
     start: Instant,
+    /// How many lists there have been.
+    opened: AtomicU64,
     lists: Mutex<Lists>,
 }
 
@@ -107,6 +111,7 @@ impl Timers {
             let new = || Self {
                 runtime,
                 start: Instant::now(),
+                opened: AtomicU64::new(0),
                 lists: Mutex::default(),
             };
             Arc::clone(latest.insert(known.unwrap_or_else(|| Arc::new(new()))))
@@ -129,23 +134,28 @@ impl Timers {
             }
             return place;
         }
-        let place = lists.add(at, task, |list| self.alarm(at, list));
+        let place = lists.add(at, task);
         drop(lists);
-        if place.is_none() {
-            task.wake_by_ref();
-        }
-        place
+        place.or_else(|| self.open(at, task))
     }
 
-    /// Rings for a list, unless its millisecond has come.
-    fn alarm(self: &Arc<Self>, at: u64, list: Key) -> Option<Alarm> {
-        let bell = Waker::from(Arc::new(Bell(Arc::clone(self), list)));
+    /// Opens a list for `task`, or wakes it if the millisecond has come meanwhile.
+    fn open(self: &Arc<Self>, at: u64, task: &Waker) -> Option<Place> {
+        let number = self.opened.fetch_add(1, Relaxed);
+        let timers = Arc::clone(self);
+        let bell = Waker::from(Arc::new(Bell { timers, at, number }));
         let _runtime = self.runtime.enter();
-        let due = sleep_until(self.start + Duration::from_millis(at));
-        // It would ring at once where the task that asks has used up its budget.
-        let mut alarm = Box::pin(unconstrained(due));
-        let rings = alarm.as_mut().poll(&mut Context::from_waker(&bell));
-        rings.is_pending().then_some(alarm)
+        let mut alarm = Box::pin(sleep_until(self.start + Duration::from_millis(at)));
+        // Without the lock, for the bell takes it; and whatever budget is left to the task that
+        // asks, for with none the bell would ring at once.
+        let _ = pin!(unconstrained(alarm.as_mut())).poll(&mut Context::from_waker(&bell));
+        let mut lists = self.lists();
+        if alarm.is_elapsed() {
+            drop(lists);
+            task.wake_by_ref();
+            return None;
+        }
+        lists.open(at, number, alarm, task)
     }
 
     fn remove(&self, due: Instant, place: Place) {
@@ -165,12 +175,15 @@ impl Timers {
 }
 
 /// Wakes all of a list.
-struct Bell(Arc<Timers>, Key);
+struct Bell {
+    timers: Arc<Timers>,
+    at: u64,
+    number: u64,
+}
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        let Self(timers, key) = &*self;
-        let list = timers.lists().take(*key);
+        let list = self.timers.lists().take(self.at, self.number);
         let tasks = list.into_iter().flat_map(|list| list.tasks);
         tasks.for_each(|(_, task)| task.wake());
     }
@@ -179,17 +192,21 @@ impl Wake for Bell {
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
+    use std::mem;
     use std::pin::pin;
     use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
+    use std::thread;
     use std::time::Duration;
 
     use tokio::runtime::Builder;
+    use tokio::sync::oneshot;
     use tokio::task::coop::{consume_budget, has_budget_remaining};
     use tokio::time::{Instant, timeout};
 
     use super::{Timer, Timers};
 
+    const MILLISECOND: Duration = Duration::from_millis(1);
     const MINUTE: Duration = Duration::from_secs(60);
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -279,6 +296,41 @@ mod tests {
             let mut timer = Timer::new(Instant::now() + MINUTE);
             poll_fn(|cx| timer.poll(cx)).await;
         });
+    }
+
+    #[test]
+    fn a_runtime_that_ends_leaves_no_list() {
+        let runtime = || Builder::new_current_thread().enable_time().build().unwrap();
+        let timers = runtime().block_on(async {
+            let mut timer = Timer::new(Instant::now() + HOUR);
+            let _ = poll_fn(|cx| Poll::Ready(timer.poll(cx))).await;
+            assert_eq!(waiting(), (1, 1));
+            mem::forget(timer);
+            Timers::current()
+        });
+        assert_eq!(timers.lists().size(), (0, 0));
+    }
+
+    #[test]
+    fn timers_wake_other_threads_than_their_runtimes() {
+        let runtime = Builder::new_current_thread().enable_time().build().unwrap();
+        let (done, all_done) = oneshot::channel();
+        let others = runtime.handle().clone();
+        let others = thread::spawn(move || {
+            let waits = || {
+                others.block_on(async {
+                    let mut timer = Timer::new(Instant::now());
+                    for _ in 0..50 {
+                        timer.reset(timer.due() + MILLISECOND);
+                        wait(&mut timer).await;
+                    }
+                });
+            };
+            thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(waits))));
+            done.send(()).unwrap();
+        });
+        runtime.block_on(all_done).unwrap();
+        others.join().unwrap();
     }
 
     #[test]
