@@ -89,15 +89,7 @@ impl Stats {
 }
 
 impl Life {
-    /// Takes it as it is once it has as many keys to remember as it will ever have.
-    pub(super) async fn begin(
-        name: String,
-        server: &Server,
-        address: &Address,
-        idle: usize,
-    ) -> Result<Self, String> {
-        let filled = fill(address).await;
-        filled.map_err(|e| format!("{name} takes no keys: {e}"))?;
+    pub(super) fn begin(name: String, server: &Server, idle: usize) -> Result<Self, String> {
         Ok(Self {
             name,
             idle,
@@ -110,40 +102,52 @@ impl Life {
         })
     }
 
-    /// Waits until no stream is counted and no connection is held of clients that have all left.
+    /// Waits until all have left, and looks at what the server stands on when it remembers nothing
+    /// of them.
     pub(super) async fn settle(
         &mut self,
         server: &Server,
         address: &Address,
         town: &Town,
     ) -> Result<(), String> {
-        let begin = Instant::now();
-        let footing = loop {
-            let stats = Stats::ask(address).await?;
-            sleep(LOOK).await;
-            let footing = Footing::of(server.pid())?;
-            if stats.open == 0 && footing.descriptors <= self.idle {
-                self.stats = stats;
-                break footing;
-            }
-            if begin.elapsed() > PATIENCE {
-                let more = footing.descriptors.saturating_sub(self.idle);
-                let name = &self.name;
-                town.fault(format!(
-                    "{name}: {} streams are counted and {more} connections held, {} s after the last client left",
-                    stats.open,
-                    PATIENCE.as_secs()
-                ));
-                self.stats = stats;
-                break footing;
-            }
-        };
+        self.all_have_left(server, address, town).await?;
+        let look = if self.base.is_none() { "first" } else { "last" };
+        let forgotten = forget(address, look).await;
+        forgotten.map_err(|e| format!("{} takes no keys: {e}", self.name))?;
+        let footing = self.all_have_left(server, address, town).await?;
         let place = match self.base {
             None => &mut self.base,
             Some(_) => &mut self.end,
         };
         *place = Some(footing);
         Ok(())
+    }
+
+    /// Waits until no stream is counted and no connection is held of clients that have all left.
+    async fn all_have_left(
+        &mut self,
+        server: &Server,
+        address: &Address,
+        town: &Town,
+    ) -> Result<Footing, String> {
+        let begin = Instant::now();
+        loop {
+            self.stats = Stats::ask(address).await?;
+            sleep(LOOK).await;
+            let footing = Footing::of(server.pid())?;
+            let (open, name) = (self.stats.open, &self.name);
+            if open == 0 && footing.descriptors <= self.idle {
+                return Ok(footing);
+            }
+            if begin.elapsed() > PATIENCE {
+                let more = footing.descriptors.saturating_sub(self.idle);
+                town.fault(format!(
+                    "{name}: {open} streams are counted and {more} connections held, {} s after the last client left",
+                    PATIENCE.as_secs()
+                ));
+                return Ok(footing);
+            }
+        }
     }
 
     /// Holds what it stands on against its base, once it has both; its memory only where clients of
@@ -202,11 +206,11 @@ impl Life {
     }
 }
 
-/// Opens a stream of each of so many keys.
-async fn fill(address: &Address) -> Result<(), Lost> {
+/// Gives it as many keys as it can remember, with a stream each, for which it forgets all others.
+async fn forget(address: &Address, look: &str) -> Result<(), Lost> {
     let connection = Connection::open(address, Protocol::Http1, Manners::default()).await?;
     for number in 0..KEYS {
-        let target = format!("/stream?key=full{number}&count=1");
+        let target = format!("/stream?key={look}{number}&count=1");
         let answer = connection.channel.ask(Request::get(target), &[]).await?;
         answer.text().await?;
     }

@@ -13,8 +13,9 @@
 //! 3. those whose ids may not have a gap come back and sit still: what the server counts, what its
 //!    log says and what clients hold must be the same; then it is killed, and they go on.
 //!
-//! Before its first clients, each process is given as many keys as it can remember, for what it
-//! remembers on purpose is no growth. Every broken promise is in the table and in the exit status.
+//! What a server remembers of its clients on purpose is no growth: before each look at its memory it
+//! is given as many new keys as it can remember, and forgets all others. Every broken promise is in
+//! the table and in the exit status.
 
 mod channel;
 

@@ -109,13 +109,10 @@ impl Soak {
         sleep(SECOND).await;
         for (index, server) in self.servers.iter().enumerate() {
             let name = format!("{}, life {number}", KINDS[index].title());
-            let address = &self.town.houses[index].address;
             if number == 1 {
                 self.idle.push(process::descriptors(server.pid())?);
             }
-            let idle = self.idle[index];
-            self.now
-                .push(Life::begin(name, server, address, idle).await?);
+            self.now.push(Life::begin(name, server, self.idle[index])?);
         }
         Ok(())
     }
