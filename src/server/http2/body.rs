@@ -25,7 +25,7 @@ pub(super) async fn answer<H: Handler>(
     let is_head = request.method() == Method::HEAD;
     name_host(&mut request);
     let response = pass(request, handler, Arc::clone(&stream)).await?;
-    stream.add_head();
+    stream.add_frame();
     let (mut head, body) = response.into_parts();
     if is_head
         && !body.is_end_stream()
@@ -75,7 +75,9 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
             }
             this.body.set(None);
         }
-        this.stream.poll_left(cx).map(|()| None)
+        ready!(this.stream.poll_left(cx));
+        this.stream.add_frame();
+        Poll::Ready(None)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -114,5 +116,45 @@ impl Buf for Sending {
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
         self.stream.leave(count, self.bytes.is_empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::pin::Pin;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use http_body_util::Empty;
+    use hyper::body::Body;
+
+    use super::Sent;
+    use crate::connection::Connection;
+    use crate::server::http2::stream::Stream;
+    use crate::server::http2::turn::Turn;
+    use crate::server::shutdown::Alive;
+
+    #[tokio::test]
+    async fn the_ends_of_answers_are_frames_that_wait_for_the_connection() {
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let connection = Connection::new(peer, Alive::default().shutdown());
+        let turn = Arc::new(Turn::new());
+        turn.wait(0);
+        let mut ended = 0;
+        while turn.next().is_some() {
+            let stream = Arc::new(Stream::new(connection.clone(), Arc::clone(&turn), 0));
+            let body = Some(Empty::<Bytes>::new());
+            let mut sent = Sent { body, stream };
+            assert!(
+                poll_fn(|cx| Pin::new(&mut sent).poll_frame(cx))
+                    .await
+                    .is_none()
+            );
+            turn.wait(0);
+            ended += 1;
+            assert!(ended <= 64, "an end is no frame");
+        }
     }
 }

@@ -76,8 +76,8 @@ impl Stream {
         self.ends.load(Relaxed) || (!is_answered() && self.connection.is_shutting_down())
     }
 
-    /// Notes that hyper is given the head of the answer.
-    pub(super) fn add_head(&self) {
+    /// Notes that hyper is given the first frame, the head of the answer, or the last, its end.
+    pub(super) fn add_frame(&self) {
         self.turn.add_frame();
     }
 
