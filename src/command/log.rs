@@ -1,6 +1,6 @@
 //! The log on stderr, which never makes a stream wait.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Stderr, Write};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{panic, thread};
@@ -12,6 +12,10 @@ use tracing_subscriber::filter::LevelFilter;
 /// Lines that may wait for a slow reader of stderr; what comes on top of them is lost.
 const WAITING: usize = 16 * 1024;
 
+/// How long lines gather after some were written: whoever logs while the writer sleeps need not
+/// wake it.
+const REST: Duration = Duration::from_millis(10);
+
 /// What is logged where `RUST_LOG` says nothing else: h2 would warn of what clients get wrong.
 const USUAL: &str = "info,h2=error";
 
@@ -19,7 +23,7 @@ const USUAL: &str = "info,h2=error";
 pub(crate) fn start() -> Log {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING)
-        .finish(io::stderr());
+        .finish(Gathering(BufWriter::new(io::stderr())));
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .try_from_env();
@@ -35,6 +39,24 @@ pub(crate) fn start() -> Log {
         tracing::error!("a task panicked: {panic}");
     }));
     Log(Some(guard))
+}
+
+/// Stderr, to which lines are written together: the appender flushes when no line waits.
+struct Gathering(BufWriter<Stderr>);
+
+impl Write for Gathering {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.0.buffer().is_empty() {
+            return Ok(());
+        }
+        self.0.flush()?;
+        thread::sleep(REST);
+        Ok(())
+    }
 }
 
 /// The running log.

@@ -392,6 +392,25 @@ fn rust_log_filters_the_log() {
     }
 }
 
+#[test]
+fn a_line_of_the_log_seldom_wakes_its_writer() {
+    const STREAMS: usize = 400;
+    let server = Binary::start(&[]);
+    let begin = Instant::now();
+    for _ in 0..STREAMS {
+        let request = "GET /stream HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
+        server.send(request).head();
+    }
+    for _ in 0..STREAMS {
+        server.log_line("stream ended");
+    }
+    let (sleeps, tenths) = (
+        server.sleeps_of_the_log(),
+        begin.elapsed().as_millis() as usize / 10,
+    );
+    assert!(sleeps <= 50 + 2 * tenths, "{sleeps} in {tenths} × 10 ms");
+}
+
 /// A process whose stdout and stderr are what the test makes them.
 struct Muted(Child, SocketAddr);
 

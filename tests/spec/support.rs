@@ -510,12 +510,20 @@ impl Binary {
 
     /// Resident memory in KiB.
     pub fn memory(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+        number(&status.unwrap(), "VmRSS")
+    }
+
+    /// How often the thread that writes the log has slept.
+    pub fn sleeps_of_the_log(&self) -> usize {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
+        let mut status = threads
+            .map(|thread| std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap());
+        let of_the_log = status.find(|status| status.contains("tracing-append"));
+        number(
+            &of_the_log.expect("a thread that writes the log"),
+            "voluntary_ctxt_switches",
+        )
     }
 
     pub fn signal(&self, signal: rustix::process::Signal) {
@@ -577,6 +585,13 @@ impl Drop for Binary {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The number after `name` in a file `status` of the system's.
+fn number(status: &str, name: &str) -> usize {
+    let mut words = status.split_whitespace();
+    words.find(|word| word.strip_suffix(':') == Some(name));
+    words.next().unwrap().parse().unwrap()
 }
 
 fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
