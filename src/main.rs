@@ -99,9 +99,7 @@ fn serve_on_every_core(server: &Server, sockets: &Sockets) -> io::Result<()> {
 }
 
 fn runtime() -> io::Result<Runtime> {
-    // Streams wake by the hundred: tokio looks at sockets and timers after 256 tasks, not after 61.
-    let mut builder = Builder::new_current_thread();
-    builder.event_interval(256).enable_all().build()
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// Says where the server listens, in a thread of its own: nothing waits for a full stdout.
