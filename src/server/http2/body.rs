@@ -154,7 +154,7 @@ mod tests {
             );
             turn.wait(0);
             ended += 1;
-            assert!(ended <= 64, "an end is no frame");
+            assert!(ended <= 32, "an end is no frame");
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// The frames that may wait for the connection's turn: h2 keeps for ever the room of all that ever
 /// waited at a time, half a KiB each.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 32;
 
 /// The turns of a connection and of its streams.
 pub(super) struct Turn {
