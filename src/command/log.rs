@@ -1,6 +1,6 @@
 //! The log on stderr, which never makes a stream wait.
 
-use std::io::{self, BufWriter, IsTerminal, Stderr, Write};
+use std::io::{self, IsTerminal, Write};
 use std::sync::mpsc;
 use std::time::Duration;
 use std::{panic, thread};
@@ -11,6 +11,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// Lines that may wait for a slow reader of stderr; what comes on top of them is lost.
 const WAITING: usize = 16 * 1024;
+
+/// Bytes of lines that are written together.
+const TOGETHER: usize = 8 * 1024;
 
 /// How long lines gather after some were written: whoever logs while the writer sleeps need not
 /// wake it.
@@ -23,7 +26,7 @@ const USUAL: &str = "info,h2=error";
 pub(crate) fn start() -> Log {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING)
-        .finish(Gathering(BufWriter::new(io::stderr())));
+        .finish(Gathering::default());
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .try_from_env();
@@ -41,20 +44,32 @@ pub(crate) fn start() -> Log {
     Log(Some(guard))
 }
 
-/// Stderr, to which lines are written together: the appender flushes when no line waits.
-struct Gathering(BufWriter<Stderr>);
+/// Lines that are written to stderr together: the appender flushes when no line waits.
+#[derive(Default)]
+struct Gathering(Vec<u8>);
+
+impl Gathering {
+    /// Writes what it has; what nobody takes is lost, and the lines after it are not.
+    fn send(&mut self) {
+        drop(io::stderr().write_all(&self.0));
+        self.0.clear();
+    }
+}
 
 impl Write for Gathering {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.write(line)
+        self.0.extend_from_slice(line);
+        if self.0.len() > TOGETHER {
+            self.send();
+        }
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.0.buffer().is_empty() {
-            return Ok(());
+        if !self.0.is_empty() {
+            self.send();
+            thread::sleep(REST);
         }
-        self.0.flush()?;
-        thread::sleep(REST);
         Ok(())
     }
 }

@@ -428,9 +428,10 @@ impl Muted {
         Self(child, address)
     }
 
-    /// Streams come and go, one stays on its beat, and a signal ends all with status 0.
+    /// Streams come and go, one stays on its beat, and a signal ends all with status 0: how long
+    /// the process takes to end after the last of them.
     #[track_caller]
-    fn streams_well(mut self) {
+    fn streams_well(mut self) -> Duration {
         let mut client = Client::send(self.1, GET_STREAM);
         client.head();
         assert_eq!(client.chunk(), greeting(0));
@@ -448,12 +449,14 @@ impl Muted {
         let id = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(id, Signal::TERM).unwrap();
         client.rest();
+        let begin = Instant::now();
         let mut status = None;
         eventually("the process ends", || {
             status = self.0.try_wait().unwrap();
             status.is_some()
         });
         assert_eq!(status.unwrap().code(), Some(0));
+        begin.elapsed()
     }
 }
 
@@ -483,7 +486,11 @@ fn full_pipe() -> (PipeReader, Stdio) {
 
 #[test]
 fn closed_stdout_and_stderr_stop_no_stream() {
-    Muted::start(closed_pipe(), closed_pipe()).streams_well();
+    let ending = Muted::start(closed_pipe(), closed_pipe()).streams_well();
+    assert!(
+        ending < Duration::from_millis(900),
+        "waits for the log: {ending:?}"
+    );
 }
 
 #[test]
