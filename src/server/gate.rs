@@ -24,11 +24,17 @@ pub(super) async fn pass<H: Handler, E: Exchange + Clone>(
     }
     let version = request.version();
     let has_content = !request.body().is_end_stream();
+    let is_connect = request.method() == Method::CONNECT;
     let stays = version == Version::HTTP_11 && !asks_to_close(request.headers());
     let connection = exchange.connection().clone();
     request.extensions_mut().insert(connection);
     let mut response = handler(request).await;
     let status = response.status();
+    if is_connect && status.is_success() {
+        // It would begin a tunnel (RFC 9110 section 9.3.6), and there is none.
+        let refusal = refusal(StatusCode::NOT_IMPLEMENTED, "no tunnel begins here\n");
+        return Ok(refusal.map(Either::Left).map(body));
+    }
     if has_content && (status.is_client_error() || status.is_server_error()) {
         // What may be left of the content is no request.
         let close = HeaderValue::from_static("close");
@@ -92,6 +98,10 @@ fn refuse<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
     } else {
         return None;
     };
+    Some(refusal(status, reason))
+}
+
+fn refusal(status: StatusCode, reason: &'static str) -> Response<Full<Bytes>> {
     let mut refusal = Response::new(Full::from(reason));
     *refusal.status_mut() = status;
     let headers = refusal.headers_mut();
@@ -100,5 +110,5 @@ fn refuse<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
         CONTENT_TYPE,
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
-    Some(refusal)
+    refusal
 }

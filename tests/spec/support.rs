@@ -19,7 +19,9 @@ use hyper::body::Frame;
 use socket2::{Domain, SockRef, Socket, Type};
 use sse_clock::server::host::Host;
 use sse_clock::server::socket::{self, Accept, Listener};
-use sse_clock::server::{Handler, Limits, serve};
+#[cfg(feature = "tls")]
+use sse_clock::server::tls::{Certificate, Tls};
+use sse_clock::server::{self, Handler, Limits};
 #[cfg(feature = "tls")]
 use sse_clock::stats::Stats;
 use sse_clock::stream::interval::{Given, set_interval};
@@ -204,6 +206,23 @@ impl Hosted {
         limits: Limits,
         handler: impl Handler,
     ) -> Self {
+        Self::start_server(wrap, server::Server::new(limits), handler)
+    }
+
+    /// Serves over TLS, with a certificate of its own.
+    #[cfg(feature = "tls")]
+    pub fn start_tls(limits: Limits, handler: impl Handler) -> Self {
+        let made = Certificate::make(None);
+        let certificate = Certificate::from_pem(made.certificate.as_bytes(), made.key.as_bytes());
+        let server = server::Server::new(limits).with_tls(Tls::new(certificate.unwrap()));
+        Self::start_server(|listener| listener, server, handler)
+    }
+
+    fn start_server<L: Accept>(
+        wrap: impl FnOnce(Listener) -> L + Send + 'static,
+        server: server::Server,
+        handler: impl Handler,
+    ) -> Self {
         let sockets = socket::bind(Host::Address([127, 0, 0, 1].into()), 0).unwrap();
         let address = ([127, 0, 0, 1], sockets.port().unwrap()).into();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -215,7 +234,8 @@ impl Hosted {
             runtime.block_on(async {
                 let listener = wrap(sockets.listener().unwrap());
                 drop(sockets);
-                serve(listener, handler, limits, async { drop(stopped.await) }).await;
+                let shutdown = async { drop(stopped.await) };
+                server.serve_until(listener, handler, shutdown).await;
             });
         });
         Self {

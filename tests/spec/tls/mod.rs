@@ -6,6 +6,8 @@ mod floods;
 
 mod frames;
 
+mod handlers;
+
 mod limits;
 
 mod memory;

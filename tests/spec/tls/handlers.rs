@@ -1,0 +1,71 @@
+//! Whatever handler is served over HTTP/2, it does as over HTTP/1.1, and no request of one client
+//! holds up another.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{Either, Full};
+use hyper::body::{Body, Frame};
+use sse_clock::server::Limits;
+use tokio::time::timeout;
+
+use super::{get, http2};
+use crate::support::{Client, DEADLINE, Hosted};
+
+async fn status(server: &Hosted, request: Request<()>) -> StatusCode {
+    let mut requests = http2(server.address()).await;
+    let answer = requests.send_request(request, true).unwrap().0;
+    let answer = timeout(DEADLINE, answer).await.expect("in time");
+    answer.expect("an answer").status()
+}
+
+#[tokio::test]
+async fn no_handler_begins_a_tunnel() {
+    let hello = |_| async { Response::new(Full::new(Bytes::from("hello"))) };
+    let server = Hosted::start_tls(Limits::default(), hello);
+    let connect = Request::builder().method(Method::CONNECT).uri("clock:80");
+    let answer = status(&server, connect.body(()).unwrap()).await;
+    assert_eq!(answer, StatusCode::NOT_IMPLEMENTED);
+    assert_eq!(status(&server, get("/")).await, StatusCode::OK);
+
+    let server = Hosted::start(Limits::default(), hello);
+    let connect = "CONNECT clock:80 HTTP/1.1\r\nHost: clock:80\r\n\r\n";
+    let answer = Client::send(server.address(), connect).rest();
+    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+}
+
+/// Asks to be polled again at once, and says nothing.
+struct Restless;
+
+impl Body for Restless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_rests_holds_up_no_other() {
+    let server = Hosted::start_tls(Limits::default(), |request: Request<_>| async move {
+        Response::new(match request.uri().path() {
+            "/restless" => Either::Left(Restless),
+            _ => Either::Right(Full::new(Bytes::from("hello"))),
+        })
+    });
+    let mut requests = http2(server.address()).await;
+    let restless = requests.send_request(get("/restless"), true).unwrap().0;
+    let restless = timeout(DEADLINE, restless).await.expect("in time").unwrap();
+    assert_eq!(status(&server, get("/")).await, StatusCode::OK);
+    let beside = requests.send_request(get("/"), true).unwrap().0;
+    timeout(DEADLINE, beside).await.expect("in time").unwrap();
+    drop(restless);
+}
