@@ -133,7 +133,7 @@ mod tests {
     use super::Sent;
     use crate::connection::Connection;
     use crate::server::http2::stream::Stream;
-    use crate::server::http2::turn::Turn;
+    use crate::server::http2::turn::{FRAMES_AT_ONCE, Turn};
     use crate::server::shutdown::Alive;
 
     #[tokio::test]
@@ -154,7 +154,7 @@ mod tests {
             );
             turn.wait(0);
             ended += 1;
-            assert!(ended <= 32, "an end is no frame");
+            assert!(ended <= FRAMES_AT_ONCE, "an end is no frame");
         }
     }
 }

@@ -19,7 +19,7 @@ use super::turn::Turn;
 use crate::connection::{Connection, Shutdown};
 
 /// How many turns its streams may have before other connections have theirs.
-const AT_ONCE: usize = 256;
+const TURNS_AT_ONCE: usize = 256;
 
 /// The streams of one connection, which live in its task.
 pub(super) struct Streams {
@@ -84,7 +84,7 @@ impl Streams {
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
         let mut turns = 0;
-        while turns < AT_ONCE {
+        while turns < TURNS_AT_ONCE {
             self.turn.begin();
             if let Poll::Ready(output) = Pin::new(&mut *serving).poll(cx) {
                 return Poll::Ready(output);
@@ -92,7 +92,9 @@ impl Streams {
             if self.turn.may_sleep(cx.waker()) {
                 return Poll::Pending;
             }
-            while let Some(slot) = self.turn.next() {
+            while turns < TURNS_AT_ONCE
+                && let Some(slot) = self.turn.next()
+            {
                 self.poll_stream(slot);
                 turns += 1;
             }

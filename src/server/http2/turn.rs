@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// The frames that may wait for the connection's turn: h2 keeps for ever the room of all that ever
 /// waited at a time, half a KiB each.
-const AT_ONCE: usize = 32;
+pub(super) const FRAMES_AT_ONCE: usize = 32;
 
 /// The turns of a connection and of its streams.
 pub(super) struct Turn {
@@ -97,7 +97,7 @@ impl Turn {
 
     /// The stream whose turn it is, as long as it may give a frame.
     pub(super) fn next(&self) -> Option<usize> {
-        if self.frames.load(Relaxed) >= AT_ONCE {
+        if self.frames.load(Relaxed) >= FRAMES_AT_ONCE {
             return None;
         }
         self.row().streams.pop_front()
