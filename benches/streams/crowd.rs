@@ -61,6 +61,13 @@ impl Crowd {
         self.counts.ended
     }
 
+    /// Streams that have not ended, and have had no event for so long.
+    pub(crate) fn silent_for(&self, time: Duration) -> usize {
+        let now = self.begin.elapsed().as_micros() as u32;
+        let silent = |it: &Connection| it.silent_for(time, now);
+        self.connections.iter().map(silent).sum()
+    }
+
     /// Opens so many connections with so many streams each, evenly over the time given, and says
     /// how long it took until the last connection had settled and the last head had arrived.
     pub(crate) fn open(
@@ -112,8 +119,9 @@ impl Client for Crowd {
             if connection.is_lost() {
                 continue;
             }
+            let now = self.begin.elapsed().as_micros() as u32;
             let mut seen = Seen {
-                now: self.begin.elapsed().as_micros() as u32,
+                now,
                 interval: self.target.interval,
                 counts: &mut self.counts,
                 tally: &mut self.tally,

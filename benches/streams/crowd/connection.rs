@@ -69,6 +69,7 @@ pub(super) struct Seen<'a> {
     pub(super) counts: &'a mut Counts,
     pub(super) tally: &'a mut Tally,
 }
+
 impl Connection {
     pub(super) fn begin(
         address: SocketAddrV4,
@@ -105,6 +106,14 @@ impl Connection {
             return 1;
         }
         self.streams.iter().filter(|it| !it.ended).count()
+    }
+
+    /// Streams that have neither ended nor had an event for so long, unless all are lost.
+    pub(super) fn silent_for(&self, time: Duration, now: u32) -> usize {
+        let is_late = |last: u32| u128::from(now.wrapping_sub(last)) > time.as_micros();
+        let is_silent = |it: &&Stream| !it.ended && it.last.is_none_or(is_late);
+        let streams = self.streams.iter().filter(is_silent);
+        if self.is_lost { 0 } else { streams.count() }
     }
 
     pub(super) fn turn(
