@@ -13,7 +13,7 @@ pub struct Parameter {
     /// What it does.
     pub effect: &'static str,
     /// Sets the option, unless the value is not allowed.
-    pub(super) set: fn(&mut Options, &Value) -> Option<()>,
+    pub(super) set: fn(&mut Options, &Value<'_>) -> Option<()>,
 }
 
 /// Parameters that belong together.
@@ -30,7 +30,7 @@ pub(super) const fn row(
     name: &'static str,
     allowed: &'static str,
     effect: &'static str,
-    set: fn(&mut Options, &Value) -> Option<()>,
+    set: fn(&mut Options, &Value<'_>) -> Option<()>,
 ) -> Parameter {
     Parameter {
         name,

@@ -45,7 +45,7 @@ impl Options {
     /// When a name is unknown or given twice, a value is not allowed, or two cannot go together.
     pub fn of<B>(request: &Request<B>) -> Result<Self, BadParameter> {
         let mut options = Self::default();
-        let mut seen = Vec::<(&Parameter, Value)>::new();
+        let mut seen = Vec::<(&Parameter, Value<'_>)>::new();
         for (name, value) in query(request) {
             let Some(parameter) = parameters().find(|known| known.name == &*name) else {
                 let names: Vec<_> = parameters().map(|known| known.name).collect();
@@ -115,7 +115,7 @@ pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
         .is_some_and(|(_, value)| value.flag() == Some(true))
 }
 
-fn query<B>(request: &Request<B>) -> impl Iterator<Item = (Value, Value)> {
+fn query<B>(request: &Request<B>) -> impl Iterator<Item = (Value<'_>, Value<'_>)> {
     pairs(request).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (Value::of(name), Value::of(value))
@@ -129,8 +129,11 @@ fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = &str> {
 
 /// The path and the other parameters, byte for byte.
 fn without_redirect<B>(request: &Request<B>) -> HeaderValue {
-    let name = |pair: &str| Value::of(pair.split('=').next().unwrap_or_default());
-    let others = pairs(request).filter(|pair| &*name(pair) != "redirect");
+    let is_other = |pair: &&str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        &*Value::of(name) != "redirect"
+    };
+    let others = pairs(request).filter(is_other);
     let others = others.collect::<Vec<_>>().join("&");
     let mark = if others.is_empty() { "" } else { "?" };
     let location = format!("{}{mark}{others}", request.uri().path());

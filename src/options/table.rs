@@ -106,7 +106,7 @@ const CARRIES: &[Parameter] = &[
          and then the `end`",
         |it, value| {
             let fits = value.bytes().len() <= 4096;
-            set(&mut it.wire, fits.then(|| value.bytes().clone()))
+            set(&mut it.wire, fits.then(|| value.bytes().to_vec().into()))
         },
     ),
     row(

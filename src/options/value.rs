@@ -1,30 +1,36 @@
 //! A name or a value of a query string, and what it may stand for.
 
+use std::borrow::Cow;
 use std::ops::{Deref, RangeInclusive};
-
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::StatusCode;
 use percent_encoding::percent_decode;
 
-/// A name or a value as it was meant: its bytes, and the text that they are.
+/// A name or a value as it was meant: its bytes, and the text that they are. Where nothing was
+/// encoded, both are the request's own.
 #[derive(Debug)]
-pub(super) struct Value {
-    bytes: Bytes,
-    text: String,
+pub(super) struct Value<'a> {
+    bytes: Cow<'a, [u8]>,
+    text: Cow<'a, str>,
 }
 
-impl Value {
+impl<'a> Value<'a> {
     /// Decodes `application/x-www-form-urlencoded` (URL 5.1), to bytes first.
-    pub(super) fn of(encoded: &str) -> Self {
-        let spaced = encoded.replace('+', " ");
-        let bytes: Bytes = percent_decode(spaced.as_bytes()).collect();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+    pub(super) fn of(encoded: &'a str) -> Self {
+        let bytes = if encoded.contains('+') {
+            percent_decode(encoded.replace('+', " ").as_bytes()).collect()
+        } else {
+            Cow::from(percent_decode(encoded.as_bytes()))
+        };
+        let text = match &bytes {
+            Cow::Borrowed(_) => Cow::Borrowed(encoded),
+            Cow::Owned(bytes) => String::from_utf8_lossy(bytes).into_owned().into(),
+        };
         Self { bytes, text }
     }
 
-    pub(super) fn bytes(&self) -> &Bytes {
+    pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
@@ -63,7 +69,7 @@ impl Value {
 }
 
 /// What is not UTF-8 becomes U+FFFD.
-impl Deref for Value {
+impl Deref for Value<'_> {
     type Target = str;
 
     fn deref(&self) -> &str {
