@@ -10,6 +10,9 @@ use tokio::time::Sleep;
 /// The most tasks of a list: it takes room for all that it ever had, until the last has left it.
 const MOST: u64 = 64;
 
+/// The most lists whose room is kept for the next: those that ring in a step of a million streams.
+const SPARE: usize = 16;
+
 /// A list's millisecond, and in the last 64 bits its number, which none before it had.
 type Key = u128;
 
@@ -32,6 +35,8 @@ pub(super) struct Lists {
     order: BTreeMap<Key, usize>,
     /// The list that got a task last, and its millisecond: most often the next is due with it.
     latest: Option<(u64, usize)>,
+    /// The room of lists that have rung, whose tasks soon wait in others.
+    spare: Vec<Slab<Waker>>,
 }
 
 impl Lists {
@@ -57,12 +62,19 @@ impl Lists {
     ) -> Option<Place> {
         let list = self.kept.insert(List {
             number,
-            tasks: Slab::new(),
+            tasks: self.spare.pop().unwrap_or_default(),
             _alarm: alarm,
         });
         self.order.insert(key(at, number), list);
         self.latest = Some((at, list));
         self.kept[list].add(task)
+    }
+
+    /// Keeps the room of a list that has rung, if it was well filled, with so many tasks.
+    pub(super) fn spare(&mut self, room: Slab<Waker>, tasks: usize) {
+        if self.spare.len() < SPARE && 2 * tasks > room.capacity() {
+            self.spare.push(room);
+        }
     }
 
     /// The task that waits there, unless its list has been taken.
@@ -110,5 +122,10 @@ impl Lists {
     pub(super) fn size(&self) -> (usize, usize) {
         let tasks = self.kept.iter().map(|(_, list)| list.tasks.len());
         (tasks.sum(), self.kept.len())
+    }
+
+    /// How many lists that rang have left their room.
+    pub(super) fn rooms(&self) -> usize {
+        self.spare.len()
     }
 }

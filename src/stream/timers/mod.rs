@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until};
 
-use lists::{Lists, Place};
+use lists::{List, Lists, Place};
 
 /// A wait for a moment; dropping it is Node's `clearTimeout`.
 pub struct Timer {
@@ -184,8 +184,12 @@ struct Bell {
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
         let list = self.timers.lists().take(self.at, self.number);
-        let tasks = list.into_iter().flat_map(|list| list.tasks);
-        tasks.for_each(|(_, task)| task.wake());
+        let Some(List { mut tasks, .. }) = list else {
+            return;
+        };
+        let number = tasks.len();
+        tasks.drain().for_each(Waker::wake);
+        self.timers.lists().spare(tasks, number);
     }
 }
 
@@ -202,7 +206,7 @@ mod tests {
     use tokio::runtime::Builder;
     use tokio::sync::oneshot;
     use tokio::task::coop::{consume_budget, has_budget_remaining};
-    use tokio::time::{Instant, timeout};
+    use tokio::time::{Instant, sleep_until, timeout};
 
     use super::{Timer, Timers};
 
@@ -286,6 +290,29 @@ mod tests {
             timer.poll(cx)
         });
         assert_eq!(spent.await - begin, MINUTE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_lists_have_the_room_of_some_that_rang() {
+        let due = Instant::now() + MINUTE;
+        let mut timers: Vec<_> = (0..64 * 40).map(|_| Timer::new(due)).collect();
+        let wait_for_all = async |timers: &mut [Timer]| {
+            for timer in timers {
+                let asked = poll_fn(|cx| Poll::Ready(timer.poll(cx))).await;
+                assert!(asked.is_pending());
+            }
+        };
+        wait_for_all(&mut timers).await;
+        sleep_until(due).await;
+        let rooms = || Timers::current().lists().rooms();
+        assert_eq!((waiting(), rooms()), ((0, 0), 16));
+        for timer in &mut timers {
+            timer.reset(due + HOUR);
+        }
+        wait_for_all(&mut timers[..65]).await;
+        assert_eq!((waiting(), rooms()), ((65, 2), 14));
+        wait_for_all(&mut timers).await;
+        assert_eq!((waiting(), rooms()), ((64 * 40, 40), 0));
     }
 
     #[test]
