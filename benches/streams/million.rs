@@ -111,7 +111,9 @@ fn lacks(streams: usize) -> Option<String> {
     let gib = |kib: f64| kib / 1024.0 / 1024.0;
     (free < needed).then(|| {
         let (free, needed) = (gib(free), gib(needed));
-        format!("{free:.1} GiB of memory are free, and both ends take {needed:.1} GiB")
+        format!(
+            "{free:.1} GiB of memory are free, and both ends take {needed:.1}; `h2` takes a tenth"
+        )
     })
 }
 

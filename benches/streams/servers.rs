@@ -7,7 +7,7 @@ use std::{
     fs::File,
     net::{Ipv4Addr, SocketAddrV4, TcpListener, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -114,19 +114,20 @@ impl Server {
     }
 
     /// Asks it to end, and waits.
-    pub(crate) fn stop(mut self, patience: Duration) -> Result<(), String> {
+    pub(crate) fn stop(mut self, patience: Duration) -> Result<ExitStatus, String> {
         self.terminate()?;
         let begin = Instant::now();
-        while !self.has_exited() {
-            if begin.elapsed() > patience {
-                return Err(format!(
-                    "it did not exit within {} s of SIGTERM",
-                    patience.as_secs()
-                ));
+        loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => return Ok(status),
+                Err(error) => return Err(format!("nobody can wait for it: {error}")),
+                Ok(None) if begin.elapsed() > patience => {
+                    let patience = patience.as_secs();
+                    return Err(format!("it did not exit within {patience} s of SIGTERM"));
+                }
+                Ok(None) => sleep(LOOK),
             }
-            sleep(LOOK);
         }
-        Ok(())
     }
 
     /// Whether it answers, and its certificate is there: the port is open before that is made.

@@ -3,7 +3,7 @@
 use std::{net::SocketAddrV4, sync::Arc};
 
 use bytes::Bytes;
-use http::{StatusCode, request::Builder};
+use http::{StatusCode, header::LOCATION, request::Builder};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
@@ -171,6 +171,8 @@ pub(super) async fn shake(config: &Arc<ClientConfig>, line: Line) -> Result<TlsS
 /// The head of an answer, and what comes of its body.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// Where a redirect leads.
+    pub(super) location: Option<String>,
     body: Body,
 }
 
@@ -203,8 +205,10 @@ impl Channel {
                 (head, Body::Http2(body, *window))
             }
         };
+        let location = head.headers.get(LOCATION);
         Ok(Answer {
             status: head.status,
+            location: location.and_then(|it| it.to_str().ok()).map(str::to_owned),
             body,
         })
     }

@@ -32,6 +32,8 @@ const ERRANDS: [&str; 6] = [
     "/nowhere",
     "/events",
 ];
+/// Before it asks again for what it lost while it sat still.
+const PAUSE: Duration = Duration::from_millis(100);
 const METHODS: [&str; 6] = ["GET", "GET", "GET", "HEAD", "OPTIONS", "PUT"];
 
 struct Client {
@@ -109,33 +111,33 @@ impl Client {
     /// A visit, well or not, and a rest.
     async fn come_and_go(&mut self, town: &Town) {
         add(&town.notes.visits, 1);
-        let manners = Manners::draw(&mut self.dice);
-        let stays = Duration::from_millis(self.dice.about(5, 60_000));
-        let rest = Duration::from_millis(self.dice.about(1, 2000));
+        let mut dice = self.dice.others();
+        let manners = Manners::draw(&mut dice);
+        let stays = Duration::from_millis(dice.about(5, 60_000));
+        let rest = Duration::from_millis(dice.about(1, 2000));
         // However it was lost, the client comes back.
-        let _ = timeout(stays, self.visit(manners, town)).await;
+        let _ = timeout(stays, self.visit(dice, manners, town)).await;
         sleep(rest).await;
     }
 
-    async fn visit(&mut self, manners: Manners, town: &Town) -> Result<(), Lost> {
-        let connection =
-            Connection::open(&town.houses[self.house].address, self.protocol, manners).await?;
-        while self.dice.one_in(8) {
-            let method = self.dice.pick(&METHODS);
+    async fn visit(&mut self, mut dice: Dice, manners: Manners, town: &Town) -> Result<(), Lost> {
+        let house = &town.houses[self.house];
+        let connection = Connection::open(&house.address, self.protocol, manners).await?;
+        while dice.one_in(8) {
+            let method = dice.pick(&METHODS);
             let errand = Request::builder().method(method);
-            let errand = errand.uri(self.dice.pick(&ERRANDS));
+            let errand = errand.uri(dice.pick(&ERRANDS));
             connection.channel.ask(errand, &[]).await?.text().await?;
         }
-        let says_goodbye = self.dice.one_in(2);
-        let dice = &mut self.dice;
+        let says_goodbye = dice.one_in(2);
         let streams = self.listeners.iter_mut().map(|listener| {
             let stays = Duration::from_millis(dice.about(1, 60_000));
             let asks_again = dice.one_in(2);
             let channel = connection.channel.clone();
             let listens = async move {
-                listener.listen(&channel, town).await?;
+                listener.listen(&channel, house, town).await?;
                 if asks_again && !listener.is_sent_away() {
-                    listener.listen(&channel, town).await?;
+                    listener.listen(&channel, house, town).await?;
                 }
                 Ok::<_, Lost>(())
             };
@@ -176,11 +178,11 @@ impl Client {
             let guests = house.guests();
             let streams = self.listeners.iter_mut().map(|listener| {
                 let (channel, guests) = (connection.channel.clone(), Arc::clone(&guests));
-                boxed(async move { drop(listener.sit_still(&channel, town, &guests).await) })
+                boxed(async move { drop(listener.sit_still(&channel, house, town, &guests).await) })
             });
             all(streams.collect()).await;
         }
-        sleep(Duration::from_millis(self.dice.between(20..=200))).await;
+        sleep(PAUSE).await;
     }
 }
 

@@ -12,6 +12,11 @@ impl Dice {
         Self(Self(seed).throw() ^ own)
     }
 
+    /// Dice for a part of its life, which takes one throw however often they are thrown.
+    pub(super) fn others(&mut self) -> Self {
+        Self(self.throw())
+    }
+
     fn throw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

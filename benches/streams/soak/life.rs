@@ -10,6 +10,7 @@ use super::{
     channel::{Address, Connection, Lost, Protocol},
     line::Manners,
     log::Log,
+    rush::{forget, rush},
     town::Town,
 };
 use crate::{deviation::Deviation, process, servers::Server};
@@ -17,8 +18,6 @@ use crate::{deviation::Deviation, process, servers::Server};
 /// How long the server may take to notice that all have left: the slowest vanish in thirty seconds.
 const PATIENCE: Duration = Duration::from_secs(45);
 const LOOK: Duration = Duration::from_millis(50);
-/// The most keys that a server remembers.
-const KEYS: usize = 1000;
 /// How much more memory it may keep than after the first load.
 const GROWTH: f64 = 1.05;
 
@@ -102,8 +101,8 @@ impl Life {
         })
     }
 
-    /// Waits until all have left, and looks at what the server stands on when it remembers nothing
-    /// of them.
+    /// Waits until all have left, and looks at what the server holds after a rush, when it remembers
+    /// nobody.
     pub(super) async fn settle(
         &mut self,
         server: &Server,
@@ -112,8 +111,9 @@ impl Life {
     ) -> Result<(), String> {
         self.all_have_left(server, address, town).await?;
         let look = if self.base.is_none() { "first" } else { "last" };
-        let forgotten = forget(address, look).await;
-        forgotten.map_err(|e| format!("{} takes no keys: {e}", self.name))?;
+        let refused = |error| format!("{} refuses a rush: {error}", self.name);
+        rush(address).await.map_err(refused)?;
+        forget(address, look).await.map_err(refused)?;
         let footing = self.all_have_left(server, address, town).await?;
         let place = match self.base {
             None => &mut self.base,
@@ -150,8 +150,7 @@ impl Life {
         }
     }
 
-    /// Holds what it stands on against its base, once it has both; its memory only where clients of
-    /// every age were there before.
+    /// Holds what it stands on against its base, once it has both; its memory only if that is asked.
     pub(super) fn judge(&self, judges_memory: bool, town: &Town) {
         let (Some(base), Some(footing), name) = (self.base, self.end, &self.name) else {
             return;
@@ -163,6 +162,21 @@ impl Life {
         if judges_memory && footing.memory > base.memory * GROWTH {
             let (before, after) = (base.memory, footing.memory);
             town.fault(format!("{name}: {before:.1} MiB became {after:.1} MiB"));
+        }
+    }
+
+    /// Holds its log against itself, once it has stopped.
+    pub(super) fn judge_end(&self, town: &Town) {
+        let Log {
+            opened,
+            left,
+            finished,
+            stopped,
+            ..
+        } = self.log;
+        let ended = left + finished + stopped;
+        if opened != ended {
+            town.fault(format!("{}: of {opened} streams {ended} ended", self.name));
         }
     }
 
@@ -204,15 +218,4 @@ impl Life {
             ));
         }
     }
-}
-
-/// Gives it as many keys as it can remember, with a stream each, for which it forgets all others.
-async fn forget(address: &Address, look: &str) -> Result<(), Lost> {
-    let connection = Connection::open(address, Protocol::Http1, Manners::default()).await?;
-    for number in 0..KEYS {
-        let target = format!("/stream?key={look}{number}&count=1");
-        let answer = connection.channel.ask(Request::get(target), &[]).await?;
-        answer.text().await?;
-    }
-    Ok(())
 }

@@ -1,19 +1,24 @@
 //! One who listens to one stream, and comes back for the rest of it.
 
-use http::{Method, StatusCode, request::Builder};
+use http::{Method, StatusCode};
 use sse_clock::stream::grid::tick_of;
 
 use super::{
-    channel::{Channel, Lost},
+    channel::{Answer, Channel, Lost},
     dice::Dice,
     events::{Events, Said},
     ticks::{Ticks, now},
-    town::{Counted, Guests, Town, add},
+    town::{Counted, Guests, House, Town, add},
     wish::Wish,
 };
 
+/// How old the id of an event may be that was sent just now, besides its interval.
+const FRESH: u64 = 1000;
+
 pub(super) struct Listener {
     wish: Wish,
+    /// The last id that it has seen, as it says before any came.
+    claims: Option<u64>,
     /// What it has seen, where nothing may be missing.
     ticks: Option<Ticks>,
     /// Told not to come back.
@@ -23,12 +28,15 @@ pub(super) struct Listener {
 impl Listener {
     pub(super) fn draw(dice: &mut Dice) -> Self {
         let wish = Wish::draw(dice);
-        let seen = wish.options.last_event_id.as_deref().and_then(tick_of);
+        let asked = wish.options.last_event_id.as_deref().and_then(tick_of);
         let long_ago = dice.about(1, 10_000_000);
-        let seen = seen.or_else(|| dice.one_in(8).then(|| now() - long_ago));
+        let claims = dice.one_in(8).then(|| now() - long_ago);
+        let claims = claims.filter(|_| asked.is_none());
+        let seen = asked.or(claims);
         let ticks = wish.has_ticks().then(|| Ticks::new(wish.interval(), seen));
         Self {
             wish,
+            claims,
             ticks,
             is_sent_away: false,
         }
@@ -48,45 +56,69 @@ impl Listener {
         self.is_faithful() && self.wish.interval() <= 1000
     }
 
-    /// Asks for what it wishes, and listens to the end of it.
-    pub(super) async fn listen(&mut self, channel: &Channel, town: &Town) -> Result<(), Lost> {
-        let head = self.wish.head(self.last());
-        let content = self.wish.content.clone();
-        self.follow(channel, head, &content, town, None).await
+    /// Asks for what it wishes, where it is sent to if it is, and listens to the end of it.
+    pub(super) async fn listen(
+        &mut self,
+        channel: &Channel,
+        house: &House,
+        town: &Town,
+    ) -> Result<(), Lost> {
+        let mut answer = self.ask(channel, house, town).await?;
+        if let Some(location) = answer.location.take() {
+            self.wish.move_to(&location);
+            answer.text().await?;
+            answer = self.ask(channel, house, town).await?;
+        }
+        if answer.status == StatusCode::OK && self.wish.method != Method::HEAD {
+            return self.hear(answer, house, town, None).await;
+        }
+        // A failure may be over the next time.
+        self.is_sent_away = self.wish.options.fail == 0;
+        Ok(())
+    }
+
+    async fn ask(&self, channel: &Channel, house: &House, town: &Town) -> Result<Answer, Lost> {
+        let seen = self.ticks.as_ref().filter(|ticks| ticks.seen > 0);
+        let last = seen.map_or(self.claims, |ticks| ticks.last);
+        let head = self.wish.head(last);
+        let answer = channel.ask(head, &self.wish.content).await?;
+        if !self.wish.allows(answer.status, last) {
+            town.fault(format!(
+                "{}: {} to {} after {last:?}",
+                house.name, answer.status, self.wish
+            ));
+        }
+        Ok(answer)
     }
 
     /// Asks for nothing but its ticks, and is counted with its house's guests.
     pub(super) async fn sit_still(
         &mut self,
         channel: &Channel,
+        house: &House,
         town: &Town,
         guests: &Guests,
     ) -> Result<(), Lost> {
-        let head = self.wish.plain(self.last());
-        self.follow(channel, head, &[], town, Some(guests)).await
+        let last = self.ticks.as_ref().and_then(|ticks| ticks.last);
+        let answer = channel.ask(self.wish.plain(last), &[]).await?;
+        if answer.status == StatusCode::OK {
+            return self.hear(answer, house, town, Some(guests)).await;
+        }
+        town.fault(format!("{}: {} to plain ticks", house.name, answer.status));
+        Ok(())
     }
 
-    fn last(&self) -> Option<u64> {
-        self.ticks.as_ref().and_then(|ticks| ticks.last)
-    }
-
-    async fn follow(
+    async fn hear(
         &mut self,
-        channel: &Channel,
-        head: Builder,
-        content: &[u8],
+        mut answer: Answer,
+        house: &House,
         town: &Town,
         guests: Option<&Guests>,
     ) -> Result<(), Lost> {
         let notes = &town.notes;
-        let is_head = guests.is_none() && self.wish.method == Method::HEAD;
-        let mut answer = channel.ask(head, content).await?;
-        if answer.status != StatusCode::OK || is_head {
-            self.is_sent_away = true;
-            return Ok(());
-        }
         add(&notes.streams, 1);
         let _sits = guests.map(|guests| Counted::one(&guests.streams));
+        let (is_quick, interval) = (self.is_quick(), self.wish.interval());
         let mut hears = None;
         let mut events = Events::default();
         if let Some(ticks) = &mut self.ticks {
@@ -99,9 +131,10 @@ impl Listener {
             };
             events.feed(&bytes, |said| {
                 match said {
-                    Said::Id(_) => {
+                    Said::Id(id) => {
                         add(&notes.ids, 1);
-                        if let Some(guests) = guests {
+                        let is_new = is_quick && id + interval + FRESH > now();
+                        if let Some(guests) = guests.filter(|_| is_new) {
                             hears.get_or_insert_with(|| Counted::one(&guests.hear));
                         }
                     }
@@ -109,7 +142,7 @@ impl Listener {
                 }
                 if let Err(what) = ticks.take(said) {
                     add(&notes.wrong, 1);
-                    town.fault(what);
+                    town.fault(format!("{}: {what}, of {}", house.name, self.wish));
                 }
             });
         }

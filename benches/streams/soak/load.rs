@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
 
 use super::{
     client,
@@ -17,17 +20,18 @@ const STEP: Duration = Duration::from_millis(20);
 const STEPS_PER_SECOND: u32 = 50;
 /// What a second has become where the machine is busy with something else.
 const LATE: Duration = Duration::from_millis(1150);
-/// Bounds on the clients at a time; the upper one is the limit on files.
+/// Bounds on the clients at a time.
 const LEAST: f64 = 50.0;
 const MOST: f64 = 3000.0;
 
 /// The clients that come, one after the other.
 pub(super) struct Load {
     town: Arc<Town>,
+    clients: JoinSet<()>,
     next: u64,
     wanted: f64,
     /// Processors to be busy.
-    aim: f64,
+    pub(super) aim: f64,
     busy: Vec<f64>,
 }
 
@@ -36,6 +40,7 @@ impl Load {
         let cores = std::thread::available_parallelism().map_err(|e| e.to_string())?;
         Ok(Self {
             town,
+            clients: JoinSet::new(),
             next: 0,
             wanted: 500.0,
             aim: cores.get() as f64 / 2.0,
@@ -60,7 +65,8 @@ impl Load {
             let missing = self.wanted - self.town.notes.alive.load(Relaxed) as f64;
             // Not all at once: they are to be of every age.
             for _ in 0..missing.min(1.0 + self.wanted / 250.0) as usize {
-                tokio::spawn(client::live(self.next, Arc::clone(&self.town)));
+                let client = client::live(self.next, Arc::clone(&self.town));
+                self.clients.spawn(client);
                 self.next += 1;
             }
             steps += 1;
@@ -68,13 +74,23 @@ impl Load {
                 let now = cpu(pids)?;
                 self.regulate(&before, &now, since.elapsed());
                 (since, before) = (Instant::now(), now);
+                self.bury();
                 each_second()?;
             }
         }
         Ok(())
     }
 
-    /// More clients where less than half is used, slowly, for they live for up to a minute; fewer
+    /// Forgets clients whose life is over; none may have panicked.
+    pub(super) fn bury(&mut self) {
+        while let Some(life) = self.clients.try_join_next() {
+            if let Err(error) = life {
+                self.town.fault(format!("the client's {error}"));
+            }
+        }
+    }
+
+    /// More clients where less than half is used, slowly, for they live for up to two minutes; fewer
     /// where others leave the machine no time for these.
     fn regulate(&mut self, before: &[Cpu], now: &[Cpu], time: Duration) {
         let spent: Result<f64, String> = now

@@ -12,6 +12,8 @@ pub(super) struct Log {
     pub(super) opened: u64,
     pub(super) left: u64,
     pub(super) finished: u64,
+    /// Ended with the server.
+    pub(super) stopped: u64,
 }
 
 impl Log {
@@ -25,6 +27,7 @@ impl Log {
             opened: 0,
             left: 0,
             finished: 0,
+            stopped: 0,
         })
     }
 
@@ -43,6 +46,7 @@ impl Log {
                 Some(Line::Opened) => self.opened += 1,
                 Some(Line::Left) => self.left += 1,
                 Some(Line::Finished) => self.finished += 1,
+                Some(Line::Stopped) => self.stopped += 1,
                 Some(Line::Other) => {}
                 None => {
                     self.odd += 1;
@@ -60,6 +64,7 @@ enum Line {
     Opened,
     Left,
     Finished,
+    Stopped,
     Other,
 }
 
@@ -78,7 +83,11 @@ fn understand(line: &str) -> Option<Line> {
     if level != "INFO" {
         return None;
     }
-    if said == "a place is free again: waiting clients get in" {
+    let others = [
+        "a place is free again: waiting clients get in",
+        "SIGTERM: stopping",
+    ];
+    if others.contains(&said) {
         return Some(Line::Other);
     }
     if let Some(peer) = said.strip_prefix("stream opened peer=") {
@@ -96,6 +105,7 @@ fn understand(line: &str) -> Option<Line> {
     match why {
         "\"client left\"" => Some(Line::Left),
         "\"finished\"" => Some(Line::Finished),
+        "\"server stopping\"" => Some(Line::Stopped),
         _ => None,
     }
 }
@@ -119,7 +129,12 @@ pub(super) fn check() {
             Some(Line::Other),
         ),
         (" INFO stream opened peer=127.0.0.1", None),
-        (&format!(" INFO {ended} why=\"server stopping\""), None),
+        (
+            &format!(" INFO {ended} why=\"server stopping\""),
+            Some(Line::Stopped),
+        ),
+        (" INFO SIGTERM: stopping", Some(Line::Other)),
+        (&format!(" INFO {ended} why=\"bored\""), None),
         ("ERROR a task panicked: panicked at src/main.rs", None),
         (" WARN received a bad frame", None),
     ] {

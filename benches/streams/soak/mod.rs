@@ -2,7 +2,8 @@
 //! at any byte and come back, with every option and fault drawn at random.
 //!
 //! `cargo bench --bench streams -- soak`, `soak 2` for two minutes, `soak seed=7` for the choices of
-//! another run: those of the nth client depend on the seed and n alone, when it comes does not.
+//! another run: those of the nth client's mth visit depend on the seed, n and m alone, when it comes
+//! and how long it gets to stay do not.
 //!
 //! Four servers live through it side by side and share its clients: in the clear and over TLS, each
 //! with the default allocator and with jemalloc. Each is killed twice, so that it has three lives:
@@ -13,9 +14,10 @@
 //! 3. those whose ids may not have a gap come back and sit still: what the server counts, what its
 //!    log says and what clients hold must be the same; then it is killed, and they go on.
 //!
-//! What a server remembers of its clients on purpose is no growth: before each look at its memory it
-//! is given as many new keys as it can remember, and forgets all others. Every broken promise is in
-//! the table and in the exit status.
+//! Before each look at its memory a server has a rush of the same size, for an allocator keeps what
+//! the greatest hour took, and is given as many new keys as it can remember: it forgets all others,
+//! and what it remembers on purpose is no growth. Every broken promise is in the table and in the
+//! exit status.
 
 mod channel;
 
@@ -36,6 +38,8 @@ mod load;
 mod log;
 
 mod rude;
+
+mod rush;
 
 mod schedule;
 
@@ -80,6 +84,7 @@ pub(crate) fn run(words: &[String], versions: &str) -> Result<(String, bool, usi
     events::check();
     ticks::check();
     log::check();
+    wish::check();
     for kind in KINDS {
         eprintln!("preparing {}", kind.title());
         kind.prepare()?;

@@ -32,8 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(45);
 pub(super) struct Outcome {
     pub(super) town: Arc<Town>,
     pub(super) lives: Vec<Life>,
-    /// Processors that were busy, in the mean.
+    /// Processors that were busy, in the mean, and that were to be.
     pub(super) busy: f64,
+    pub(super) aim: f64,
     pub(super) machine: Deviation,
     pub(super) judges_memory: bool,
     pub(super) broken: Vec<String>,
@@ -50,6 +51,7 @@ struct Soak {
     load: Load,
     /// How late the machine wakes whoever sleeps.
     machine: Deviation,
+    judges_memory: bool,
     begin: Instant,
     minutes: u64,
 }
@@ -58,25 +60,14 @@ pub(super) async fn run(seed: u64, length: Duration) -> Result<Outcome, String> 
     let mut soak = Soak::begin(seed)?;
     let life = length / LIVES;
     let first = MINUTE.min(life / 4);
-    let judges_memory = first == MINUTE;
+    soak.judges_memory = first == MINUTE;
     for number in 1..=LIVES {
-        soak.be_born(number).await?;
-        let begin = Instant::now();
-        if number > 1 {
-            // Those who sat still when the server was killed go on with the next id.
-            soak.all_are_back().await;
-        }
-        soak.load(first).await?;
-        soak.leave(judges_memory).await?;
-        soak.load((life.saturating_sub(begin.elapsed())).max(first))
-            .await?;
-        soak.leave(judges_memory).await?;
-        soak.sit_still().await?;
-        if number < LIVES {
-            soak.kill()?;
+        if let Err(what) = soak.live(number, first, life).await {
+            soak.town.fault(what);
+            break;
         }
     }
-    soak.end(judges_memory)
+    Ok(soak.end())
 }
 
 impl Soak {
@@ -84,10 +75,11 @@ impl Soak {
         let (mut servers, mut houses) = (Vec::new(), Vec::new());
         for kind in KINDS {
             let server = Server::start(kind, SECOND)?;
-            houses.push(House::new(Address {
+            let address = Address {
                 socket: server.target.address,
                 tls: Kind::SECURE.contains(&kind).then(Tls::new).transpose()?,
-            }));
+            };
+            houses.push(House::new(kind.title(), address));
             servers.push(server);
         }
         let town = Arc::new(Town::new(seed, houses));
@@ -99,9 +91,30 @@ impl Soak {
             now: Vec::new(),
             past: Vec::new(),
             machine: Deviation::new(),
+            judges_memory: false,
             begin: Instant::now(),
             minutes: 0,
         })
+    }
+
+    /// The life of that number, and its end if it is not the last.
+    async fn live(&mut self, number: u32, first: Duration, life: Duration) -> Result<(), String> {
+        self.be_born(number).await?;
+        let begin = Instant::now();
+        if number > 1 {
+            // Those who sat still when the server was killed go on with the next id.
+            self.all_are_back().await;
+        }
+        self.load(first).await?;
+        self.leave().await?;
+        let rest = life.saturating_sub(begin.elapsed());
+        self.load(rest.max(first)).await?;
+        self.leave().await?;
+        self.sit_still().await?;
+        if number < LIVES {
+            self.kill()?;
+        }
+        Ok(())
     }
 
     async fn be_born(&mut self, number: u32) -> Result<(), String> {
@@ -129,10 +142,10 @@ impl Soak {
         let (begin, minutes) = (self.begin, &mut self.minutes);
         let each_second = || {
             for (server, life) in servers.iter_mut().zip(now.iter_mut()) {
+                life.read_log(town);
                 if server.has_exited() {
                     return Err(format!("{} has ended by itself", life.name));
                 }
-                life.read_log(town);
             }
             if begin.elapsed().as_secs() / 60 > *minutes {
                 *minutes += 1;
@@ -153,15 +166,17 @@ impl Soak {
     }
 
     /// All clients leave, and every server notices.
-    async fn leave(&mut self, judges_memory: bool) -> Result<(), String> {
+    async fn leave(&mut self) -> Result<(), String> {
         self.town.hour.send_replace(Hour::Away);
         let notes = &self.town.notes;
-        wait_until("the clients do not leave", || notes.busy.load(Relaxed) == 0).await?;
+        if !comes_true(|| notes.busy.load(Relaxed) == 0).await {
+            return Err("the clients do not leave".into());
+        }
         for (index, life) in self.now.iter_mut().enumerate() {
             let address = &self.town.houses[index].address;
             life.settle(&self.servers[index], address, &self.town)
                 .await?;
-            life.judge(judges_memory, &self.town);
+            life.judge(self.judges_memory, &self.town);
         }
         Ok(())
     }
@@ -183,6 +198,9 @@ impl Soak {
         let servers = self.servers.drain(..);
         let again = servers.map(Server::kill_and_start_again);
         self.servers = again.collect::<Result<_, _>>()?;
+        for life in &mut self.now {
+            life.read_log(&self.town);
+        }
         for house in &self.town.houses {
             house.begin_anew();
         }
@@ -202,33 +220,43 @@ impl Soak {
                 let faithful = notes.faithful[index].load(Relaxed);
                 let quick = notes.quick[index].load(Relaxed);
                 let name = &self.now[index].name;
-                let all = streams == faithful && hear >= quick;
+                let all = streams == faithful && hear == quick;
                 (!all).then(|| {
                     format!("{name}: of {faithful} streams {streams} are back, of {quick} quick ones {hear} hear")
                 })
             });
             missing.collect()
         };
-        if wait_until("", || missing().is_empty()).await.is_err() {
+        if !comes_true(|| missing().is_empty()).await {
             for what in missing() {
                 self.town.fault(what);
             }
         }
     }
 
-    fn end(mut self, judges_memory: bool) -> Result<Outcome, String> {
-        self.past.append(&mut self.now);
-        for server in self.servers.drain(..) {
-            server.stop(10 * SECOND)?;
+    fn end(mut self) -> Outcome {
+        for (server, life) in self.servers.drain(..).zip(&mut self.now) {
+            let fault = |what| self.town.fault(format!("{}: {what}", life.name));
+            match server.stop(10 * SECOND) {
+                Ok(status) if status.success() => {}
+                Ok(status) => fault(format!("it ended with {status}")),
+                Err(what) => fault(what),
+            }
+            life.read_log(&self.town);
+            life.judge_end(&self.town);
         }
-        Ok(Outcome {
+        self.past.append(&mut self.now);
+        self.load.bury();
+        self.town.judge();
+        Outcome {
             busy: self.load.take_busy(),
+            aim: self.load.aim,
             machine: self.machine,
-            judges_memory,
+            judges_memory: self.judges_memory,
             broken: self.town.faults(),
             town: self.town,
             lives: self.past,
-        })
+        }
     }
 }
 
@@ -249,13 +277,14 @@ fn tell(town: &Town, witnesses: &[Witness], minute: u64) {
     );
 }
 
-async fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) -> Result<(), String> {
+/// Waits for it as long as there is patience.
+async fn comes_true(mut is_so: impl FnMut() -> bool) -> bool {
     let begin = Instant::now();
     while !is_so() {
         if begin.elapsed() > PATIENCE {
-            return Err(what.to_owned());
+            return false;
         }
         sleep(LOOK).await;
     }
-    Ok(())
+    true
 }

@@ -5,6 +5,7 @@ use std::{fmt::Write, sync::atomic::Ordering::Relaxed};
 use super::{
     life::{Footing, Life},
     schedule::Outcome,
+    town::TOLD,
 };
 use crate::report::grouped;
 
@@ -37,8 +38,8 @@ pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
         "{TITLE}\n\n\
          `cargo bench --bench streams -- soak {minutes} seed={}`; {about}.\n\
          {}\n\
-         `opened`, `ended` and `open` are the server's own, of each process by itself, asked just before its end and found in its log; `held by clients` is what they say.\n\
-         Descriptors, threads and memory are those after the first load and after the last, all clients gone.\n\
+         `opened`, `ended` and `open` are the server's own, of each process by itself, asked just before its end and found in its log; `held by clients` is what those have who sit still.\n\
+         Descriptors, threads and memory are those after the first load and after the last, all clients gone, and after a rush of the same size.\n\
          The latest event is that of a plain stream beside all that, by how far it came from a second after the one before; the machine itself woke a thread that slept beside it up to {:.1} ms late, p99.9 {:.1}.\n{}\n",
         outcome.town.seed,
         said(outcome),
@@ -59,8 +60,11 @@ pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
     if outcome.broken.is_empty() {
         text.push_str("No promise was broken.\n");
     }
-    for what in &outcome.broken {
+    for what in outcome.broken.iter().take(TOLD) {
         let _ = writeln!(text, "**Broken**: {what}.\n");
+    }
+    if let Some(more) = outcome.broken.len().checked_sub(TOLD + 1) {
+        let _ = writeln!(text, "**Broken**: and {} promises more.\n", more + 1);
     }
     text
 }
@@ -69,7 +73,7 @@ fn said(outcome: &Outcome) -> String {
     let notes = &outcome.town.notes;
     let number = |value: u64| grouped(value as f64, 0);
     format!(
-        "{} clients came, {} times, and opened {} streams, {} of them to go on; {} ids came, and {} gaps were told; {} ids were missing or came twice; {:.2} processors were busy.",
+        "{} clients came, {} times, and opened {} streams, {} of them to go on; {} ids came, and {} gaps were told; {} of them were missing, came twice or were left out without a reason; {:.2} of {} processors were busy, {} aimed at.",
         number(notes.came.load(Relaxed)),
         number(notes.visits.load(Relaxed)),
         number(notes.streams.load(Relaxed)),
@@ -78,6 +82,8 @@ fn said(outcome: &Outcome) -> String {
         number(notes.gaps.load(Relaxed)),
         number(notes.wrong.load(Relaxed)),
         outcome.busy,
+        2.0 * outcome.aim,
+        outcome.aim,
     )
 }
 

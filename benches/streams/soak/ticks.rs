@@ -2,10 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use super::events::Said;
+use sse_clock::stream::grid::CATCH_UP;
 
-/// The most ticks that the server makes up for.
-const CATCH_UP: u64 = 1000;
+use super::events::Said;
 
 /// What a client remembers.
 pub(super) struct Ticks {

@@ -1,12 +1,17 @@
 //! What a client asks for: every option of the server's own table, drawn at random.
 
+use std::fmt;
+
 use form_urlencoded::byte_serialize;
-use http::{Method, Request, request::Builder};
+use http::{Method, Request, StatusCode, request::Builder};
 use sse_clock::options::{Options, parameters};
 
 use super::dice::Dice;
 
 const LAST_EVENT_ID: &str = "Last-Event-ID";
+/// The most content that the server takes, and the most of a query that surely fits into a head.
+const MOST_CONTENT: usize = 1 << 20;
+const MOST_QUERY: usize = 7000;
 
 /// A request for a stream, and what the server makes of it.
 #[derive(Clone)]
@@ -39,7 +44,7 @@ impl Wish {
         } else {
             other[dice.below(other.len())].clone()
         };
-        let most = dice.pick(&[1, 10, 1000, 1000, 50_000, (1 << 20) + 10]);
+        let most = dice.pick(&[1, 10, 1000, 1000, 50_000, 2 * MOST_CONTENT]);
         let length = if method == Method::POST {
             dice.below(most)
         } else {
@@ -77,10 +82,43 @@ impl Wish {
         come_back(head, last)
     }
 
+    /// Asks elsewhere from now on.
+    pub(super) fn move_to(&mut self, location: &str) {
+        let (_, query) = location.split_once('?').unwrap_or_default();
+        query.clone_into(&mut self.query);
+    }
+
+    /// Whether the server may answer so to a client that has seen the id `last`.
+    pub(super) fn allows(&self, status: StatusCode, last: Option<u64>) -> bool {
+        if status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
+            return self.query.len() > MOST_QUERY;
+        }
+        let request = self.head(last).body(()).expect("it was sent");
+        let Ok(options) = Options::of(&request) else {
+            return status == StatusCode::BAD_REQUEST;
+        };
+        let (redirect, wrong) = (options.head.redirect, options.head.status);
+        let redirect = redirect.map(|(status, _)| status);
+        let fails = wrong.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+        let usual = redirect.or(wrong.filter(|_| options.fail == 0));
+        match status {
+            StatusCode::PAYLOAD_TOO_LARGE if self.content.len() > MOST_CONTENT => true,
+            StatusCode::NO_CONTENT if options.once => true,
+            _ if options.fail > 0 && status == fails => true,
+            _ => status == usual.unwrap_or(StatusCode::OK),
+        }
+    }
+
     /// The head of a request for nothing but the ticks.
     pub(super) fn plain(&self, last: Option<u64>) -> Builder {
         let target = format!("/events?ids&interval={}", self.interval());
         come_back(Request::get(target), last)
+    }
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}?{:.300}", self.method, self.path, self.query)
     }
 }
 
@@ -109,7 +147,12 @@ fn query(dice: &mut Dice) -> String {
             _ => 12,
         };
         if dice.one_in(rarity) {
-            let value: String = byte_serialize(&value(name, dice)).collect();
+            let value = if dice.one_in(200) {
+                dice.bytes(20)
+            } else {
+                value(name, dice)
+            };
+            let value: String = byte_serialize(&value).collect();
             pairs.push(format!("{name}={value}"));
         }
     }
@@ -120,9 +163,6 @@ fn query(dice: &mut Dice) -> String {
 fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
     let text = |text: &str| text.as_bytes().to_vec();
     let number = |number: u64| number.to_string().into_bytes();
-    if dice.one_in(200) {
-        return dice.bytes(20);
-    }
     match name {
         "interval" => match dice.below(8) {
             0 => number(dice.between(10..=50)),
@@ -133,7 +173,7 @@ fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
         "event" => text(dice.pick(&["message", "tick", "a b", ":", "🕒", "request"])),
         "retry" => number(dice.pick(&[0, 1, 1000, 3_600_000])),
         "ids" | "echo" | "credentials" => text(dice.pick(&["", "", "true", "false"])),
-        "lastEventId" => text(dice.pick(&["", "…", "-1", "0", "1763699759000", "1e9"])),
+        "lastEventId" => text(dice.pick(&["", "…", "-1", "0", "1", "1763699759000", "1e9"])),
         "data" => {
             let length = dice.below(1025);
             match dice.below(3) {
@@ -171,5 +211,13 @@ fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
         "key" => text(&format!("k{}", dice.below(10_000))),
         "fail" => number(dice.about(1, 5)),
         other => panic!("the soak has no value for the option {other}"),
+    }
+}
+
+/// Proves that every option of the server's has a value here; run before any soak.
+pub(super) fn check() {
+    let mut dice = Dice::of(0, 0);
+    for parameter in parameters() {
+        value(parameter.name, &mut dice);
     }
 }

@@ -21,6 +21,8 @@ const STREAMS: usize = 20;
 const SECOND: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(250);
 const NAP: Duration = Duration::from_millis(10);
+/// For streams to open, and for the last events to come.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Witness {
     leaves: Arc<AtomicBool>,
@@ -32,7 +34,7 @@ impl Witness {
     /// Listens in the clear, or over TLS and HTTP/2, to how far events come from a second after
     /// the one before.
     pub(super) fn listen(target: Target, is_secure: bool) -> Self {
-        Self::begin(move |mut look| {
+        Self::begin(STREAMS, move |mut look| {
             if is_secure {
                 let mut crowd = Crowd::new(target)?;
                 crowd.open(1, STREAMS, Duration::ZERO)?;
@@ -48,7 +50,7 @@ impl Witness {
 
     /// Sleeps, and sees how late the machine wakes it: no event comes in better time.
     pub(super) fn sleep() -> Self {
-        Self::begin(|mut look| {
+        Self::begin(0, |mut look| {
             let mut tally = Tally::new();
             loop {
                 let due = Instant::now() + NAP;
@@ -61,12 +63,18 @@ impl Witness {
         })
     }
 
-    fn begin(watch: impl FnOnce(Look) -> Result<(), String> + Send + 'static) -> Self {
+    fn begin(
+        streams: usize,
+        watch: impl FnOnce(Look) -> Result<(), String> + Send + 'static,
+    ) -> Self {
         let leaves = Arc::new(AtomicBool::new(false));
         let saw = Arc::new(Mutex::new(Deviation::new()));
         let look = Look {
             leaves: Arc::clone(&leaves),
             saw: Arc::clone(&saw),
+            begin: Instant::now(),
+            streams,
+            events: 0,
         };
         let thread = thread::spawn(move || watch(look));
         Self {
@@ -94,6 +102,10 @@ impl Witness {
 struct Look {
     leaves: Arc<AtomicBool>,
     saw: Arc<Mutex<Deviation>>,
+    begin: Instant,
+    /// Those that have an event a second.
+    streams: usize,
+    events: u64,
 }
 
 impl Look {
@@ -103,6 +115,14 @@ impl Look {
             return Err(format!("{} plain streams were lost", tally.lost));
         }
         lock(&self.saw).add(&tally.deviation);
-        Ok(!self.leaves.load(Relaxed))
+        self.events += tally.events;
+        let leaves = self.leaves.load(Relaxed);
+        let seconds = self.begin.elapsed().saturating_sub(PATIENCE).as_secs();
+        let due = self.streams as u64 * seconds;
+        if leaves && self.events < due {
+            let events = self.events;
+            return Err(format!("of {due} plain events {events} came"));
+        }
+        Ok(!leaves)
     }
 }
