@@ -100,6 +100,33 @@ pub(crate) fn descriptors(pid: u32) -> Result<usize, String> {
     Ok(listing.count())
 }
 
+/// The descriptors of its epoll instances, one of each.
+pub(crate) fn polls(pid: u32) -> Result<Vec<String>, String> {
+    let listing = fs::read_dir(format!("/proc/{pid}/fd")).map_err(|e| gone(pid, &e))?;
+    let mut instances = BTreeMap::new();
+    for file in listing.filter_map(Result::ok) {
+        let kind = fs::read_link(file.path()).unwrap_or_default();
+        if kind.as_os_str() == "anon_inode:[eventpoll]" {
+            let name = file.file_name().to_string_lossy().into_owned();
+            // Copies of one instance say the same of what they watch.
+            instances.insert(watched_by(pid, &name)?, name);
+        }
+    }
+    Ok(instances.into_values().collect())
+}
+
+/// How many files each of these epoll instances watches.
+pub(crate) fn watched(pid: u32, polls: &[String]) -> Result<Vec<usize>, String> {
+    let count = |poll: &String| Ok(watched_by(pid, poll)?.len());
+    polls.iter().map(count).collect()
+}
+
+fn watched_by(pid: u32, poll: &str) -> Result<Vec<String>, String> {
+    let info = read(&format!("/proc/{pid}/fdinfo/{poll}"))?;
+    let lines = info.lines().filter(|line| line.starts_with("tfd:"));
+    Ok(lines.map(str::to_owned).collect())
+}
+
 /// Threads.
 pub(crate) fn threads(pid: u32) -> Result<usize, String> {
     let listing = fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| gone(pid, &e))?;

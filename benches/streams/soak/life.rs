@@ -112,7 +112,7 @@ impl Life {
         self.all_have_left(server, address, town).await?;
         let look = if self.base.is_none() { "first" } else { "last" };
         let refused = |error| format!("{} refuses a rush: {error}", self.name);
-        rush(address).await.map_err(refused)?;
+        rush(address, server.pid()).await.map_err(refused)?;
         forget(address, look).await.map_err(refused)?;
         let footing = self.all_have_left(server, address, town).await?;
         let place = match self.base {

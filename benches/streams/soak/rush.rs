@@ -1,6 +1,9 @@
 //! What is done to a server before a look at its memory, so that two looks find the same.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use http::Request;
 
@@ -8,25 +11,42 @@ use super::{
     channel::{Address, Connection, Lost, Protocol},
     line::Manners,
 };
+use crate::process::{polls, watched};
 
-/// Connections that are open at a time: they take more memory than clients who do what they like
-/// ever do.
-const CONNECTIONS: usize = 700;
-/// How long they come again and again: which of the server's threads gets them, and so which heap
-/// grows, differs each time, and each is to have had most of them once.
-const TIME: Duration = Duration::from_secs(8);
+/// Connections that are open at a time, the same number in each thread, for each has a heap of its
+/// own: they take more memory than clients who do what they like ever do.
+const CONNECTIONS: usize = 800;
+/// How long it may take until each thread has accepted so many.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The most keys that a server remembers.
 const KEYS: usize = 1000;
 
-/// As many are there at once as never else, and leave, until that changes nothing any more.
-pub(super) async fn rush(address: &Address) -> Result<(), Lost> {
+/// As many are there at once as never else, and leave.
+pub(super) async fn rush(address: &Address, pid: u32) -> Result<(), Lost> {
     let begin = Instant::now();
-    while begin.elapsed() < TIME {
-        let mut open = Vec::new();
-        for _ in 0..CONNECTIONS {
-            let connection = connect(address).await?;
-            let stream = connection.channel.ask(Request::get("/stream"), &[]).await?;
-            open.push((stream, connection));
+    let threads = std::thread::available_parallelism()?.get();
+    let polls = polls(pid)?;
+    let (mut open, mut shares) = (Vec::new(), BTreeMap::<usize, usize>::new());
+    let share = CONNECTIONS / threads;
+    while shares.len() < threads || shares.values().any(|it| *it < share) {
+        if begin.elapsed() > PATIENCE {
+            return Err(format!("its threads have {shares:?} connections").into());
+        }
+        let before = watched(pid, &polls)?;
+        let connection = connect(address).await?;
+        let stream = connection.channel.ask(Request::get("/stream"), &[]).await?;
+        let after = watched(pid, &polls)?;
+        let mut more = before
+            .iter()
+            .zip(&after)
+            .map(|(before, after)| after > before);
+        if let Some(thread) = more.position(|more| more) {
+            let has = shares.entry(thread).or_default();
+            // Those of a thread that has enough leave at once.
+            if *has < share {
+                *has += 1;
+                open.push((stream, connection));
+            }
         }
     }
     Ok(())

@@ -103,6 +103,8 @@ impl Wish {
         let usual = redirect.or(wrong.filter(|_| options.fail == 0));
         match status {
             StatusCode::PAYLOAD_TOO_LARGE if self.content.len() > MOST_CONTENT => true,
+            // It reads too slowly to be let send on.
+            StatusCode::REQUEST_TIMEOUT if !self.content.is_empty() => true,
             StatusCode::NO_CONTENT if options.once => true,
             _ if options.fail > 0 && status == fails => true,
             _ => status == usual.unwrap_or(StatusCode::OK),
