@@ -18,6 +18,8 @@ use crate::{deviation::Deviation, process, servers::Server};
 /// How long the server may take to notice that all have left: the slowest vanish in thirty seconds.
 const PATIENCE: Duration = Duration::from_secs(45);
 const LOOK: Duration = Duration::from_millis(50);
+/// glibc finds room for the second in other places than for the first, and then in the same.
+const RUSHES: usize = 3;
 /// How much more memory it may keep than after the first load.
 const GROWTH: f64 = 1.05;
 
@@ -101,8 +103,8 @@ impl Life {
         })
     }
 
-    /// Waits until all have left, and looks at what the server holds after a rush, when it remembers
-    /// nobody.
+    /// Waits until all have left, and looks at what the server holds after rushes, when it
+    /// remembers nobody.
     pub(super) async fn settle(
         &mut self,
         server: &Server,
@@ -112,8 +114,11 @@ impl Life {
         self.all_have_left(server, address, town).await?;
         let look = if self.base.is_none() { "first" } else { "last" };
         let refused = |error| format!("{} refuses a rush: {error}", self.name);
-        rush(address, server.pid()).await.map_err(refused)?;
-        forget(address, look).await.map_err(refused)?;
+        for number in 0..RUSHES {
+            rush(address, server.pid()).await.map_err(refused)?;
+            let keys = format!("{look}{number}-");
+            forget(address, &keys).await.map_err(refused)?;
+        }
         let footing = self.all_have_left(server, address, town).await?;
         let place = match self.base {
             None => &mut self.base,

@@ -14,7 +14,7 @@
 //! 3. those whose ids may not have a gap come back and sit still: what the server counts, what its
 //!    log says and what clients hold must be the same; then it is killed, and they go on.
 //!
-//! Before each look at its memory a server has a rush of the same size, for an allocator keeps what
+//! Before each look at its memory a server has rushes of the same size, for an allocator keeps what
 //! the greatest hour took, and is given as many new keys as it can remember: it forgets all others,
 //! and what it remembers on purpose is no growth. Every broken promise is in the table and in the
 //! exit status.

@@ -53,10 +53,10 @@ pub(super) async fn rush(address: &Address, pid: u32) -> Result<(), Lost> {
 }
 
 /// Gives it as many keys as it can remember, with a stream each, for which it forgets all others.
-pub(super) async fn forget(address: &Address, look: &str) -> Result<(), Lost> {
+pub(super) async fn forget(address: &Address, keys: &str) -> Result<(), Lost> {
     let connection = connect(address).await?;
     for number in 0..KEYS {
-        let target = format!("/stream?key={look}{number}&count=1");
+        let target = format!("/stream?key={keys}{number}&count=1");
         let answer = connection.channel.ask(Request::get(target), &[]).await?;
         answer.text().await?;
     }
