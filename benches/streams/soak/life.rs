@@ -18,8 +18,8 @@ use crate::{deviation::Deviation, process, servers::Server};
 /// How long the server may take to notice that all have left: the slowest vanish in thirty seconds.
 const PATIENCE: Duration = Duration::from_secs(45);
 const LOOK: Duration = Duration::from_millis(50);
-/// glibc finds room for the second in other places than for the first, and then in the same.
-const RUSHES: usize = 3;
+/// glibc finds room for each of the first few in other places than for the one before.
+const RUSHES: usize = 8;
 /// How much more memory it may keep than after the first load.
 const GROWTH: f64 = 1.05;
 

@@ -15,7 +15,7 @@ use crate::process::{polls, watched};
 
 /// Connections that are open at a time, the same number in each thread, for each has a heap of its
 /// own: they take more memory than clients who do what they like ever do.
-const CONNECTIONS: usize = 1600;
+const CONNECTIONS: usize = 1000;
 /// How long it may take until each thread has accepted so many.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The most keys that a server remembers.
