@@ -11,6 +11,7 @@ use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response};
 use pin_project_lite::pin_project;
 
+use super::joined::Joined;
 use super::stream::Stream;
 use crate::server::gate::pass;
 use crate::server::handler::Handler;
@@ -34,7 +35,7 @@ pub(super) async fn answer<H: Handler>(
         head.headers.entry(CONTENT_LENGTH).or_insert(length.into());
     }
     // hyper would send the body to HEAD too.
-    let body = Some(body).filter(|_| !is_head);
+    let body = (!is_head).then(|| Joined::new(body));
     Ok(Response::from_parts(head, Sent { body, stream }))
 }
 
@@ -51,9 +52,9 @@ fn name_host(request: &mut Request<Incoming>) {
 
 pin_project! {
     /// A body that is at its end once its bytes have left, so that a stream lasts as long as they.
-    pub(super) struct Sent<B> {
+    pub(super) struct Sent<B: Body> {
         #[pin]
-        body: Option<B>,
+        body: Option<Joined<B>>,
         stream: Arc<Stream>,
     }
 }
@@ -130,7 +131,7 @@ mod tests {
     use http_body_util::Empty;
     use hyper::body::Body;
 
-    use super::Sent;
+    use super::{Joined, Sent};
     use crate::connection::Connection;
     use crate::server::http2::stream::Stream;
     use crate::server::http2::turn::{FRAMES_AT_ONCE, Turn};
@@ -145,7 +146,7 @@ mod tests {
         let mut ended = 0;
         while turn.next().is_some() {
             let stream = Arc::new(Stream::new(connection.clone(), Arc::clone(&turn), 0));
-            let body = Some(Empty::<Bytes>::new());
+            let body = Some(Joined::new(Empty::<Bytes>::new()));
             let mut sent = Sent { body, stream };
             assert!(
                 poll_fn(|cx| Pin::new(&mut sent).poll_frame(cx))

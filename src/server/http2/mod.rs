@@ -7,6 +7,8 @@ mod body;
 
 mod calm;
 
+mod joined;
+
 mod stream;
 
 mod streams;

@@ -11,6 +11,7 @@ use socket2::SockRef;
 use sse_clock::server::Limits;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::frames::{
@@ -19,6 +20,7 @@ use super::frames::{
 };
 use super::{get, http2, http2_over, shake, shake_over};
 use crate::support::{Binary, DEADLINE, Server};
+use crate::wire::now;
 
 /// A stream of `path`, once its head is there.
 async fn open(requests: &mut SendRequest<Bytes>, path: &str) -> RecvStream {
@@ -397,4 +399,25 @@ async fn a_client_that_reads_late_sees_the_end_of_its_streams_all_the_same() {
             ended.insert(frame.stream);
         }
     }
+}
+
+/// h2 ends a connection on which more than some hundred small frames wait to be read, and so do
+/// clients that are built on it.
+#[tokio::test]
+async fn what_many_streams_missed_comes_in_few_frames() {
+    let server = Server::start_tls();
+    let mut requests = http2(server.address()).await;
+    let path = format!(
+        "/events?ids&interval=10&count=999&lastEventId={}",
+        now() - 9990
+    );
+    let mut streams = JoinSet::new();
+    for _ in 0..20 {
+        let (answer, _) = requests.send_request(get(&path), true).unwrap();
+        streams.spawn(async move { end(&mut answer.await?.into_body()).await });
+    }
+    while let Some(stream) = streams.join_next().await {
+        stream.unwrap().unwrap();
+    }
+    assert_eq!(server.stats().events, 20 * 999);
 }

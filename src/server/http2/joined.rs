@@ -1,0 +1,186 @@
+//! What comes at once goes as one frame: many small ones look like an attack to some clients.
+
+use std::mem::replace;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+/// The bytes, and the pieces, to which no more are joined.
+const BYTES: usize = 1024;
+const PIECES: usize = 64;
+
+pin_project! {
+    /// A body whose small pieces are joined while they come at once. One that comes alone is
+    /// neither copied nor waited with.
+    pub(super) struct Joined<B: Body> {
+        #[pin]
+        body: B,
+        // What came after bytes, and is not to be joined to them.
+        next: Option<Box<Option<Result<Frame<Bytes>, B::Error>>>>,
+        // Whether nothing was waited for since the last piece.
+        flows: bool,
+    }
+}
+
+impl<B: Body> Joined<B> {
+    pub(super) fn new(body: B) -> Self {
+        Self {
+            body,
+            next: None,
+            flows: false,
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Joined<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let mut this = self.project();
+        let first = match this.next.take() {
+            Some(next) => Poll::Ready(*next),
+            None => this.body.as_mut().poll_frame(cx),
+        };
+        let flowed = replace(this.flows, first.is_ready());
+        let first = match first {
+            Poll::Ready(Some(Ok(frame))) if flowed && is_small(&frame) => frame,
+            other => return other,
+        };
+        let mut pieces: Vec<Bytes> = first.into_data().into_iter().collect();
+        let mut length: usize = pieces.iter().map(Bytes::len).sum();
+        while length < BYTES && pieces.len() < PIECES {
+            match this.body.as_mut().poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) if is_small(&frame) => {
+                    pieces.extend(frame.into_data());
+                    length += pieces.last().map_or(0, Bytes::len);
+                }
+                Poll::Ready(other) => {
+                    *this.next = Some(Box::new(other));
+                    break;
+                }
+                Poll::Pending => {
+                    *this.flows = false;
+                    break;
+                }
+            }
+        }
+        let joined = match pieces.len() {
+            1 => pieces.remove(0),
+            _ => pieces.concat().into(),
+        };
+        Poll::Ready(Some(Ok(Frame::data(joined))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next.is_none() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self.next {
+            None => self.body.size_hint(),
+            Some(_) => SizeHint::default(),
+        }
+    }
+}
+
+fn is_small(frame: &Frame<Bytes>) -> bool {
+    frame.data_ref().is_some_and(|data| data.len() < BYTES)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, Waker};
+
+    use bytes::Bytes;
+    use hyper::HeaderMap;
+    use hyper::body::{Body, Frame};
+
+    use super::{BYTES, Joined, PIECES};
+
+    type Said = Poll<Option<Result<Frame<Bytes>, &'static str>>>;
+
+    /// Says one after the other, and then nothing more.
+    struct Script(VecDeque<Said>);
+
+    impl Body for Script {
+        type Data = Bytes;
+        type Error = &'static str;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Said {
+            self.0.pop_front().unwrap_or(Poll::Pending)
+        }
+    }
+
+    fn data(text: &str) -> Said {
+        Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(
+            text.as_bytes(),
+        )))))
+    }
+
+    /// What comes of a script, and how often it was asked for nothing.
+    fn joined(script: impl IntoIterator<Item = Said>) -> Vec<String> {
+        let script: VecDeque<_> = script.into_iter().collect();
+        let mut body = Joined::new(Script(script));
+        let mut said = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        while !body.body.0.is_empty() || body.next.is_some() {
+            said.push(match Pin::new(&mut body).poll_frame(&mut cx) {
+                Poll::Pending => "…".into(),
+                Poll::Ready(None) => "end".into(),
+                Poll::Ready(Some(Err(error))) => error.into(),
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => String::from_utf8_lossy(&data).into_owned(),
+                    Err(_) => "trailers".into(),
+                },
+            });
+        }
+        said
+    }
+
+    #[test]
+    fn what_comes_alone_stays_alone_and_what_comes_at_once_is_joined() {
+        let pending = || Poll::Pending;
+        let script = [data("a"), pending(), data("b"), pending(), pending()];
+        assert_eq!(joined(script), ["a", "…", "b", "…", "…"]);
+        let script = ["a", "b", "c", "d"].map(data);
+        assert_eq!(
+            joined(script.into_iter().chain([pending(), data("e")])),
+            ["a", "bcd", "e"]
+        );
+    }
+
+    #[test]
+    fn an_end_an_error_trailers_and_a_large_piece_come_after_what_was_before_them() {
+        let large = "x".repeat(BYTES);
+        for (other, says) in [
+            (Poll::Ready(None), "end"),
+            (Poll::Ready(Some(Err("cut"))), "cut"),
+            (
+                Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::default())))),
+                "trailers",
+            ),
+            (data(&large), &large),
+        ] {
+            let script = [data("a"), data("b"), data("c"), other];
+            assert_eq!(joined(script), ["a", "bc", says]);
+        }
+    }
+
+    #[test]
+    fn a_frame_is_bounded_in_bytes_and_in_pieces() {
+        let most = "x".repeat(BYTES - 1);
+        let script = ["a", &most, &most, "b"].map(data);
+        assert_eq!(joined(script), ["a".to_owned(), most.repeat(2), "b".into()]);
+        let script = (0..=PIECES + 1).map(|_| data(""));
+        assert_eq!(joined(script), ["", "", ""]);
+    }
+}
