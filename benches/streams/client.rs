@@ -37,6 +37,12 @@ pub(crate) trait Client {
     /// What was counted since the last window.
     fn tally(&mut self) -> &mut Tally;
 
+    /// Streams that ended as their protocol has it: with the terminating chunk, or `END_STREAM`.
+    fn ended_cleanly(&self) -> usize;
+
+    /// Streams that have not ended, and have had no event for so long.
+    fn silent_for(&self, time: Duration) -> usize;
+
     /// Why the last lost stream was lost.
     fn reason(&self) -> &str;
 

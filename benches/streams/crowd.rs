@@ -56,18 +56,6 @@ impl Crowd {
         })
     }
 
-    /// Streams whose last frame said so.
-    pub(crate) fn ended_cleanly(&self) -> usize {
-        self.counts.ended
-    }
-
-    /// Streams that have not ended, and have had no event for so long.
-    pub(crate) fn silent_for(&self, time: Duration) -> usize {
-        let now = self.begin.elapsed().as_micros() as u32;
-        let silent = |it: &Connection| it.silent_for(time, now);
-        self.connections.iter().map(silent).sum()
-    }
-
     /// Opens so many connections with so many streams each, evenly over the time given, and says
     /// how long it took until the last connection had settled and the last head had arrived.
     pub(crate) fn open(
@@ -142,6 +130,16 @@ impl Client for Crowd {
 
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
+    }
+
+    fn ended_cleanly(&self) -> usize {
+        self.counts.ended
+    }
+
+    fn silent_for(&self, time: Duration) -> usize {
+        let now = self.begin.elapsed().as_micros() as u32;
+        let silent = |it: &Connection| it.silent_for(time, now);
+        self.connections.iter().map(silent).sum()
     }
 
     fn reason(&self) -> &str {

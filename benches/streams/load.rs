@@ -83,11 +83,6 @@ impl Load {
         self.refused
     }
 
-    /// Streams that ended with the terminating chunk.
-    pub(crate) fn ended_cleanly(&self) -> usize {
-        self.ended
-    }
-
     pub(crate) fn all_ended(&self) -> bool {
         self.streams.iter().all(|stream| stream.socket.is_none())
     }
@@ -210,6 +205,16 @@ impl Client for Load {
 
     fn tally(&mut self) -> &mut Tally {
         &mut self.tally
+    }
+
+    fn ended_cleanly(&self) -> usize {
+        self.ended
+    }
+
+    fn silent_for(&self, time: Duration) -> usize {
+        let is_silent =
+            |it: &&Stream| it.socket.is_some() && it.last.is_none_or(|last| last.elapsed() > time);
+        self.streams.iter().filter(is_silent).count()
     }
 
     fn reason(&self) -> &str {

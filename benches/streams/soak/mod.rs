@@ -37,6 +37,8 @@ mod load;
 
 mod log;
 
+mod minutes;
+
 mod rude;
 
 mod rush;

@@ -12,6 +12,7 @@ use super::{
     channel::{Address, Tls},
     life::Life,
     load::Load,
+    minutes::tell,
     town::{Hour, House, Town},
     witness::Witness,
 };
@@ -52,14 +53,13 @@ struct Soak {
     /// How late the machine wakes whoever sleeps.
     machine: Deviation,
     judges_memory: bool,
-    begin: Instant,
-    minutes: u64,
 }
 
 pub(super) async fn run(seed: u64, length: Duration) -> Result<Outcome, String> {
     let mut soak = Soak::begin(seed)?;
     let life = length / LIVES;
     let first = MINUTE.min(life / 4);
+    let teller = tokio::spawn(tell(Arc::clone(&soak.town)));
     soak.judges_memory = first == MINUTE;
     for number in 1..=LIVES {
         if let Err(what) = soak.live(number, first, life).await {
@@ -67,6 +67,7 @@ pub(super) async fn run(seed: u64, length: Duration) -> Result<Outcome, String> 
             break;
         }
     }
+    teller.abort();
     Ok(soak.end())
 }
 
@@ -92,8 +93,6 @@ impl Soak {
             past: Vec::new(),
             machine: Deviation::new(),
             judges_memory: false,
-            begin: Instant::now(),
-            minutes: 0,
         })
     }
 
@@ -133,23 +132,19 @@ impl Soak {
     /// Clients do what they like, beside plain streams.
     async fn load(&mut self, time: Duration) -> Result<(), String> {
         let witness = |(house, server): (&House, &Server)| {
-            Witness::listen(server.target.clone(), house.address.tls.is_some())
+            let (target, is_secure) = (server.target.clone(), house.address.tls.is_some());
+            Witness::listen(target, is_secure, Arc::clone(&self.town))
         };
         let pairs = self.town.houses.iter().zip(&self.servers);
         let witnesses: Vec<Witness> = pairs.map(witness).collect();
         let pids: Vec<u32> = self.servers.iter().map(Server::pid).collect();
         let (town, servers, now) = (&self.town, &mut self.servers, &mut self.now);
-        let (begin, minutes) = (self.begin, &mut self.minutes);
         let each_second = || {
             for (server, life) in servers.iter_mut().zip(now.iter_mut()) {
                 life.read_log(town);
                 if server.has_exited() {
                     return Err(format!("{} has ended by itself", life.name));
                 }
-            }
-            if begin.elapsed().as_secs() / 60 > *minutes {
-                *minutes += 1;
-                tell(town, &witnesses, *minutes);
             }
             Ok(())
         };
@@ -260,24 +255,7 @@ impl Soak {
     }
 }
 
-/// One line.
-fn tell(town: &Town, witnesses: &[Witness], minute: u64) {
-    let notes = &town.notes;
-    let latest = witnesses.iter().map(Witness::latest_ms);
-    eprintln!(
-        "minute {minute}: {} clients of {}, {} visits, {} streams, {} ids, {} gaps told, latest {:.1} ms, {} broken",
-        notes.alive.load(Relaxed),
-        notes.came.load(Relaxed),
-        notes.visits.load(Relaxed),
-        notes.streams.load(Relaxed),
-        notes.ids.load(Relaxed),
-        notes.gaps.load(Relaxed),
-        latest.fold(0.0, f64::max),
-        town.faults().len(),
-    );
-}
-
-/// Waits for it as long as there is patience.
+/// Waits for it as long as there is patience: clients leave and come back in less.
 async fn comes_true(mut is_so: impl FnMut() -> bool) -> bool {
     let begin = Instant::now();
     while !is_so() {

@@ -66,6 +66,8 @@ pub(super) struct Notes {
     /// Those of them that do what they like.
     pub(super) busy: AtomicUsize,
     /// Streams that will come back, by their house.
+    /// How late the latest plain event of this minute came, in microseconds.
+    pub(super) latest: AtomicU64,
     pub(super) faithful: Vec<AtomicUsize>,
     /// Those of them whose next id is never far.
     pub(super) quick: Vec<AtomicUsize>,

@@ -1,0 +1,37 @@
+//! One line a minute.
+
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+
+use tokio::time::{Instant, interval_at};
+
+use super::town::{Hour, Town};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Tells what was seen so far, for ever.
+pub(super) async fn tell(town: Arc<Town>) {
+    let mut clock = interval_at(Instant::now() + MINUTE, MINUTE);
+    for minute in 1.. {
+        clock.tick().await;
+        let notes = &town.notes;
+        let hour = match *town.hour.borrow() {
+            Hour::Load => "they do what they like",
+            Hour::Away => "all are away",
+            Hour::Still => "they sit still",
+        };
+        eprintln!(
+            "minute {minute}: {} clients of {}, {hour}, {} visits, {} streams, {} ids, {} gaps told, latest {:.1} ms, {} broken",
+            notes.alive.load(Relaxed),
+            notes.came.load(Relaxed),
+            notes.visits.load(Relaxed),
+            notes.streams.load(Relaxed),
+            notes.ids.load(Relaxed),
+            notes.gaps.load(Relaxed),
+            notes.latest.swap(0, Relaxed) as f64 / 1e3,
+            town.faults().len(),
+        );
+    }
+}
