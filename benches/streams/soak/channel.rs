@@ -61,23 +61,35 @@ pub(super) struct Window {
     size: u32,
     /// It never opens its windows again.
     hoards: bool,
+    /// It has asked for pieces: h2 takes many small frames for an attack.
+    takes_pieces: bool,
 }
 
 impl Window {
-    pub(super) fn draw(dice: &mut Dice) -> Self {
+    pub(super) fn draw(dice: &mut Dice, takes_pieces: bool) -> Self {
         Self {
             size: dice.pick(&[0, 1, 100, 65_535, 65_535, 65_535, 1 << 20, (1 << 31) - 1]),
             hoards: dice.one_in(12),
+            takes_pieces,
         }
     }
 
     const OPEN: Self = Self {
         size: 65_535,
         hoards: false,
+        takes_pieces: false,
     };
 }
 
 impl Protocol {
+    /// Whether it lets come what comes.
+    pub(super) fn is_calm(self) -> bool {
+        match self {
+            Self::Http1 => true,
+            Self::Http2(window) => !window.hoards && window.size >= Window::OPEN.size,
+        }
+    }
+
     /// The same, of a client that reads what comes.
     pub(super) fn calm(self) -> Self {
         match self {
@@ -115,6 +127,11 @@ pub(super) enum Channel {
 }
 
 impl Connection {
+    /// One over HTTP/1.1, of a client with good manners.
+    pub(super) async fn calm(address: &Address) -> Result<Self, Lost> {
+        Self::open(address, Protocol::Http1, Manners::default()).await
+    }
+
     pub(super) async fn open(
         address: &Address,
         protocol: Protocol,
@@ -126,11 +143,15 @@ impl Connection {
             (None, _) => Self::http1(host, line).await,
             (Some(tls), Protocol::Http1) => Self::http1(host, shake(&tls.http1, line).await?).await,
             (Some(tls), Protocol::Http2(window)) => {
-                let (channel, connection) = h2::client::Builder::new()
+                let mut builder = h2::client::Builder::new();
+                builder
                     .initial_window_size(window.size)
-                    .initial_connection_window_size(window.size.max(65_535))
-                    .handshake(shake(&tls.http2, line).await?)
-                    .await?;
+                    .initial_connection_window_size(window.size.max(65_535));
+                if window.takes_pieces {
+                    builder.data_frame_budget(usize::MAX);
+                }
+                let io = shake(&tls.http2, line).await?;
+                let (channel, connection) = builder.handshake(io).await?;
                 Ok(Self {
                     channel: Channel::Http2(host, channel, window),
                     driver: Driver::of(async { drop(connection.await) }),

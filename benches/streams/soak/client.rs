@@ -8,19 +8,19 @@ use std::{
     time::Duration,
 };
 
-use http::Request;
+use http::{Request, StatusCode};
 use tokio::{
     sync::watch::Receiver,
     time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
-    channel::{Connection, Lost, Protocol, Window},
+    channel::{Channel, Connection, Lost, Protocol, Window},
     dice::Dice,
     line::Manners,
-    listener::Listener,
+    listener::{Listener, how},
     rude,
-    town::{Counted, Hour, Town, add},
+    town::{Counted, Hour, House, Town, add},
 };
 
 /// What a client fetches before its stream, on the same connection.
@@ -65,13 +65,21 @@ pub(super) async fn live(nth: u64, town: Arc<Town>) {
 
 impl Client {
     fn draw(mut dice: Dice, house: usize, town: &Town) -> Self {
-        let (mut protocol, mut many) = (Protocol::Http1, 1);
-        if town.houses[house].address.tls.is_some() && !dice.one_in(3) {
-            protocol = Protocol::Http2(Window::draw(&mut dice));
+        let is_http2 = town.houses[house].address.tls.is_some() && !dice.one_in(3);
+        let many = if is_http2 {
             let most = dice.pick(&[2, 10, 150]);
-            many = dice.about(1, most) as usize;
-        }
-        let listeners = (0..many).map(|_| Listener::draw(&mut dice)).collect();
+            dice.about(1, most)
+        } else {
+            1
+        };
+        let listeners = (0..many).map(|number| Listener::draw(number, &mut dice));
+        let listeners: Vec<Listener> = listeners.collect();
+        let protocol = if is_http2 {
+            let takes_pieces = listeners.iter().any(Listener::asks_for_pieces);
+            Protocol::Http2(Window::draw(&mut dice, takes_pieces))
+        } else {
+            Protocol::Http1
+        };
         Self {
             dice,
             house,
@@ -122,22 +130,25 @@ impl Client {
 
     async fn visit(&mut self, mut dice: Dice, manners: Manners, town: &Town) -> Result<(), Lost> {
         let house = &town.houses[self.house];
-        let connection = Connection::open(&house.address, self.protocol, manners).await?;
+        let is_calm = manners.are_good() && self.protocol.is_calm();
+        let connection = Connection::open(&house.address, self.protocol, manners).await;
+        if let (true, Err(error)) = (is_calm, &connection) {
+            town.fault(format!("{}: no connection: {error}", house.name));
+        }
+        let connection = connection?;
         while dice.one_in(8) {
-            let method = dice.pick(&METHODS);
-            let errand = Request::builder().method(method);
-            let errand = errand.uri(dice.pick(&ERRANDS));
-            connection.channel.ask(errand, &[]).await?.text().await?;
+            go(&connection.channel, &mut dice, house, town).await?;
         }
         let says_goodbye = dice.one_in(2);
         let streams = self.listeners.iter_mut().map(|listener| {
+            let mut dice = dice.for_the(listener.number);
             let stays = Duration::from_millis(dice.about(1, 60_000));
             let asks_again = dice.one_in(2);
             let channel = connection.channel.clone();
             let listens = async move {
-                listener.listen(&channel, house, town).await?;
+                listener.listen(&channel, house, town, is_calm).await?;
                 if asks_again && !listener.is_sent_away() {
-                    listener.listen(&channel, house, town).await?;
+                    listener.listen(&channel, house, town, is_calm).await?;
                 }
                 Ok::<_, Lost>(())
             };
@@ -173,17 +184,45 @@ impl Client {
     async fn sit_still(&mut self, town: &Town) {
         let house = &town.houses[self.house];
         let protocol = self.protocol.calm();
-        if let Ok(connection) = Connection::open(&house.address, protocol, Manners::default()).await
-        {
-            let guests = house.guests();
-            let streams = self.listeners.iter_mut().map(|listener| {
-                let (channel, guests) = (connection.channel.clone(), Arc::clone(&guests));
-                boxed(async move { drop(listener.sit_still(&channel, house, town, &guests).await) })
-            });
-            all(streams.collect()).await;
+        let guests = house.guests();
+        let lost = |heard: Result<(), Lost>| {
+            if house.keeps(&guests) {
+                let how = how(&heard);
+                town.fault(format!("{}: a stream that sat still {how}", house.name));
+            }
+        };
+        match Connection::open(&house.address, protocol, Manners::default()).await {
+            Ok(connection) => {
+                let streams = self.listeners.iter_mut().map(|listener| {
+                    let (channel, guests) = (connection.channel.clone(), &guests);
+                    boxed(async move {
+                        lost(listener.sit_still(&channel, house, town, guests).await);
+                    })
+                });
+                all(streams.collect()).await;
+            }
+            Err(error) => lost(Err(error)),
         }
         sleep(PAUSE).await;
     }
+}
+
+/// One errand.
+async fn go(channel: &Channel, dice: &mut Dice, house: &House, town: &Town) -> Result<(), Lost> {
+    let (method, path) = (dice.pick(&METHODS), dice.pick(&ERRANDS));
+    let errand = Request::builder().method(method).uri(path);
+    let answer = channel.ask(errand, &[]).await?;
+    let due = match method {
+        _ if path == "/nowhere" => StatusCode::NOT_FOUND,
+        "OPTIONS" => StatusCode::NO_CONTENT,
+        "PUT" => StatusCode::METHOD_NOT_ALLOWED,
+        _ => StatusCode::OK,
+    };
+    if answer.status != due {
+        let status = answer.status;
+        town.fault(format!("{}: {status} to {method} {path}", house.name));
+    }
+    answer.text().await.map(drop)
 }
 
 type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;

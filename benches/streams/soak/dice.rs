@@ -17,6 +17,11 @@ impl Dice {
         Self(self.throw())
     }
 
+    /// Dice for the `nth` of those who take part in it, whoever else does.
+    pub(super) fn for_the(&self, nth: u64) -> Self {
+        Self::of(self.0, nth)
+    }
+
     fn throw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -37,8 +42,11 @@ impl Dice {
         range.start() + self.throw() % span
     }
 
-    /// From `least` to `most`, each doubling as likely as any other.
+    /// From `least` to `most`, each doubling as likely as any other, and the end now and then.
     pub(super) fn about(&mut self, least: u64, most: u64) -> u64 {
+        if self.one_in(50) {
+            return most;
+        }
         let share = self.throw() as f64 / u64::MAX as f64;
         (least as f64 * (most as f64 / least as f64).powf(share)) as u64
     }

@@ -1,5 +1,7 @@
 //! Reads the ids and the gaps out of a stream (HTML 9.2.6), however it is cut, and keeps no text.
 
+use std::mem::{replace, take};
+
 /// The bytes of a line that are kept: an id and a gap are short.
 const KEPT: usize = 64;
 const MARK: &[u8] = "\u{feff}".as_bytes();
@@ -10,6 +12,8 @@ pub(super) enum Said {
     Id(u64),
     /// So many ticks were left out.
     Gap(u64),
+    /// It has no id, and is neither a gap nor the echo of a request.
+    Nothing,
 }
 
 /// One stream, as far as it has come.
@@ -19,7 +23,8 @@ pub(super) struct Events {
     has_lines: bool,
     after_cr: bool,
     id: Option<u64>,
-    is_gap: bool,
+    name: String,
+    has_data: bool,
     number: Option<u64>,
 }
 
@@ -27,7 +32,7 @@ impl Events {
     /// Takes what has come, and tells what whole events say.
     pub(super) fn feed(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Said)) {
         while let Some(&first) = bytes.first() {
-            if std::mem::take(&mut self.after_cr) && first == b'\n' {
+            if take(&mut self.after_cr) && first == b'\n' {
                 bytes = &bytes[1..];
                 continue;
             }
@@ -48,23 +53,26 @@ impl Events {
 
     /// A line is whole: what it says with those before it, if it is the empty one.
     fn end_line(&mut self) -> Option<Said> {
-        let mut line = std::mem::take(&mut self.line);
-        if !std::mem::replace(&mut self.has_lines, true) && line.starts_with(MARK) {
+        let mut line = take(&mut self.line);
+        if !replace(&mut self.has_lines, true) && line.starts_with(MARK) {
             line.drain(..MARK.len());
         }
         if line.is_empty() {
-            let said = match (self.id.take(), self.number.take()) {
-                (Some(id), _) => Some(Said::Id(id)),
-                (None, Some(number)) if self.is_gap => Some(Said::Gap(number)),
-                _ => None,
+            let name = take(&mut self.name);
+            let (id, number) = (self.id.take(), self.number.take());
+            return match (id, &*name, number) {
+                _ if !take(&mut self.has_data) => None,
+                (Some(id), ..) => Some(Said::Id(id)),
+                (None, "gap", Some(number)) => Some(Said::Gap(number)),
+                (None, "request", _) => None,
+                _ => Some(Said::Nothing),
             };
-            self.is_gap = false;
-            return said;
         }
+        self.has_data |= line.starts_with(b"data");
         let text = String::from_utf8_lossy(&line);
         match text.split_once(": ") {
             Some(("id", id)) => self.id = id.parse().ok(),
-            Some(("event", name)) => self.is_gap = name == "gap",
+            Some(("event", name)) => name.clone_into(&mut self.name),
             Some(("data", data)) => self.number = data.parse().ok(),
             _ => {}
         }
@@ -75,8 +83,15 @@ impl Events {
 /// Proves it over every cut of a stream into three packets; run before any soak.
 pub(super) fn check() {
     let stream = "\u{feff}:\n\nretry: 5\r\nid: 10\r\ndata: 7\r\n\r\n:\r\revent: gap\rdata: 3\r\r\
-        event: gap\nid: 50\ndata: 4\n\nid: 60\nevent: gap\nda";
-    let said = [Said::Id(10), Said::Gap(3), Said::Id(50)];
+        event: gap\nid: 50\ndata: 4\n\nevent: request\ndata: {}\n\nid: 1x\ndata: 1\n\n\
+        event: gap\ndata: x\n\nid: 60\nevent: gap\nda";
+    let said = [
+        Said::Id(10),
+        Said::Gap(3),
+        Said::Id(50),
+        Said::Nothing,
+        Said::Nothing,
+    ];
     for first in 0..=stream.len() {
         for second in first..=stream.len() {
             let (mut events, mut heard) = (Events::default(), Vec::new());

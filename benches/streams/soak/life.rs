@@ -2,23 +2,21 @@
 
 use std::time::Duration;
 
-use http::Request;
-use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::{
-    channel::{Address, Connection, Lost, Protocol},
-    line::Manners,
+    channel::Address,
     log::Log,
     rush::{forget, rush},
+    stats::Stats,
     town::Town,
 };
 use crate::{deviation::Deviation, process, servers::Server};
 
 /// How long the server may take to notice that all have left: the slowest vanish in thirty seconds.
-const PATIENCE: Duration = Duration::from_secs(45);
+pub(super) const PATIENCE: Duration = Duration::from_secs(45);
 const LOOK: Duration = Duration::from_millis(50);
-/// glibc finds room for each of the first few in other places than for the one before.
+/// Rushes before a look at memory: glibc's heaps go on growing for the first few.
 const RUSHES: usize = 8;
 /// How much more memory it may keep than after the first load.
 const GROWTH: f64 = 1.05;
@@ -30,15 +28,6 @@ pub(super) struct Footing {
     pub(super) threads: usize,
     /// MiB.
     pub(super) memory: f64,
-}
-
-/// What a server says of its streams.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Stats {
-    pub(super) open: u64,
-    pub(super) opened: u64,
-    pub(super) left: u64,
-    pub(super) finished: u64,
 }
 
 pub(super) struct Life {
@@ -54,6 +43,11 @@ pub(super) struct Life {
     pub(super) log: Log,
 }
 
+/// How many there are before a look.
+pub(super) fn rushes(judges_memory: bool) -> usize {
+    if judges_memory { RUSHES } else { 1 }
+}
+
 impl Footing {
     pub(super) fn of(pid: u32) -> Result<Self, String> {
         Ok(Self {
@@ -61,31 +55,6 @@ impl Footing {
             threads: process::threads(pid)?,
             memory: process::resident(pid)? / 1024.0,
         })
-    }
-}
-
-impl Stats {
-    pub(super) async fn ask(address: &Address) -> Result<Self, String> {
-        let ask = async {
-            let connection = Connection::open(address, Protocol::Http1, Manners::default()).await?;
-            let answer = connection.channel.ask(Request::get("/stats"), &[]).await?;
-            let said: Value = serde_json::from_str(&answer.text().await?)?;
-            let number = |value: &Value| value.as_u64().unwrap_or(u64::MAX);
-            Ok::<_, Lost>(Self {
-                open: number(&said["open"]),
-                opened: number(&said["opened"]),
-                left: number(&said["closed"]["client"]),
-                finished: number(&said["closed"]["finished"]),
-            })
-        };
-        match timeout(PATIENCE, ask).await {
-            Ok(asked) => asked.map_err(|e| format!("/stats is not answered: {e}")),
-            Err(_) => Err("/stats is not answered in time".into()),
-        }
-    }
-
-    pub(super) fn ended(&self) -> u64 {
-        self.left + self.finished
     }
 }
 
@@ -104,27 +73,41 @@ impl Life {
     }
 
     /// Waits until all have left, and looks at what the server holds after rushes, when it
-    /// remembers nobody.
+    /// remembers nobody; the last time that must be what it was the first. It must count every
+    /// stream of those rushes.
     pub(super) async fn settle(
         &mut self,
         server: &Server,
         address: &Address,
+        judges_memory: bool,
         town: &Town,
     ) -> Result<(), String> {
         self.all_have_left(server, address, town).await?;
+        let open = Stats::open_by_key(address).await?;
+        if open > 0 {
+            town.fault(format!("{}: {open} streams are counted by key", self.name));
+        }
+        let before = self.stats;
+        let mut came = 0;
         let look = if self.base.is_none() { "first" } else { "last" };
         let refused = |error| format!("{} refuses a rush: {error}", self.name);
-        for number in 0..RUSHES {
-            rush(address, server.pid()).await.map_err(refused)?;
+        for number in 0..rushes(judges_memory) {
+            came += rush(address, server.pid()).await.map_err(refused)?;
             let keys = format!("{look}{number}-");
-            forget(address, &keys).await.map_err(refused)?;
+            came += forget(address, &keys).await.map_err(refused)?;
         }
         let footing = self.all_have_left(server, address, town).await?;
+        let opened = self.stats.opened - before.opened;
+        if opened != came {
+            let name = &self.name;
+            town.fault(format!("{name}: {opened} streams of {came} are counted"));
+        }
         let place = match self.base {
             None => &mut self.base,
             Some(_) => &mut self.end,
         };
         *place = Some(footing);
+        self.judge(judges_memory, town);
         Ok(())
     }
 
@@ -156,7 +139,7 @@ impl Life {
     }
 
     /// Holds what it stands on against its base, once it has both; its memory only if that is asked.
-    pub(super) fn judge(&self, judges_memory: bool, town: &Town) {
+    fn judge(&self, judges_memory: bool, town: &Town) {
         let (Some(base), Some(footing), name) = (self.base, self.end, &self.name) else {
             return;
         };

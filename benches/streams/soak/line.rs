@@ -50,6 +50,18 @@ impl Manners {
         manners
     }
 
+    /// Whether it reads whatever comes, until it leaves.
+    pub(super) fn are_good(&self) -> bool {
+        let Self {
+            slow,
+            stalls,
+            cut,
+            half_close,
+            reset: _,
+        } = self;
+        slow.is_none() && stalls.is_none() && cut.is_none() && half_close.is_none()
+    }
+
     fn has_small_buffer(&self) -> bool {
         self.slow.is_some() || self.stalls.is_some()
     }

@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 use sse_clock::stream::grid::tick_of;
+use tokio::time::Instant;
 
 use super::{
     channel::{Answer, Channel, Lost},
@@ -16,6 +17,8 @@ use super::{
 const FRESH: u64 = 1000;
 
 pub(super) struct Listener {
+    /// Among those of its client.
+    pub(super) number: u64,
     wish: Wish,
     /// The last id that it has seen, as it says before any came.
     claims: Option<u64>,
@@ -26,7 +29,7 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn draw(dice: &mut Dice) -> Self {
+    pub(super) fn draw(number: u64, dice: &mut Dice) -> Self {
         let wish = Wish::draw(dice);
         let asked = wish.options.last_event_id.as_deref().and_then(tick_of);
         let long_ago = dice.about(1, 10_000_000);
@@ -35,6 +38,7 @@ impl Listener {
         let seen = asked.or(claims);
         let ticks = wish.has_ticks().then(|| Ticks::new(wish.interval(), seen));
         Self {
+            number,
             wish,
             claims,
             ticks,
@@ -44,6 +48,10 @@ impl Listener {
 
     pub(super) fn is_sent_away(&self) -> bool {
         self.is_sent_away
+    }
+
+    pub(super) fn asks_for_pieces(&self) -> bool {
+        self.wish.options.shape.split.is_some()
     }
 
     /// Whether it comes back to a server that was away.
@@ -56,12 +64,14 @@ impl Listener {
         self.is_faithful() && self.wish.interval() <= 1000
     }
 
-    /// Asks for what it wishes, where it is sent to if it is, and listens to the end of it.
+    /// Asks for what it wishes, where it is sent to if it is, and listens to the end of it, which
+    /// on a calm connection must be one that it wished.
     pub(super) async fn listen(
         &mut self,
         channel: &Channel,
         house: &House,
         town: &Town,
+        is_calm: bool,
     ) -> Result<(), Lost> {
         let mut answer = self.ask(channel, house, town).await?;
         if let Some(location) = answer.location.take() {
@@ -70,7 +80,12 @@ impl Listener {
             answer = self.ask(channel, house, town).await?;
         }
         if answer.status == StatusCode::OK && self.wish.method != Method::HEAD {
-            return self.hear(answer, house, town, None).await;
+            let heard = self.hear(answer, house, town, None).await;
+            if is_calm && self.wish.is_endless() {
+                let (name, how, wish) = (house.name, how(&heard), &self.wish);
+                town.fault(format!("{name}: the stream {how}: {wish}"));
+            }
+            return heard;
         }
         // A failure may be over the next time.
         self.is_sent_away = self.wish.options.fail == 0;
@@ -81,8 +96,9 @@ impl Listener {
         let seen = self.ticks.as_ref().filter(|ticks| ticks.seen > 0);
         let last = seen.map_or(self.claims, |ticks| ticks.last);
         let head = self.wish.head(last);
+        let begin = Instant::now();
         let answer = channel.ask(head, &self.wish.content).await?;
-        if !self.wish.allows(answer.status, last) {
+        if !self.wish.allows(answer.status, last, begin.elapsed()) {
             town.fault(format!(
                 "{}: {} to {} after {last:?}",
                 house.name, answer.status, self.wish
@@ -139,6 +155,7 @@ impl Listener {
                         }
                     }
                     Said::Gap(_) => add(&notes.gaps, 1),
+                    Said::Nothing => {}
                 }
                 if let Err(what) = ticks.take(said) {
                     add(&notes.wrong, 1);
@@ -147,5 +164,13 @@ impl Listener {
             });
         }
         Ok(())
+    }
+}
+
+/// How a stream came to its end.
+pub(super) fn how(heard: &Result<(), Lost>) -> String {
+    match heard {
+        Ok(()) => "ended".into(),
+        Err(error) => format!("was lost: {error}"),
     }
 }

@@ -1,11 +1,14 @@
 //! As many clients as use half the machine, for a while.
 
 use std::{
+    future::pending,
     sync::{Arc, atomic::Ordering::Relaxed},
+    thread,
     time::Duration,
 };
 
 use tokio::{
+    runtime::{Builder, Handle},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
 };
@@ -20,13 +23,15 @@ const STEP: Duration = Duration::from_millis(20);
 const STEPS_PER_SECOND: u32 = 50;
 /// What a second has become where the machine is busy with something else.
 const LATE: Duration = Duration::from_millis(1150);
-/// Bounds on the clients at a time.
+/// Bounds on the clients at a time: a process has 20,000 descriptors or more.
 const LEAST: f64 = 50.0;
-const MOST: f64 = 3000.0;
+const MOST: f64 = 10_000.0;
 
 /// The clients that come, one after the other.
 pub(super) struct Load {
     town: Arc<Town>,
+    /// As many as processors are to be busy: one alone might not get there.
+    threads: Vec<Handle>,
     clients: JoinSet<()>,
     next: u64,
     wanted: f64,
@@ -37,9 +42,11 @@ pub(super) struct Load {
 
 impl Load {
     pub(super) fn new(town: Arc<Town>) -> Result<Self, String> {
-        let cores = std::thread::available_parallelism().map_err(|e| e.to_string())?;
+        let cores = thread::available_parallelism().map_err(|e| e.to_string())?;
+        let threads = (0..cores.get().div_ceil(2)).map(|_| begin_thread());
         Ok(Self {
             town,
+            threads: threads.collect::<Result<_, _>>()?,
             clients: JoinSet::new(),
             next: 0,
             wanted: 500.0,
@@ -66,7 +73,8 @@ impl Load {
             // Not all at once: they are to be of every age.
             for _ in 0..missing.min(1.0 + self.wanted / 250.0) as usize {
                 let client = client::live(self.next, Arc::clone(&self.town));
-                self.clients.spawn(client);
+                let thread = self.next as usize % self.threads.len();
+                self.clients.spawn_on(client, &self.threads[thread]);
                 self.next += 1;
             }
             steps += 1;
@@ -113,6 +121,15 @@ impl Load {
         let busy = std::mem::take(&mut self.busy);
         busy.iter().sum::<f64>() / busy.len().max(1) as f64
     }
+}
+
+/// A thread that clients may live in, until all is over.
+fn begin_thread() -> Result<Handle, String> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| format!("no runtime: {e}"))?;
+    let handle = runtime.handle().clone();
+    thread::spawn(move || runtime.block_on(pending::<()>()));
+    Ok(handle)
 }
 
 /// The processor time of the servers and of their clients.

@@ -14,9 +14,9 @@
 //! 3. those whose ids may not have a gap come back and sit still: what the server counts, what its
 //!    log says and what clients hold must be the same; then it is killed, and they go on.
 //!
-//! Before each look at its memory a server has rushes of the same size, for an allocator keeps what
-//! the greatest hour took, and is given as many new keys as it can remember: it forgets all others,
-//! and what it remembers on purpose is no growth. Every broken promise is in the table and in the
+//! Before each look at its memory a server has the same rushes, for an allocator keeps what the
+//! greatest hour took, and is given as many new keys as it can remember: it forgets all others, and
+//! what it remembers on purpose is no growth. Every broken promise is in the table and in the
 //! exit status.
 
 mod channel;
@@ -44,6 +44,8 @@ mod rude;
 mod rush;
 
 mod schedule;
+
+mod stats;
 
 mod table;
 
@@ -98,5 +100,6 @@ pub(crate) fn run(words: &[String], versions: &str) -> Result<(String, bool, usi
     let outcome = runtime.block_on(schedule::run(seed, length))?;
     let about = format!("{versions}; {}", process::machine()?);
     let text = table::markdown(&outcome, minutes, &about);
-    Ok((text, minutes == MINUTES, outcome.broken.len()))
+    let is_whole = minutes == MINUTES && outcome.is_whole;
+    Ok((text, is_whole, outcome.broken.len()))
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     KINDS,
     channel::{Address, Tls},
-    life::Life,
+    life::{Life, PATIENCE},
     load::Load,
     minutes::tell,
     town::{Hour, House, Town},
@@ -26,8 +26,8 @@ const LIVES: u32 = 3;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
-/// How long clients may take to leave, and to be back after a kill.
-const PATIENCE: Duration = Duration::from_secs(45);
+/// How much of the processors that were to be busy must be.
+const ENOUGH: f64 = 0.8;
 
 /// What was seen.
 pub(super) struct Outcome {
@@ -38,6 +38,8 @@ pub(super) struct Outcome {
     pub(super) aim: f64,
     pub(super) machine: Deviation,
     pub(super) judges_memory: bool,
+    /// Every life had its end.
+    pub(super) is_whole: bool,
     pub(super) broken: Vec<String>,
 }
 
@@ -57,18 +59,20 @@ struct Soak {
 
 pub(super) async fn run(seed: u64, length: Duration) -> Result<Outcome, String> {
     let mut soak = Soak::begin(seed)?;
+    let teller = tokio::spawn(tell(Arc::clone(&soak.town)));
     let life = length / LIVES;
     let first = MINUTE.min(life / 4);
-    let teller = tokio::spawn(tell(Arc::clone(&soak.town)));
     soak.judges_memory = first == MINUTE;
+    let mut is_whole = true;
     for number in 1..=LIVES {
         if let Err(what) = soak.live(number, first, life).await {
             soak.town.fault(what);
+            is_whole = false;
             break;
         }
     }
     teller.abort();
-    Ok(soak.end())
+    Ok(soak.end(is_whole))
 }
 
 impl Soak {
@@ -105,8 +109,10 @@ impl Soak {
             self.all_are_back().await;
         }
         self.load(first).await?;
+        let look = Instant::now();
         self.leave().await?;
-        let rest = life.saturating_sub(begin.elapsed());
+        // The last look takes as long as the first.
+        let rest = life.saturating_sub(begin.elapsed() + look.elapsed());
         self.load(rest.max(first)).await?;
         self.leave().await?;
         self.sit_still().await?;
@@ -167,11 +173,11 @@ impl Soak {
         if !comes_true(|| notes.busy.load(Relaxed) == 0).await {
             return Err("the clients do not leave".into());
         }
+        let (town, judges_memory) = (&self.town, self.judges_memory);
         for (index, life) in self.now.iter_mut().enumerate() {
-            let address = &self.town.houses[index].address;
-            life.settle(&self.servers[index], address, &self.town)
+            let address = &town.houses[index].address;
+            life.settle(&self.servers[index], address, judges_memory, town)
                 .await?;
-            life.judge(self.judges_memory, &self.town);
         }
         Ok(())
     }
@@ -190,6 +196,7 @@ impl Soak {
     }
 
     fn kill(&mut self) -> Result<(), String> {
+        self.announce_the_end();
         let servers = self.servers.drain(..);
         let again = servers.map(Server::kill_and_start_again);
         self.servers = again.collect::<Result<_, _>>()?;
@@ -201,6 +208,13 @@ impl Soak {
         }
         self.past.append(&mut self.now);
         Ok(())
+    }
+
+    /// From now on streams may end.
+    fn announce_the_end(&self) {
+        for house in &self.town.houses {
+            house.end();
+        }
     }
 
     /// Waits until all who sit still have their streams, and the next ids.
@@ -229,7 +243,8 @@ impl Soak {
         }
     }
 
-    fn end(mut self) -> Outcome {
+    fn end(mut self, is_whole: bool) -> Outcome {
+        self.announce_the_end();
         for (server, life) in self.servers.drain(..).zip(&mut self.now) {
             let fault = |what| self.town.fault(format!("{}: {what}", life.name));
             match server.stop(10 * SECOND) {
@@ -243,11 +258,18 @@ impl Soak {
         self.past.append(&mut self.now);
         self.load.bury();
         self.town.judge();
+        let (busy, aim) = (self.load.take_busy(), self.load.aim);
+        // A short run is over before enough clients are there.
+        if self.judges_memory && busy < ENOUGH * aim {
+            let fault = format!("{busy:.2} of {aim} processors were busy");
+            self.town.fault(fault);
+        }
         Outcome {
-            busy: self.load.take_busy(),
-            aim: self.load.aim,
+            busy,
+            aim,
             machine: self.machine,
             judges_memory: self.judges_memory,
+            is_whole,
             broken: self.town.faults(),
             town: self.town,
             lives: self.past,

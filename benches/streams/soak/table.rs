@@ -3,7 +3,8 @@
 use std::{fmt::Write, sync::atomic::Ordering::Relaxed};
 
 use super::{
-    life::{Footing, Life},
+    life::{Footing, Life, rushes},
+    rush::CONNECTIONS,
     schedule::Outcome,
     town::TOLD,
 };
@@ -39,10 +40,12 @@ pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
          `cargo bench --bench streams -- soak {minutes} seed={}`; {about}.\n\
          {}\n\
          `opened`, `ended` and `open` are the server's own, of each process by itself, asked just before its end and found in its log; `held by clients` is what those have who sit still.\n\
-         Descriptors, threads and memory are those after the first load and after the last, all clients gone, and after rushes of the same size.\n\
+         Descriptors, threads and memory are those after the first load and after the last, all clients gone, and after {} rushes of {} connections or more.\n\
          The latest event is that of a plain stream beside all that, by how far it came from a second after the one before; the machine itself woke a thread that slept beside it up to {:.1} ms late, p99.9 {:.1}.\n{}\n",
         outcome.town.seed,
         said(outcome),
+        rushes(outcome.judges_memory),
+        grouped(CONNECTIONS as f64, 0),
         outcome.machine.max_ms(),
         outcome.machine.percentile_ms(0.999),
         if outcome.judges_memory {
@@ -73,7 +76,7 @@ fn said(outcome: &Outcome) -> String {
     let notes = &outcome.town.notes;
     let number = |value: u64| grouped(value as f64, 0);
     format!(
-        "{} clients came, {} times, and opened {} streams, {} of them to go on; {} ids came, and {} gaps were told; {} of them were missing, came twice or were left out without a reason; {:.2} of {} processors were busy, {} aimed at.",
+        "{} clients came, {} times, and opened {} streams, {} of them to go on; {} ids came, and {} gaps were told; {} of them were missing, came twice or too early, or were left out without a reason; while clients came, {:.2} of {} processors were busy, {} aimed at.",
         number(notes.came.load(Relaxed)),
         number(notes.visits.load(Relaxed)),
         number(notes.streams.load(Relaxed)),

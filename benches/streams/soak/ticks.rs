@@ -45,9 +45,10 @@ impl Ticks {
                     return Err("the clock is said to be set back".into());
                 }
                 // By the server's clock, read a moment ago.
+                let left_out = self.left_out;
                 if last.is_some() && left_out + CATCH_UP > due {
                     return Err(format!(
-                        "a gap of {left_out} after {last:?} every {interval}, of which {due} are due"
+                        "gaps of {left_out} after {last:?} every {interval}, of which {due} are due"
                     ));
                 }
             }
@@ -61,7 +62,12 @@ impl Ticks {
                         "{id} came after {last:?} every {interval}, {left_out} left out"
                     ));
                 }
+                let now = now();
+                if id > now {
+                    return Err(format!("{id} came at {now} already"));
+                }
             }
+            Said::Nothing => return Err("an event has no id".into()),
         }
         Ok(())
     }
@@ -75,7 +81,7 @@ pub(super) fn now() -> u64 {
 
 /// Proves that what is missing, twice or told without a reason is seen; run before any soak.
 pub(super) fn check() {
-    use Said::{Gap, Id};
+    use Said::{Gap, Id, Nothing};
     let (long_ago, interval) = (now() - 1_000_000, 10);
     let id = |number: u64| Id(long_ago + number * interval);
     let gap = 1_000_000 / interval - CATCH_UP;
@@ -88,10 +94,15 @@ pub(super) fn check() {
         (&[Gap(gap), id(gap + 2)], false),
         (&[Gap(gap), id(gap)], false),
         (&[Gap(2 * gap)], false),
+        (&[Gap(gap / 2), Gap(gap / 2), id(gap + 1)], true),
+        (&[Gap(gap), Gap(gap)], false),
         (&[Gap(0)], false),
+        (&[id(1), Nothing], false),
     ] {
         let mut ticks = Ticks::new(interval, Some(long_ago));
         let all = saw.iter().all(|said| ticks.take(*said).is_ok());
         assert_eq!(all, is_right, "{saw:?}");
     }
+    let soon = Id(now() + 3_600_000);
+    assert!(Ticks::new(interval, None).take(soon).is_err(), "{soon:?}");
 }

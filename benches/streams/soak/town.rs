@@ -4,7 +4,10 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
 };
 
@@ -39,6 +42,8 @@ pub(super) struct House {
     pub(super) name: &'static str,
     pub(super) address: Address,
     guests: Mutex<Arc<Guests>>,
+    /// Its server process is to end, and the next one has not begun.
+    ends: AtomicBool,
 }
 
 /// The clients of one server process that are there now.
@@ -58,7 +63,7 @@ pub(super) struct Notes {
     pub(super) streams: AtomicU64,
     pub(super) resumed: AtomicU64,
     pub(super) ids: AtomicU64,
-    /// Ids that came twice, or after one that is missing.
+    /// Events without an id, ids that are missing, came twice or too early, gaps without a reason.
     pub(super) wrong: AtomicU64,
     pub(super) gaps: AtomicU64,
     /// Clients that are alive.
@@ -100,8 +105,14 @@ impl Town {
 
     /// Nothing is proved where nothing happened.
     pub(super) fn judge(&self) {
-        let Notes { ids, resumed, .. } = &self.notes;
-        for (what, number) in [("id came", ids), ("stream went on", resumed)] {
+        let Notes {
+            ids, resumed, gaps, ..
+        } = &self.notes;
+        for (what, number) in [
+            ("id came", ids),
+            ("stream went on", resumed),
+            ("gap was told", gaps),
+        ] {
             if number.load(Relaxed) == 0 {
                 self.fault(format!("no {what}"));
             }
@@ -119,6 +130,7 @@ impl House {
             name,
             address,
             guests: Mutex::default(),
+            ends: AtomicBool::new(false),
         }
     }
 
@@ -126,9 +138,20 @@ impl House {
         Arc::clone(&lock(&self.guests))
     }
 
-    /// Its server is another process from now on.
-    pub(super) fn begin_anew(&self) {
+    /// Whether it is to keep these: their process is not to end.
+    pub(super) fn keeps(&self, guests: &Arc<Guests>) -> bool {
+        !self.ends.load(SeqCst) && Arc::ptr_eq(guests, &lock(&self.guests))
+    }
+
+    /// Its process is to end: who comes from now on may come to the next one.
+    pub(super) fn end(&self) {
+        self.ends.store(true, SeqCst);
         *lock(&self.guests) = Arc::default();
+    }
+
+    /// The next process is there.
+    pub(super) fn begin_anew(&self) {
+        self.ends.store(false, SeqCst);
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a client asks for: every option of the server's own table, drawn at random.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt, time::Duration};
 
 use form_urlencoded::byte_serialize;
 use http::{Method, Request, StatusCode, request::Builder};
@@ -9,9 +9,14 @@ use sse_clock::options::{Options, parameters};
 use super::dice::Dice;
 
 const LAST_EVENT_ID: &str = "Last-Event-ID";
-/// The most content that the server takes, and the most of a query that surely fits into a head.
+/// The most content that the server takes, how long it may take to come, and the most of a query
+/// that surely fits into a head.
 const MOST_CONTENT: usize = 1 << 20;
+const CONTENT_TIME: Duration = Duration::from_secs(10);
 const MOST_QUERY: usize = 7000;
+
+/// Names of streams, `k0` and so on: more than the server keeps.
+pub(super) const KEYS: usize = 2000;
 
 /// A request for a stream, and what the server makes of it.
 #[derive(Clone)]
@@ -67,6 +72,26 @@ impl Wish {
         self.path == "/events" && self.options.ids && self.options.wire.is_none()
     }
 
+    /// Whether it asks for a stream that ends with its connection.
+    pub(super) fn is_endless(&self) -> bool {
+        self.options.count.is_none() && self.options.wire.is_none()
+    }
+
+    /// Whether it gets a stream at once, by no name, that stays as long as its client.
+    pub(super) fn is_simple(&self) -> bool {
+        let Options {
+            key,
+            fail,
+            then,
+            head,
+            ..
+        } = &self.options;
+        let usual = key.is_none() && *fail == 0 && then.is_none();
+        let at_once = head.delay.is_zero() && head.status.is_none() && head.redirect.is_none();
+        let is_taken = self.content.len() <= MOST_CONTENT && read(self.path, &self.query).is_some();
+        self.is_endless() && self.method != Method::HEAD && usual && at_once && is_taken
+    }
+
     /// The milliseconds between two ticks.
     pub(super) fn interval(&self) -> u64 {
         self.options.interval.unwrap_or(1000)
@@ -88,8 +113,8 @@ impl Wish {
         query.clone_into(&mut self.query);
     }
 
-    /// Whether the server may answer so to a client that has seen the id `last`.
-    pub(super) fn allows(&self, status: StatusCode, last: Option<u64>) -> bool {
+    /// Whether the server may answer so, after that time, to a client that has seen the id `last`.
+    pub(super) fn allows(&self, status: StatusCode, last: Option<u64>, time: Duration) -> bool {
         if status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
             return self.query.len() > MOST_QUERY;
         }
@@ -102,9 +127,9 @@ impl Wish {
         let fails = wrong.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         let usual = redirect.or(wrong.filter(|_| options.fail == 0));
         match status {
-            StatusCode::PAYLOAD_TOO_LARGE if self.content.len() > MOST_CONTENT => true,
             // It reads too slowly to be let send on.
-            StatusCode::REQUEST_TIMEOUT if !self.content.is_empty() => true,
+            StatusCode::REQUEST_TIMEOUT if !self.content.is_empty() && time >= CONTENT_TIME => true,
+            _ if self.content.len() > MOST_CONTENT => status == StatusCode::PAYLOAD_TOO_LARGE,
             StatusCode::NO_CONTENT if options.once => true,
             _ if options.fail > 0 && status == fails => true,
             _ => status == usual.unwrap_or(StatusCode::OK),
@@ -158,6 +183,9 @@ fn query(dice: &mut Dice) -> String {
             pairs.push(format!("{name}={value}"));
         }
     }
+    if dice.one_in(100) {
+        pairs.push(dice.pick(&["nobody=1", "count=1", "ids", "="]).into());
+    }
     pairs.join("&")
 }
 
@@ -210,16 +238,23 @@ fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
         }
         "redirect" => number(dice.pick(&[301, 302, 303, 307, 308])),
         "end" => text(dice.pick(&["clean", "abort", "truncate", "stall"])),
-        "key" => text(&format!("k{}", dice.below(10_000))),
+        "key" => text(&format!("k{}", dice.below(KEYS))),
         "fail" => number(dice.about(1, 5)),
         other => panic!("the soak has no value for the option {other}"),
     }
 }
 
-/// Proves that every option of the server's has a value here; run before any soak.
+/// Proves that every option of the server's is drawn, as the server takes it; run before any soak.
 pub(super) fn check() {
     let mut dice = Dice::of(0, 0);
+    let queries = (0..20_000).map(|_| query(&mut dice));
+    let taken: Vec<_> = queries.filter(|it| read("/events", it).is_some()).collect();
+    let pairs = taken.iter().flat_map(|query| query.split('&'));
+    let drawn: BTreeSet<_> = pairs
+        .filter_map(|pair| Some(pair.split_once('=')?.0))
+        .collect();
     for parameter in parameters() {
-        value(parameter.name, &mut dice);
+        let name = parameter.name;
+        assert!(drawn.contains(name), "the option {name} is never drawn");
     }
 }

@@ -1,0 +1,66 @@
+//! What a server says of its streams.
+
+use http::Request;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::{
+    channel::{Address, Connection, Lost},
+    life::PATIENCE,
+    wish::KEYS,
+};
+
+#[derive(Clone, Copy, Default)]
+pub(super) struct Stats {
+    pub(super) open: u64,
+    pub(super) opened: u64,
+    pub(super) left: u64,
+    pub(super) finished: u64,
+}
+
+impl Stats {
+    /// Those of all streams.
+    pub(super) async fn ask(address: &Address) -> Result<Self, String> {
+        patiently(async { Self::read(&Connection::calm(address).await?, "/stats").await }).await
+    }
+
+    /// Streams that are open by one of the keys that clients may wish.
+    pub(super) async fn open_by_key(address: &Address) -> Result<u64, String> {
+        let ask = async {
+            let connection = Connection::calm(address).await?;
+            let mut open = 0;
+            for number in 0..KEYS {
+                open += Self::of_key(&connection, &format!("k{number}")).await?.open;
+            }
+            Ok(open)
+        };
+        patiently(ask).await
+    }
+
+    pub(super) async fn of_key(connection: &Connection, key: &str) -> Result<Self, Lost> {
+        Self::read(connection, &format!("/stats?key={key}")).await
+    }
+
+    async fn read(connection: &Connection, target: &str) -> Result<Self, Lost> {
+        let answer = connection.channel.ask(Request::get(target), &[]).await?;
+        let said: Value = serde_json::from_str(&answer.text().await?)?;
+        let number = |value: &Value| value.as_u64().ok_or(format!("no number in {said}"));
+        Ok(Self {
+            open: number(&said["open"])?,
+            opened: number(&said["opened"])?,
+            left: number(&said["closed"]["client"])?,
+            finished: number(&said["closed"]["finished"])?,
+        })
+    }
+
+    pub(super) fn ended(&self) -> u64 {
+        self.left + self.finished
+    }
+}
+
+async fn patiently<T>(ask: impl Future<Output = Result<T, Lost>>) -> Result<T, String> {
+    match timeout(PATIENCE, ask).await {
+        Ok(asked) => asked.map_err(|e| format!("/stats is not answered: {e}")),
+        Err(_) => Err("/stats is not answered in time".into()),
+    }
+}
