@@ -54,7 +54,7 @@ impl<S: Stream<Item = Block>> Stream for KeptAlive<S> {
             *this.since = None;
             return block;
         }
-        // Whoever asks for more has passed on what was said: an event may take its time.
+        // What was said before is on its way: an event may take its time.
         let since = *this.since.get_or_insert_with(Instant::now);
         loop {
             let due = since + *this.silence;

@@ -37,8 +37,8 @@ async fn no_handler_begins_a_tunnel() {
     assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
 }
 
-/// Asks to be polled again at once, and says nothing.
-struct Restless;
+/// Says the same whenever it is polled; nothing, if it only asks to be polled again.
+struct Restless(Option<Bytes>);
 
 impl Body for Restless {
     type Data = Bytes;
@@ -48,6 +48,9 @@ impl Body for Restless {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if let Some(bytes) = &self.0 {
+            return Poll::Ready(Some(Ok(Frame::data(bytes.clone()))));
+        }
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -57,15 +60,20 @@ impl Body for Restless {
 async fn a_body_that_never_rests_holds_up_no_other() {
     let server = Hosted::start_tls(Limits::default(), |request: Request<_>| async move {
         Response::new(match request.uri().path() {
-            "/restless" => Either::Left(Restless),
+            "/silent" => Either::Left(Restless(None)),
+            "/empty" => Either::Left(Restless(Some(Bytes::new()))),
+            "/endless" => Either::Left(Restless(Some(Bytes::from_static(&[b'x'; 100])))),
             _ => Either::Right(Full::new(Bytes::from("hello"))),
         })
     });
-    let mut requests = http2(server.address()).await;
-    let restless = requests.send_request(get("/restless"), true).unwrap().0;
-    let restless = timeout(DEADLINE, restless).await.expect("in time").unwrap();
-    assert_eq!(status(&server, get("/")).await, StatusCode::OK);
-    let beside = requests.send_request(get("/"), true).unwrap().0;
-    timeout(DEADLINE, beside).await.expect("in time").unwrap();
-    drop(restless);
+    for path in ["/silent", "/empty", "/endless"] {
+        let mut requests = http2(server.address()).await;
+        let restless = requests.send_request(get(path), true).unwrap().0;
+        let restless = timeout(DEADLINE, restless).await.expect("in time").unwrap();
+        assert_eq!(status(&server, get("/")).await, StatusCode::OK, "{path}");
+        let beside = requests.send_request(get("/"), true).unwrap().0;
+        let beside = timeout(DEADLINE, beside).await.expect("in time").unwrap();
+        assert_eq!(beside.status(), StatusCode::OK, "beside {path}");
+        drop(restless);
+    }
 }

@@ -12,6 +12,7 @@ use super::frames::{
 };
 use super::shake_over;
 use crate::support::Binary;
+use crate::wire::now;
 
 /// How a client keeps bytes from leaving.
 #[derive(Clone, Copy, Debug)]
@@ -107,11 +108,23 @@ async fn a_stuck_stream_costs_less_than_8_kib_however_it_is_stuck() {
     let fields = || many.iter().map(|name| (name.as_str(), "")).collect();
     let long = "y".repeat(7800);
     let origin = format!("http://{}", "o".repeat(6000));
+    let missed = format!("/events?ids&interval=10&lastEventId={}", now() - 9990);
+    let missed_long = format!("{missed}&data={}", "d".repeat(950));
     for (what, stuck) in [
         ("ticks", get(Shut::Streams, "/events?interval=10")),
         (
             "short frames unread",
             get(Shut::Socket, "/events?interval=10"),
+        ),
+        ("ticks that were missed", get(Shut::Streams, &missed)),
+        ("ticks that were missed unread", get(Shut::Socket, &missed)),
+        (
+            "long ticks that were missed",
+            get(Shut::Streams, &missed_long),
+        ),
+        (
+            "long ticks that were missed unread",
+            get(Shut::Socket, &missed_long),
         ),
         ("long ticks", get(Shut::Streams, &data)),
         ("long ticks unread", get(Shut::Socket, &data)),
