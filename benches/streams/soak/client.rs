@@ -185,6 +185,7 @@ impl Client {
         let house = &town.houses[self.house];
         let protocol = self.protocol.calm();
         let guests = house.guests();
+        let is_kept = house.keeps(&guests);
         let lost = |heard: Result<(), Lost>| {
             if house.keeps(&guests) {
                 let how = how(&heard);
@@ -201,7 +202,9 @@ impl Client {
                 });
                 all(streams.collect()).await;
             }
-            Err(error) => lost(Err(error)),
+            Err(error) if is_kept => lost(Err(error)),
+            // While its server is started again, nobody listens.
+            Err(_) => {}
         }
         sleep(PAUSE).await;
     }

@@ -245,6 +245,9 @@ impl Soak {
 
     fn end(mut self, is_whole: bool) -> Outcome {
         self.announce_the_end();
+        if !is_whole {
+            self.town.hour.send_replace(Hour::Away);
+        }
         for (server, life) in self.servers.drain(..).zip(&mut self.now) {
             let fault = |what| self.town.fault(format!("{}: {what}", life.name));
             match server.stop(10 * SECOND) {

@@ -1,13 +1,10 @@
 //! What all clients share: where the servers are, what is the hour, and what was seen.
 
-use std::{
-    collections::BTreeSet,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{
-            AtomicBool, AtomicU64, AtomicUsize,
-            Ordering::{Relaxed, SeqCst},
-        },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{
+        AtomicBool, AtomicU64, AtomicUsize,
+        Ordering::{Relaxed, SeqCst},
     },
 };
 
@@ -34,7 +31,8 @@ pub(super) struct Town {
     pub(super) houses: Vec<House>,
     pub(super) hour: watch::Sender<Hour>,
     pub(super) notes: Notes,
-    faults: Mutex<BTreeSet<String>>,
+    /// In the order in which they were found.
+    faults: Mutex<Vec<String>>,
 }
 
 /// A server, and its clients.
@@ -97,10 +95,13 @@ impl Town {
     /// Notes that a promise is broken.
     pub(super) fn fault(&self, what: String) {
         let mut faults = lock(&self.faults);
-        if faults.len() < TOLD && !faults.contains(&what) {
+        if faults.contains(&what) {
+            return;
+        }
+        if faults.len() < TOLD {
             eprintln!("  broken: {what}");
         }
-        faults.insert(what);
+        faults.push(what);
     }
 
     /// Nothing is proved where nothing happened.
@@ -120,7 +121,7 @@ impl Town {
     }
 
     pub(super) fn faults(&self) -> Vec<String> {
-        lock(&self.faults).iter().cloned().collect()
+        lock(&self.faults).clone()
     }
 }
 
