@@ -40,7 +40,7 @@ pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
          `cargo bench --bench streams -- soak {minutes} seed={}`; {about}.\n\
          {}\n\
          `opened`, `ended` and `open` are the server's own, of each process by itself, asked just before its end and found in its log; `held by clients` is what those have who sit still.\n\
-         Descriptors, threads and memory are those after the first load and after the last, all clients gone, and after {} rushes of {} connections or more.\n\
+         Descriptors, threads and memory are those after the first load and after the last, all clients gone, and after {} rushes of {} connections or more; memory is the median after the last half of those.\n\
          The latest event is that of a plain stream beside all that, by how far it came from a second after the one before; the machine itself woke a thread that slept beside it up to {:.1} ms late, p99.9 {:.1}.\n{}\n",
         outcome.town.seed,
         said(outcome),
