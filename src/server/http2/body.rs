@@ -1,6 +1,7 @@
 //! The answer of a stream, whose bytes are watched until they have left.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,7 +16,7 @@ use super::joined::Joined;
 use super::stream::Stream;
 use crate::server::gate::pass;
 use crate::server::handler::Handler;
-use crate::server::shutdown::{Exchange, Failed};
+use crate::server::shutdown::Failed;
 
 /// Answers the request of a stream.
 pub(super) async fn answer<H: Handler>(
@@ -24,8 +25,12 @@ pub(super) async fn answer<H: Handler>(
     stream: Arc<Stream>,
 ) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failed>>>, Infallible> {
     let is_head = request.method() == Method::HEAD;
+    let has_content = !request.body().is_end_stream();
     name_host(&mut request);
     let response = pass(request, handler, Arc::clone(&stream)).await?;
+    let status = response.status();
+    // What is left of the content is refused by a reset behind the end of the response.
+    let is_reset = has_content && (status.is_client_error() || status.is_server_error());
     stream.add_frame();
     let (mut head, body) = response.into_parts();
     if is_head
@@ -36,7 +41,14 @@ pub(super) async fn answer<H: Handler>(
     }
     // hyper would send the body to HEAD too.
     let body = (!is_head).then(|| Joined::new(body));
-    Ok(Response::from_parts(head, Sent { body, stream }))
+    let sent = Sent {
+        body,
+        stream,
+        is_reset,
+        error: None,
+        pause: None,
+    };
+    Ok(Response::from_parts(head, sent))
 }
 
 /// Repeats `:authority` where HTTP/1.1 has it: as `Host`, the first of the headers.
@@ -51,11 +63,18 @@ fn name_host(request: &mut Request<Incoming>) {
 }
 
 pin_project! {
-    /// A body that is at its end once its bytes have left, so that a stream lasts as long as they.
+    /// Delays the end of a body until h2 has sent all its frames, and a reset until the client has
+    /// read them.
     pub(super) struct Sent<B: Body> {
         #[pin]
         body: Option<Joined<B>>,
         stream: Arc<Stream>,
+        // Whether a reset follows the end.
+        is_reset: bool,
+        // What the body failed with, until it is passed on.
+        error: Option<B::Error>,
+        // The wait between the end of the body and a reset.
+        pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     }
 }
 
@@ -68,21 +87,36 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Sending>, B::Error>>> {
         let mut this = self.project();
-        if let Some(body) = this.body.as_mut().as_pin_mut() {
+        if this.pause.is_none()
+            && let Some(body) = this.body.as_mut().as_pin_mut()
+        {
             ready!(this.stream.poll_room());
-            if let Some(frame) = ready!(body.poll_frame(cx)) {
-                let sending = |bytes| Sending::new(bytes, this.stream);
-                return Poll::Ready(Some(frame.map(|frame| frame.map_data(sending))));
+            match ready!(body.poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    let sending = |bytes| Sending::new(bytes, this.stream);
+                    return Poll::Ready(Some(Ok(frame.map_data(sending))));
+                }
+                Some(Err(error)) => *this.error = Some(error),
+                None if *this.is_reset => {}
+                None => this.body.set(None),
             }
+            if this.body.is_some() {
+                *this.pause = Some(Box::pin(Arc::clone(this.stream).read_by_client()));
+            }
+        }
+        if let Some(pause) = this.pause {
+            ready!(pause.as_mut().poll(cx));
+            *this.pause = None;
             this.body.set(None);
         }
-        ready!(this.stream.poll_left(cx));
+        ready!(this.stream.poll_none());
         this.stream.add_frame();
-        Poll::Ready(None)
+        Poll::Ready(this.error.take().map(Err))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Body::is_end_stream) && self.stream.has_left()
+        let is_over = self.body.as_ref().is_none_or(Body::is_end_stream) && self.stream.has_left();
+        is_over && !self.is_reset && self.error.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -147,7 +181,13 @@ mod tests {
         while turn.next().is_some() {
             let stream = Arc::new(Stream::new(connection.clone(), Arc::clone(&turn), 0));
             let body = Some(Joined::new(Empty::<Bytes>::new()));
-            let mut sent = Sent { body, stream };
+            let mut sent = Sent {
+                body,
+                stream,
+                is_reset: false,
+                error: None,
+                pause: None,
+            };
             assert!(
                 poll_fn(|cx| Pin::new(&mut sent).poll_frame(cx))
                     .await

@@ -24,6 +24,8 @@ pub(super) struct Turn {
     requests: AtomicUsize,
     /// Whether what is given now need not wait for more.
     lets_go: AtomicBool,
+    /// How often all that h2 had was written to the socket.
+    flushes: AtomicUsize,
     row: Mutex<Row>,
 }
 
@@ -43,6 +45,7 @@ impl Turn {
             frames: AtomicUsize::new(0),
             requests: AtomicUsize::new(0),
             lets_go: AtomicBool::new(false),
+            flushes: AtomicUsize::new(0),
             row: Mutex::default(),
         }
     }
@@ -93,6 +96,16 @@ impl Turn {
 
     pub(super) fn has_requests(&self) -> bool {
         self.requests.load(Relaxed) > 0
+    }
+
+    /// Notes that all that h2 had was written to the socket.
+    pub(super) fn count_flush(&self) {
+        self.flushes.fetch_add(1, Relaxed);
+    }
+
+    /// How often all that h2 had was written to the socket.
+    pub(super) fn flushes(&self) -> usize {
+        self.flushes.load(Relaxed)
     }
 
     /// The stream whose turn it is, as long as it may give a frame.

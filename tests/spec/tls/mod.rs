@@ -1,5 +1,7 @@
 //! HTTPS, and HTTP/2 over it: what both have in common with plain HTTP/1.1, and what not.
 
+mod aborted;
+
 mod certificate;
 
 mod floods;

@@ -120,9 +120,12 @@ async fn a_request_that_waits_for_its_head_ends_with_its_reset() {
 async fn a_stream_that_is_cut_is_reset_after_all_its_events() {
     let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
+    let mut streams = Vec::new();
     for _ in 0..20 {
         let path = "/events?count=3&interval=10&data=x&end=abort";
-        let mut stream = open(&mut requests, path).await;
+        streams.push(open(&mut requests, path).await);
+    }
+    for mut stream in streams {
         let mut heard = Vec::new();
         let error = loop {
             match next(&mut stream).await.expect("a reset") {
