@@ -2,6 +2,9 @@
 //! answers that do not fit the connection.
 
 use std::convert::Infallible;
+use std::error::Error;
+use std::io;
+use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
@@ -47,6 +50,23 @@ pub(super) async fn pass<H: Handler, E: Exchange + Clone>(
         *response.version_mut() = version;
     }
     Ok(response.map(Either::Right).map(body))
+}
+
+/// Logs why hyper has ended a connection by itself, before any handler saw the request.
+pub(super) fn log_refused(peer: SocketAddr, error: &hyper::Error) {
+    let mut reasons = error.to_string();
+    let mut source = error.source();
+    while let Some(reason) = source {
+        if reason.is::<io::Error>() {
+            // The client is gone.
+            return;
+        }
+        reasons = format!("{reasons}: {reason}");
+        source = reason.source();
+    }
+    if !(error.is_user() || error.is_incomplete_message() || error.is_canceled()) {
+        tracing::debug!(%peer, "no valid request: {reasons}");
+    }
 }
 
 fn asks_to_close(headers: &HeaderMap) -> bool {

@@ -9,7 +9,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::gate::pass;
+use super::gate::{log_refused, pass};
 use super::handler::Handler;
 use super::limits::Limits;
 use super::line::Line;
@@ -45,18 +45,23 @@ where
         service_fn(move |request| Box::pin(pass(request, handler.clone(), Arc::clone(&whose))));
     let mut serving = http.serve_connection(TokioIo::new(io), service);
     async move {
+        let peer = line.connection.peer();
+        let log = |served: Result<(), _>| served.unwrap_or_else(|error| log_refused(peer, &error));
         let shutdown = line.connection.shutdown();
         let begun = tokio::select! {
             biased;
             // First, so that hyper keeps no connection for another request once answers end.
             () = shutdown.begun.wait() => true,
-            _ = &mut serving => false,
+            served = &mut serving => {
+                log(served);
+                false
+            }
         };
         if begun && line.is_answering() {
             Pin::new(&mut serving).graceful_shutdown();
             tokio::select! {
                 biased;
-                _ = &mut serving => {}
+                served = &mut serving => log(served),
                 () = shutdown.over.wait() => place.give_up(),
             }
         }

@@ -106,8 +106,9 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
                 return Poll::Ready(Ok(()));
             }
             let mut scrap = ReadBuf::uninit(&mut scrap);
-            ready!(Pin::new(&mut *io).poll_read(cx, &mut scrap))?;
-            if scrap.filled().is_empty() {
+            let read = ready!(Pin::new(&mut *io).poll_read(cx, &mut scrap));
+            // A peer that resets now is gone, which is no failure of the connection.
+            if read.is_err() || scrap.filled().is_empty() {
                 return Poll::Ready(Ok(()));
             }
         }

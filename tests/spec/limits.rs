@@ -636,3 +636,72 @@ fn an_accepted_socket_is_small_prompt_and_notices_a_dead_peer() {
         "{options:?}"
     );
 }
+
+#[test]
+fn the_log_says_which_requests_were_refused_before_the_handler_and_why() {
+    let mut command = Binary::command();
+    command.args(["--port", "0"]).env("RUST_LOG", "debug");
+    let server = Binary::spawn(command);
+    let request = |header: &str| format!("GET /events HTTP/1.1\r\nHost: clock\r\n{header}\r\n\r\n");
+    for (bytes, status, reason) in [
+        (
+            request("Last-Event-ID: a\u{1}b"),
+            "400",
+            "invalid HTTP header parsed",
+        ),
+        (request("no colon"), "400", "invalid HTTP header parsed"),
+        (
+            request(&format!("X: {}", "x".repeat(9000))),
+            "431",
+            "message head is too large",
+        ),
+        (
+            request(&"a: b\r\n".repeat(101)),
+            "431",
+            "message head is too large",
+        ),
+        (
+            "GET / HTTP/9.9\r\n\r\n".into(),
+            "400",
+            "invalid HTTP version parsed",
+        ),
+        (
+            "GET\u{1} / HTTP/1.1\r\n\r\n".into(),
+            "400",
+            "invalid HTTP method parsed",
+        ),
+        (
+            request("Content-Length: x"),
+            "400",
+            "invalid content-length parsed",
+        ),
+        (
+            request("Transfer-Encoding: x"),
+            "400",
+            "invalid transfer-encoding parsed",
+        ),
+    ] {
+        let mut client = server.send(&bytes);
+        let peer = client.0.local_addr().unwrap();
+        let answer = client.rest();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
+        // Whoever has not read the answer to its end closes with a reset.
+        drop(client);
+        let line = server.log_line("no valid request");
+        assert!(line.contains(reason), "{bytes:?}: {line}");
+        assert!(line.contains(&format!("peer={peer}")), "{line}");
+    }
+    // A client that leaves, or whose stream is cut on purpose, sent a valid request.
+    drop(server.get("/events"));
+    server.get("/events?count=1&interval=10&end=abort").1.rest();
+    drop(Client::connect(server.address()));
+    drop(server.send("GET / HT"));
+    server.log_line("why=\"finished\"");
+    let end = server.send("GET").0;
+    drop(end);
+    let log = server.log_so_far().join("\n");
+    assert!(!log.contains("no valid request"), "{log}");
+}

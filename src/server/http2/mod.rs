@@ -25,6 +25,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep};
 
+use super::gate::log_refused;
 use super::handler::Handler;
 use super::limits::Limits;
 use super::line::Line;
@@ -67,9 +68,14 @@ pub(super) async fn attend<I, H: Handler>(
     let io = TokioIo::new(Calm { io, turn });
     let mut serving = Box::pin(http.serve_connection(io, service));
     let shutdown = streams.shutdown();
+    let peer = line.connection.peer();
+    let log = |served: Result<(), _>| served.unwrap_or_else(|error| log_refused(peer, &error));
     let says_farewell = tokio::select! {
         biased;
-        _ = poll_fn(|cx| streams.poll(&mut serving, cx)) => false,
+        served = poll_fn(|cx| streams.poll(&mut serving, cx)) => {
+            log(served);
+            false
+        }
         () = shutdown.begun.wait() => streams.are_open(),
         () = streams.idle(deadline, limits.head_timeout) => true,
         never = streams.attend(limits.stuck_timeout) => match never {},
@@ -84,7 +90,7 @@ pub(super) async fn attend<I, H: Handler>(
         };
         tokio::select! {
             biased;
-            _ = poll_fn(|cx| streams.poll(&mut serving, cx)) => {}
+            served = poll_fn(|cx| streams.poll(&mut serving, cx)) => log(served),
             () = left => {}
             () = shutdown.over.wait() => {
                 if streams.are_open() {

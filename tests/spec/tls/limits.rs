@@ -535,3 +535,22 @@ async fn no_bytes_at_all_break_a_handshake_or_http_2() {
     let mut requests = http2(server.address()).await;
     assert_eq!(stream_of(&mut requests, "/").await.0.status, 200);
 }
+
+#[tokio::test]
+async fn a_header_with_a_control_character_ends_its_connection_and_the_log_says_why() {
+    let mut command = Binary::command();
+    command.args(["--tls", "--port", "0"]);
+    command.env("RUST_LOG", "info,sse_clock=debug");
+    let server = Binary::spawn(command);
+    let mut client = Peer::connect(server.address(), &[]).await;
+    let peer = client.0.get_ref().0.local_addr().unwrap();
+    let block = head("GET", "/events", [("last-event-id", "a\u{1}b")]);
+    client
+        .send(frame(HEADERS, END_HEADERS | END_STREAM, 1, block))
+        .await;
+    let goaway = client.until(GOAWAY, 0).await;
+    assert_eq!(goaway.payload[4..8], [0, 0, 0, 1], "PROTOCOL_ERROR");
+    let line = server.log_line("no valid request");
+    assert!(line.contains("protocol error"), "{line}");
+    assert!(line.contains(&format!("peer={peer}")), "{line}");
+}
