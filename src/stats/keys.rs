@@ -89,7 +89,8 @@ impl Key {
         if past.failed < options.fail {
             past.failed += u64::from(counts);
             let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-            return Some(options.head.status.unwrap_or(unavailable));
+            let status = options.head.status.as_ref();
+            return Some(status.map_or(unavailable, |(status, _)| *status));
         }
         if options.once && past.streamed {
             return Some(StatusCode::NO_CONTENT);
