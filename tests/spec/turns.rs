@@ -437,7 +437,7 @@ fn the_requests_of_a_key_come_with_their_header_alone() {
     post(&server, target, "hello");
     let sent = ["7", "", "8"].map(|id| Some(id.to_owned()));
     let [seven, empty, eight] = sent;
-    let long = [Some("x".repeat(64)), Some(format!("x{}", "é".repeat(31)))];
+    let long = ["x".repeat(61), format!("x{}", "é".repeat(30))].map(|id| Some(id + "…"));
     let [xs, es] = long;
     assert_eq!(
         ids(&server, "k"),
