@@ -1,16 +1,17 @@
 //! The head of an answer: right, or wrong on purpose.
 
+use bytes::Bytes;
 use http_body_util::Either;
 use hyper::header::{
-    CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION,
-    X_CONTENT_TYPE_OPTIONS,
+    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use tokio::time::sleep;
 
 use super::credentials::allow_credentials;
 use super::{Answer, Whole};
-use crate::options::Head;
+use crate::options::{Head, is_without_body};
 
 /// The headers of a list.
 ///
@@ -38,12 +39,17 @@ pub fn write_head<B>(status: StatusCode, head: &HeaderMap, body: B) -> Response<
 
 /// `response` with the `head` that was asked for, when its delay is over.
 pub async fn as_asked<S>(head: Head, response: Response<S>) -> Answer<S> {
+    let mut media_type = head.media_type;
     let mut answer = match (head.redirect, head.status) {
         (Some((status, location)), _) => redirect(status, location).map(Either::Left),
-        (None, None | Some(StatusCode::OK)) => response.map(Either::Right),
-        (None, Some(status)) => with_status(status, response).map(Either::Left),
+        (None, None | Some((StatusCode::OK, _))) => response.map(Either::Right),
+        (None, Some((status, None))) => with_status(status, response).map(Either::Left),
+        (None, Some((status, Some(body)))) => {
+            media_type.get_or_insert(HeaderValue::from_static("text/plain"));
+            with_body(status, body, response).map(Either::Left)
+        }
     };
-    if let Some(media_type) = head.media_type {
+    if let Some(media_type) = media_type {
         let headers = answer.headers_mut();
         if media_type != "text/event-stream" {
             // What a stranger has put into `data` must not run as a page of this origin.
@@ -62,13 +68,21 @@ pub async fn as_asked<S>(head: Head, response: Response<S>) -> Answer<S> {
 /// The head of `response` with another status, and the body that says so.
 fn with_status<S>(status: StatusCode, mut response: Response<S>) -> Response<Whole> {
     *response.status_mut() = status;
-    let line = match status {
-        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED => {
-            String::new()
-        }
-        _ => format!("{status}\n"),
+    let line = if is_without_body(status) {
+        String::new()
+    } else {
+        format!("{status}\n")
     };
     response.map(|_| line.into())
+}
+
+/// The head of `response` with another status, and `body`.
+fn with_body<S>(status: StatusCode, body: Bytes, mut response: Response<S>) -> Response<Whole> {
+    *response.status_mut() = status;
+    // hyper leaves out a length of zero for HEAD and over HTTP/2.
+    let length = HeaderValue::from(body.len());
+    response.headers_mut().insert(CONTENT_LENGTH, length);
+    response.map(|_| body.into())
 }
 
 fn redirect(status: StatusCode, location: HeaderValue) -> Response<Whole> {

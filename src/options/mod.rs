@@ -100,14 +100,24 @@ impl Options {
 pub struct Head {
     /// The wait before it is sent.
     pub delay: Duration,
-    /// The status of an answer that is no stream.
-    pub status: Option<StatusCode>,
+    /// The status of an answer that is no stream, and the body in place of the line that names it.
+    pub status: Option<(StatusCode, Option<Bytes>)>,
     /// The `Content-Type` in place of `text/event-stream`.
     pub media_type: Option<HeaderValue>,
     /// Who may read the answer with credentials.
     pub credentials: Option<HeaderValue>,
     /// A redirect in place of the stream: its status, and where it leads.
     pub redirect: Option<(StatusCode, HeaderValue)>,
+}
+
+/// Whether a response with this status never has a body, RFC 9110 sections 15.3.5, 15.3.6 and
+/// 15.4.5.
+#[must_use]
+pub fn is_without_body(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    )
 }
 
 /// What is odd about the bytes of a stream; the standard allows all of it.

@@ -69,6 +69,9 @@ impl Options {
         if let Some((_, location)) = &mut options.head.redirect {
             *location = without_redirect(request);
         }
+        if let Some((_, body)) = &mut options.head.status {
+            body.clone_from(&options.wire);
+        }
         options.come_back(request.headers());
         Ok(options)
     }
@@ -86,7 +89,7 @@ impl Options {
         self.last_event_id = other.is_none().then(|| id.into_owned());
         if let Some(then) = self.then {
             (self.head.redirect, self.fail, self.once) = (None, 0, false);
-            self.head.status = Some(then);
+            self.head.status = Some((then, None));
         }
     }
 }

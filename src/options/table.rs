@@ -182,8 +182,9 @@ const WRONG: &[Parameter] = &[
     row(
         "status",
         STATUS,
-        "answers with this status; 204 tells a browser to stop, 200 is the stream",
-        |it, value| set(&mut it.head.status, value.status()),
+        "answers with this status, and with `wire` as its body if there is one; 204 tells a browser to stop, 200 is the stream",
+        // Its body is known once the whole query string was read.
+        |it, value| set(&mut it.head.status, value.status().map(|it| (it, None))),
     ),
     row(
         "delay",

@@ -108,7 +108,7 @@ fn refuse<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
     } else if !request.body().is_end_stream() && request.method() != Method::POST {
         (
             StatusCode::PAYLOAD_TOO_LARGE,
-            "no request here takes content\n",
+            "only POST may have content\n",
         )
     } else if has_other_coding(request.headers()) {
         (

@@ -25,7 +25,8 @@ pub struct Stats {
     pub events: u64,
     /// Streams that have ended.
     pub closed: Closed,
-    /// For a key: what clients sent back as `Last-Event-ID`, the newest 100, oldest first.
+    /// For a key: what clients sent back as `Last-Event-ID`, the newest 100, oldest first. An id of
+    /// more than 64 bytes is cut to at most 64, the `…` at its end included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_event_ids: Option<Vec<String>>,
     /// For a key: its requests, the newest 100, oldest first.
@@ -36,7 +37,7 @@ pub struct Stats {
 /// What a request for a stream came with, and when.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Arrival {
-    /// The header `Last-Event-ID`, cut at 64 bytes.
+    /// The header `Last-Event-ID`, cut as in [`Stats::last_event_ids`].
     pub last_event_id: Option<String>,
     /// The milliseconds since the newest end of a stream of the key; none where none has ended, or
     /// one is open.

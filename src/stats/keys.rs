@@ -17,6 +17,9 @@ const KEPT: usize = 1000;
 const NEWEST: usize = 100;
 const ID_BYTES: usize = 64;
 
+/// The end of an id that was cut.
+const MARK: char = '…';
+
 /// The keys by their names.
 #[derive(Debug, Default)]
 pub(super) struct Keys(Mutex<Kept>);
@@ -89,7 +92,8 @@ impl Key {
         if past.failed < options.fail {
             past.failed += u64::from(counts);
             let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-            return Some(options.head.status.unwrap_or(unavailable));
+            let status = options.head.status.as_ref();
+            return Some(status.map_or(unavailable, |(status, _)| *status));
         }
         if options.once && past.streamed {
             return Some(StatusCode::NO_CONTENT);
@@ -131,11 +135,14 @@ fn push<T>(newest: &mut VecDeque<T>, item: T) {
     newest.push_back(item);
 }
 
-/// The beginning of an id, to the end of a character.
+/// An id of at most 64 bytes as it is, a longer one cut between two characters and marked.
 fn cut(id: &str) -> String {
-    let mut ends = (0..=ID_BYTES.min(id.len())).rev();
+    if id.len() <= ID_BYTES {
+        return id.to_owned();
+    }
+    let mut ends = (0..=ID_BYTES - MARK.len_utf8()).rev();
     let end = ends.find(|end| id.is_char_boundary(*end)).unwrap_or(0);
-    id[..end].to_owned()
+    format!("{}{MARK}", &id[..end])
 }
 
 /// A panic elsewhere leaves the counts as good as they were.

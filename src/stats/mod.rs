@@ -43,8 +43,8 @@ impl Streams {
         let key = name.and_then(|name| self.keys.get(name, !looks));
         let status = key.as_ref().and_then(|key| key.turn(options, !looks));
         // Beside `fail` it is the failure's alone.
-        let other = options.head.status.filter(|_| options.fail == 0);
-        options.head.status = status.or(other);
+        let other = options.head.status.take().filter(|_| options.fail == 0);
+        options.head.status = status.map(|status| (status, None)).or(other);
         let key = key.filter(|_| !looks);
         if let Some(key) = &key {
             key.note(request.headers(), options.last_event_id.as_deref());

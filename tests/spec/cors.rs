@@ -47,6 +47,7 @@ fn every_answer_of_a_url_with_credentials_takes_them() {
         ("GET", "wire=a&%63redentials=%74rue", "", "200"),
         ("GET", "status=204&credentials", "", "204"),
         ("GET", "status=503&credentials", "", "503"),
+        ("GET", "status=503&wire=a&credentials", "", "503"),
         (
             "GET",
             "interval=10&count=1&type=text/html&credentials",

@@ -1,12 +1,18 @@
 //! What goes wrong on request, in bytes and in the framing of HTTP.
 
 use std::io::{ErrorKind, Read};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hyper::Request;
+use sse_clock::options::Options;
+use sse_clock::service::respond;
 use tokio::time::Instant as VirtualInstant;
 
-use crate::support::{Server, eventually};
-use crate::wire::{Reply, body_of, come_back, frame, get, now};
+use crate::support::{self, Server, eventually};
+use crate::wire::{
+    Reply, assert_played, body_of, come_back, encoded, frame, get, nothing, now, post, whole,
+};
 
 const TWO: &str = "/stream?interval=10&count=2&data=x";
 const BLOCKS: [&str; 3] = [":\n\n", "data: x\n\n", "data: x\n\n"];
@@ -188,11 +194,176 @@ fn a_status_that_has_no_body_gets_none() {
     }
 }
 
+/// Bytes that are no text, and as they are in a query string.
+const BYTES: (&[u8], &str) = (
+    b"{\"error\": 1}\n\n\xff\0",
+    "%7B%22error%22:+1%7D%0A%0A%ff%00",
+);
+
+#[test]
+fn a_status_with_a_wire_sends_its_bytes_as_the_body() {
+    let server = Server::start();
+    let (bytes, wire) = BYTES;
+    let long = "x".repeat(4096);
+    for (bytes, wire) in [(bytes, wire), (b"", ""), (long.as_bytes(), &long)] {
+        for status in [
+            "201 Created",
+            "302 Found",
+            "404 Not Found",
+            "429 Too Many Requests",
+        ] {
+            for path in ["/events", "/stream"] {
+                let target = format!("{path}?status={}&wire={wire}", &status[..3]);
+                for reply in [get(&server, &target), post(&server, &target, "hello")] {
+                    assert_eq!(reply.status(), status);
+                    let length = bytes.len().to_string();
+                    assert_eq!(reply.header("Content-Length"), Some(length.as_str()));
+                    assert_eq!(reply.header("Transfer-Encoding"), None);
+                    assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+                    assert_eq!(reply.bytes(), bytes, "{target}");
+                }
+            }
+        }
+    }
+    assert_eq!(server.stats().opened, 0);
+}
+
+#[test]
+fn a_status_with_a_wire_has_for_head_the_same_head_and_no_body() {
+    let server = Server::start();
+    for (wire, length) in [(BYTES.1, "Content-Length: 16"), ("", "Content-Length: 0")] {
+        let target = format!("/events?status=500&wire={wire}");
+        let [(head, body), (get, _)] = ["HEAD", "GET"].map(|method| {
+            let reply = Reply::to(&server, &format!("{method} {target} HTTP/1.1\r\n\r\n"));
+            let lines = reply
+                .head
+                .lines()
+                .filter(|line| !line.starts_with("Date: "));
+            let mut lines: Vec<_> = lines.map(str::to_owned).collect();
+            lines.sort_unstable();
+            (lines, reply.bytes())
+        });
+        assert!(head.iter().any(|line| line == length), "{head:?}");
+        assert_eq!(head, get);
+        assert_eq!(body, b"");
+    }
+}
+
+#[test]
+fn after_a_status_with_a_wire_the_connection_takes_another_request() {
+    let server = Server::start();
+    let request = support::get(&format!("/events?status=500&wire={}&end=abort", BYTES.1));
+    let mut client = server.send(request.repeat(2));
+    for _ in 0..2 {
+        assert!(
+            client
+                .head()
+                .starts_with("HTTP/1.1 500 Internal Server Error\r\n")
+        );
+        assert_eq!(client.take(BYTES.0.len()), BYTES.0);
+    }
+}
+
+#[test]
+fn a_status_with_a_wire_is_plain_text_or_of_the_type_that_was_asked_for() {
+    let server = Server::start();
+    let sandboxed = [Some("nosniff"), Some("sandbox")];
+    for (given, answered, guards) in [
+        ("", "text/plain", sandboxed),
+        ("&type=application/json", "application/json", sandboxed),
+        ("&type=text/html", "text/html", sandboxed),
+        ("&type=text/event-stream", "text/event-stream", [None; 2]),
+    ] {
+        let target = format!("/events?status=500&wire=%3Cscript%3E{given}");
+        let reply = get(&server, &target);
+        assert_eq!(reply.status(), "500 Internal Server Error");
+        assert_eq!(reply.header("Content-Type"), Some(answered), "{given}");
+        let names = ["X-Content-Type-Options", "Content-Security-Policy"];
+        assert_eq!(names.map(|name| reply.header(name)), guards, "{given}");
+        assert_eq!(reply.head.matches("Content-Type:").count(), 1);
+        assert_eq!(reply.text(), "<script>");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_shapes_a_stream_has_no_effect_on_a_status_with_a_wire() {
+    let wire = "id: 1\ndata: a\n\ndata: b\n\nc";
+    for query in [
+        "interval=3600000",
+        "interval=0",
+        "split=1",
+        "split=1&pace=10000",
+        "end=clean",
+        "end=abort",
+        "end=stall",
+        "ids&lastEventId=1",
+    ] {
+        let target = format!("/events?status=500&wire={}&{query}", encoded(wire));
+        assert_played(&target, &[(0, wire), (0, "")]).await;
+    }
+}
+
+#[test]
+fn a_client_that_comes_back_gets_all_of_a_status_with_a_wire() {
+    let server = Server::start();
+    let wire = "id: 1\ndata: a\n\ndata: b\n\n";
+    let target = format!("/events?status=500&wire={}&ids", encoded(wire));
+    assert_eq!(come_back(&server, &target, "1").text(), wire);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delay_comes_before_a_status_with_a_wire() {
+    let wire = "x".repeat(4096);
+    let target = format!("/events?status=500&wire={wire}&delay=60000");
+    let before = VirtualInstant::now();
+    let answer = respond(
+        Request::get(target).body(nothing()).unwrap(),
+        Arc::default(),
+    )
+    .await;
+    assert_eq!(before.elapsed(), Duration::from_secs(60));
+    assert_eq!(answer.status(), 500);
+    let sent = whole(&mut Box::pin(answer.into_body())).await;
+    assert_eq!(sent, wire.as_bytes());
+}
+
+#[test]
+fn the_body_of_a_status_is_the_wire_itself_and_no_copy() {
+    let request = Request::get("/events?status=500&wire=abc").body(());
+    let options = Options::of(&request.unwrap()).unwrap();
+    let (_, body) = options.head.status.expect("a status");
+    let (body, wire) = (body.expect("a body"), options.wire.expect("a wire"));
+    assert_eq!(body, "abc");
+    assert_eq!(body.as_ptr(), wire.as_ptr());
+}
+
+#[test]
+fn a_status_with_a_wire_counts_as_a_request_of_its_key_and_as_no_stream() {
+    let server = Server::start();
+    let target = "/stream?status=500&wire=data:a%0A%0A&key=k";
+    Reply::to(&server, &format!("HEAD {target} HTTP/1.1\r\n\r\n"));
+    get(&server, target);
+    come_back(&server, target, "7");
+    let stats = server.stats_of("k");
+    let requests = stats.requests.unwrap().into_iter();
+    let ids: Vec<_> = requests.map(|request| request.last_event_id).collect();
+    assert_eq!(ids, [None, Some("7".to_owned())]);
+    assert_eq!(stats.last_event_ids.unwrap(), ["7"]);
+    assert_eq!((stats.opened, stats.events), (0, 0));
+    // The counter of the greetings stands still.
+    let greeting = get(&server, "/stream?count=1&comment=0").text();
+    assert_eq!(greeting, "data: hello from server sent events ---- [0]\n\n");
+}
+
 #[test]
 fn the_status_200_is_the_stream() {
     let server = Server::start();
     let reply = get(&server, &format!("{TWO}&status=200"));
     assert_chunks(&reply, &BLOCKS);
+    let reply = get(&server, "/events?status=200&wire=a%0A%0Ab&interval=10");
+    assert_chunks(&reply, &["a\n\n", "b"]);
+    assert_eq!(reply.header("Content-Type"), Some("text/event-stream"));
+    assert_eq!(reply.header("Content-Length"), None);
 }
 
 #[test]

@@ -500,6 +500,13 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_asks_for() {
         let request = long_head("/events?delay=60000", "");
         client.0.write_all(request.as_bytes()).unwrap();
     };
+    let delayed_wire = |client: &mut Client| {
+        let target = format!("/events?delay=60000&status=500&wire={}", "x".repeat(4096));
+        client
+            .0
+            .write_all(long_head(&target, "").as_bytes())
+            .unwrap();
+    };
     let echo = |client: &mut Client| {
         let request = long_head("/events?echo&interval=60000", "Content-Length: 20000\r\n");
         client.0.write_all(request.as_bytes()).unwrap();
@@ -534,6 +541,7 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_asks_for() {
     };
     for (what, behave, narrow) in [
         ("a long head and a delay", &delayed as Behaviour, false),
+        ("a status with a wire and a delay", &delayed_wire, false),
         ("an echo of much", &echo, false),
         ("content that does not end", &half_the_content, false),
         ("many fields and such content", &many_fields, false),

@@ -557,6 +557,18 @@ fn what_cannot_go_together_or_alone_is_refused() {
             "end: given \"truncate\", allowed clean, abort or stall beside wire",
         ),
         (
+            "wire=a&status=204",
+            "status: given \"204\", allowed with wire: 200 to 599 except 204, 205 and 304, which have no body",
+        ),
+        (
+            "wire=&status=205",
+            "status: given \"205\", allowed with wire: 200 to 599 except 204, 205 and 304, which have no body",
+        ),
+        (
+            "wire=a&status=304&once&key=k",
+            "status: given \"304\", allowed with wire: 200 to 599 except 204, 205 and 304, which have no body",
+        ),
+        (
             "size=1&data=x",
             "size: given \"1\", allowed 1 to 16777216 (bytes), not beside data",
         ),
@@ -613,6 +625,7 @@ fn what_may_go_beside_a_wire_is_followed() {
         "type=a/b",
         "credentials",
         "status=404",
+        "status=200",
         "delay=1",
         "redirect=301",
         "then=204",
@@ -620,6 +633,7 @@ fn what_may_go_beside_a_wire_is_followed() {
         "end=abort",
         "end=stall",
         "key=k&fail=1&once",
+        "key=k&fail=1&status=204",
         "comment=0",
         "echo=false",
     ] {
@@ -666,6 +680,7 @@ const EFFECTS: &[(&str, u16, &str)] = &[
     ("type=a/b&count=1&data=x", 200, ":\n\ndata: x\n\n"),
     ("credentials&count=1&data=x", 200, ":\n\ndata: x\n\n"),
     ("status=404", 404, "404 Not Found\n"),
+    ("status=404&wire=a%0A%0Ab", 404, "a\n\nb"),
     ("delay=5&count=1&data=x", 200, ":\n\ndata: x\n\n"),
     ("redirect=301", 301, "301 Moved Permanently\n"),
     ("then=404&count=1&data=x", 200, ":\n\ndata: x\n\n"),

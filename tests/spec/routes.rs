@@ -57,9 +57,9 @@ const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r
 const PAYLOAD_TOO_LARGE: &str = "HTTP/1.1 413 Payload Too Large\r\n\
     Connection: close\r\n\
     Content-Type: text/plain; charset=utf-8\r\n\
-    Content-Length: 30\r\n\
+    Content-Length: 27\r\n\
     \r\n\
-    no request here takes content\n";
+    only POST may have content\n";
 
 const WHICH_HOST: &str = "HTTP/1.1 400 Bad Request\r\n\
     Connection: close\r\n\

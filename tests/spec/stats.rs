@@ -108,13 +108,16 @@ fn the_ids_sent_back_are_the_newest_hundred_in_order() {
 }
 
 #[test]
-fn an_id_sent_back_is_cut_at_64_bytes() {
+fn an_id_sent_back_is_cut_to_64_bytes_with_its_mark() {
     let server = Server::start();
     for id in [
+        "x".repeat(63),
         "x".repeat(64),
         "x".repeat(65),
+        "é".repeat(32),
         "é".repeat(33),
         format!("x{}", "é".repeat(40)),
+        "🕒".repeat(17),
     ] {
         come_back(&server, "/stream?then=204&key=k", &id);
     }
@@ -128,10 +131,13 @@ fn an_id_sent_back_is_cut_at_64_bytes() {
     assert_eq!(
         server.stats_of("k").last_event_ids.unwrap(),
         [
+            "x".repeat(63),
             "x".repeat(64),
-            "x".repeat(64),
+            format!("{}…", "x".repeat(61)),
             "é".repeat(32),
-            format!("x{}", "é".repeat(31)),
+            format!("{}…", "é".repeat(30)),
+            format!("x{}…", "é".repeat(30)),
+            format!("{}…", "🕒".repeat(15)),
             "a\"\n\0".into()
         ]
     );

@@ -323,6 +323,44 @@ fn a_status_beside_fail_is_the_failures_alone() {
 }
 
 #[test]
+fn a_status_of_fail_once_or_then_has_no_wire_as_its_body() {
+    let server = Server::start();
+    let is_as_ever = |reply: Reply, body: &str| {
+        assert_eq!(reply.text(), body);
+        assert_eq!(reply.header("Content-Type"), Some("text/event-stream"));
+        assert_eq!(reply.header("Content-Security-Policy"), None);
+    };
+    let wire = "wire=data:a%0A%0A";
+
+    let target = format!("/events?fail=2&key=fail&status=500&{wire}");
+    is_as_ever(get(&server, &target), "500 Internal Server Error\n");
+    is_as_ever(
+        post(&server, &target, "hello"),
+        "500 Internal Server Error\n",
+    );
+    is_as_ever(get(&server, &target), "data:a\n\n");
+    let target = format!("/events?fail=1&key=503&{wire}");
+    is_as_ever(get(&server, &target), "503 Service Unavailable\n");
+    let target = format!("/events?fail=1&key=204&status=204&{wire}");
+    assert_eq!(statuses(&server, &target, 2), [204, 200]);
+
+    let target = format!("/events?once&key=once&status=418&{wire}");
+    let first = get(&server, &target);
+    assert_eq!((status(&first), first.text().as_str()), (418, "data:a\n\n"));
+    let second = get(&server, &target);
+    assert_eq!(status(&second), 204);
+    is_as_ever(second, "");
+
+    let target = format!("/events?then=404&status=500&{wire}");
+    assert_eq!(get(&server, &target).text(), "data:a\n\n");
+    is_as_ever(come_back(&server, &target, "1"), "404 Not Found\n");
+    let target = target.replace("404", "200");
+    let stream = come_back(&server, &target, "1");
+    assert_eq!(status(&stream), 200);
+    is_as_ever(stream, "data:a\n\n");
+}
+
+#[test]
 fn head_is_answered_as_a_get_would_be_now_and_changes_nothing() {
     let server = Server::start();
     let target = "/stream?count=1&data=x&fail=1&once&key=k";
@@ -399,7 +437,7 @@ fn the_requests_of_a_key_come_with_their_header_alone() {
     post(&server, target, "hello");
     let sent = ["7", "", "8"].map(|id| Some(id.to_owned()));
     let [seven, empty, eight] = sent;
-    let long = [Some("x".repeat(64)), Some(format!("x{}", "é".repeat(31)))];
+    let long = ["x".repeat(61), format!("x{}", "é".repeat(30))].map(|id| Some(id + "…"));
     let [xs, es] = long;
     assert_eq!(
         ids(&server, "k"),

@@ -122,8 +122,8 @@ impl Wish {
         let Ok(options) = Options::of(&request) else {
             return status == StatusCode::BAD_REQUEST;
         };
-        let (redirect, wrong) = (options.head.redirect, options.head.status);
-        let redirect = redirect.map(|(status, _)| status);
+        let redirect = options.head.redirect.map(|(status, _)| status);
+        let wrong = options.head.status.map(|(status, _)| status);
         let fails = wrong.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         let usual = redirect.or(wrong.filter(|_| options.fail == 0));
         match status {

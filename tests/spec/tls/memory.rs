@@ -180,6 +180,8 @@ async fn a_stuck_stream_costs_less_than_8_kib_however_it_is_stuck() {
 #[tokio::test]
 async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines() {
     let wire = format!("/events?interval=0&wire={}", "a".repeat(4096));
+    let delayed = format!("/events?status=500&delay=60000&wire={}", "a".repeat(4096));
+    let status = format!("/events?status=500&wire={}", "a".repeat(4096));
     let escapes = "%0a".repeat(2500);
     let paced = format!("/events?interval=0&split=1&pace=10000&wire={escapes}");
     let many: Vec<_> = (0..185).map(|number| format!("x{number:03}")).collect();
@@ -192,6 +194,12 @@ async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines
         ("a wire", get(Shut::Streams, &wire)),
         ("a wire unread", get(Shut::Socket, &wire)),
         ("a wire byte by byte", get(Shut::Streams, &paced)),
+        (
+            "a status with a wire and a delay",
+            get(Shut::Streams, &delayed),
+        ),
+        ("a status with a wire", get(Shut::Streams, &status)),
+        ("a status with a wire unread", get(Shut::Socket, &status)),
         (
             "an echo of a long head",
             Stuck {

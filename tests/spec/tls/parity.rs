@@ -89,6 +89,15 @@ fn requests() -> Vec<Asked> {
         "status=204",
         "status=304",
         "status=200&count=1&interval=10&data=x",
+        "status=500&wire=data:%20a%0a%0a%ff%00&interval=3600000&split=1&pace=10000&end=abort&ids",
+        "status=404&wire=&delay=20",
+        "status=429&wire=%7B%7D&type=application/json&credentials",
+        "status=429&wire=a&type=text/event-stream",
+        "status=200&wire=%ff%00",
+        "status=204&wire=a",
+        "status=500&wire=a&key=parity-wire&fail=1",
+        "status=500&wire=a&key=once-wire&once",
+        "status=500&wire=a&key=once-wire&once",
         "count=1&interval=10&data=x&delay=20",
         "redirect=307&count=1&interval=10&data=x&data2",
         "redirect=301&count=1&interval=10",
@@ -109,6 +118,10 @@ fn requests() -> Vec<Asked> {
     all.extend([
         get("/events?wire=id:7%0adata:a%0a%0adata:b%0a%0a&interval=10&then=200")
             .with("Last-Event-ID", "7"),
+        get("/events?status=500&wire=a&then=404").with("Last-Event-ID", "7"),
+        asked("HEAD", "/events?status=500&wire=%ff%00"),
+        asked("HEAD", "/events?status=500&wire="),
+        asked("POST", "/events?status=500&wire=%ff%00").bringing("what a form sends"),
         get("/events?count=1&interval=10&data=x&credentials").with("Origin", "http://a.example"),
         get("/events?echo&count=1&interval=10&data=x")
             .with("X-Sent", "this")
@@ -181,9 +194,14 @@ async fn over_http1<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, asked: &Asked)
         status,
         headers: fields,
         // What an echo shows of this protocol alone.
-        body: String::from_utf8_lossy(&body).replace(",\"connection\":\"close\"", ""),
+        body: escaped(&body).replace(r#",\"connection\":\"close\""#, ""),
         is_whole,
     }
+}
+
+/// Every byte of it, to be read.
+fn escaped(body: &[u8]) -> String {
+    body.escape_ascii().to_string()
 }
 
 /// The content of chunks, and whether the last of them has come.
@@ -251,7 +269,7 @@ async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
     Answer {
         status: head.status.as_u16(),
         headers: fields,
-        body: String::from_utf8_lossy(&bytes).into_owned(),
+        body: escaped(&bytes),
         is_whole,
     }
 }
