@@ -4,6 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use hyper::Request;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -41,8 +43,10 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let whose = Arc::clone(&line);
-    let service =
-        service_fn(move |request| Box::pin(pass(request, handler.clone(), Arc::clone(&whose))));
+    let service = service_fn(move |request: Request<Incoming>| {
+        whose.set_content(!request.body().is_end_stream());
+        Box::pin(pass(request, handler.clone(), Arc::clone(&whose)))
+    });
     let mut serving = http.serve_connection(TokioIo::new(io), service);
     async move {
         let peer = line.connection.peer();

@@ -14,6 +14,7 @@ pub(super) struct Line {
     answering: AtomicBool,
     stuck: AtomicBool,
     shared: AtomicBool,
+    content: AtomicBool,
 }
 
 impl Line {
@@ -23,6 +24,7 @@ impl Line {
             answering: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             shared: AtomicBool::new(false),
+            content: AtomicBool::new(false),
         })
     }
 
@@ -39,6 +41,15 @@ impl Line {
 
     pub(super) fn is_shared(&self) -> bool {
         self.shared.load(Relaxed)
+    }
+
+    /// Notes whether the request under way has content.
+    pub(super) fn set_content(&self, content: bool) {
+        self.content.store(content, Relaxed);
+    }
+
+    pub(super) fn has_content(&self) -> bool {
+        self.content.load(Relaxed)
     }
 
     /// Notes whether bytes wait for room in the socket, and says whether they did before.

@@ -129,7 +129,7 @@ impl Server {
                 admitted = admit(&mut listener, &self.places) => admitted,
             };
             let line = Line::new(Connection::new(peer, alive.shutdown()));
-            let wire = Wire::new(io, Arc::clone(&line));
+            let wire = Wire::new(io, Arc::clone(&line), L::is_gone);
             let handler = handler.clone();
             #[cfg(feature = "tls")]
             if let Some(tls) = &self.tls {

@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::host::Host;
@@ -32,6 +34,16 @@ pub trait Accept: Send {
     /// Those of accept(2). The server calls again, whatever the error; after all but those of one
     /// connection it waits a little.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
+
+    /// Whether the peer has closed or reset `io`, though some of its bytes may be unread.
+    ///
+    /// Asked twice a second while a response is under way and the next request waits behind it.
+    /// Without an answer, which is the default, the end of such a peer is seen once its bytes are
+    /// read or a write fails.
+    fn is_gone(io: &Self::Io) -> bool {
+        let _ = io;
+        false
+    }
 }
 
 impl Accept for TcpListener {
@@ -43,6 +55,17 @@ impl Accept for TcpListener {
         let _ = tune(&SockRef::from(&stream));
         Ok((stream, peer))
     }
+
+    fn is_gone(io: &TcpStream) -> bool {
+        is_closed(io)
+    }
+}
+
+/// Whether the system has told of the end of a connection, be it an orderly one or a reset.
+fn is_closed(io: &TcpStream) -> bool {
+    let mut ready = pin!(io.ready(Interest::READABLE));
+    let ready = ready.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
 }
 
 /// The bound sockets of a host: two on one port for the loopback, else one.
@@ -174,5 +197,9 @@ impl Accept for Listener {
             let _ = tune(&SockRef::from(&stream));
         }
         Ok((stream, peer))
+    }
+
+    fn is_gone(io: &TcpStream) -> bool {
+        is_closed(io)
     }
 }

@@ -10,26 +10,48 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::line::Line;
 
 /// How long a peer may go on sending after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// How often a peer is looked after while hyper reads nothing of it.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Bytes between two looks that are thrown away, more than fits into the buffers of both sockets.
+const THROWN_AWAY: usize = 2 << 20;
+
 /// The bytes from and to one peer.
 pub(super) struct Wire<I> {
     io: I,
     line: Arc<Line>,
+    is_gone: fn(&I) -> bool,
     lingering: Option<Pin<Box<Sleep>>>,
+    /// Whether hyper, since it flushed last, has begun to wait for what the peer sends.
+    is_heard: bool,
+    unread: Option<Unread>,
+}
+
+/// The watch over a peer that hyper does not read, because it has bytes of the next request.
+struct Unread {
+    next_look: Pin<Box<Sleep>>,
+    /// What may be thrown away before the next look.
+    allowance: usize,
+    /// Whether bytes were thrown away, so that no request can follow.
+    is_cut: bool,
 }
 
 impl<I> Wire<I> {
-    pub(super) fn new(io: I, line: Arc<Line>) -> Self {
+    pub(super) fn new(io: I, line: Arc<Line>, is_gone: fn(&I) -> bool) -> Self {
         Self {
             io,
             line,
+            is_gone,
             lingering: None,
+            is_heard: false,
+            unread: None,
         }
     }
 
@@ -43,13 +65,49 @@ impl<I> Wire<I> {
     }
 }
 
+impl<I: AsyncRead + Unpin> Wire<I> {
+    /// Finds out whether the peer is gone while hyper does not read. What the peer sends is thrown
+    /// away, unless it may be content: its end would not fit behind it.
+    fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let unread = self.unread.get_or_insert_with(|| Unread {
+            next_look: Box::pin(sleep(LOOK)),
+            allowance: 0,
+            is_cut: false,
+        });
+        while unread.next_look.as_mut().poll(cx).is_ready() {
+            if (self.is_gone)(&self.io) {
+                return Poll::Ready(());
+            }
+            unread.allowance = THROWN_AWAY;
+            unread.next_look.as_mut().reset(Instant::now() + LOOK);
+        }
+        let mut scrap = [MaybeUninit::uninit(); 4096];
+        while unread.allowance > 0 && !self.line.has_content() {
+            let mut scrap = ReadBuf::uninit(&mut scrap);
+            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut scrap));
+            if read.is_err() || scrap.filled().is_empty() {
+                return Poll::Ready(());
+            }
+            unread.is_cut = true;
+            unread.allowance = unread.allowance.saturating_sub(scrap.filled().len());
+        }
+        Poll::Pending
+    }
+}
+
 impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buffer)
+        if self.unread.as_ref().is_some_and(|unread| unread.is_cut) {
+            return Poll::Ready(Ok(()));
+        }
+        self.unread = None;
+        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        self.is_heard = read.is_pending();
+        read
     }
 }
 
@@ -78,6 +136,10 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let is_heard = std::mem::take(&mut self.is_heard) || self.line.is_shared();
+        if !is_heard && self.poll_gone(cx).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         Pin::new(&mut self.io).poll_flush(cx)
     }
 
@@ -88,6 +150,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Wire<I> {
             io,
             line,
             lingering,
+            ..
         } = &mut *self;
         if lingering.is_none() {
             ready!(Pin::new(&mut *io).poll_shutdown(cx))?;

@@ -440,3 +440,32 @@ async fn what_is_there_at_once_comes_in_few_frames() {
         assert_eq!(server.stats().events - before, streams * events);
     }
 }
+
+#[tokio::test]
+async fn a_client_by_http_1_1_that_left_bytes_behind_is_gone_within_three_seconds() {
+    let server = Server::start_tls();
+    for leaves_by_reset in [false, true] {
+        for junk in [2, 64 * 1024] {
+            let open = server.stats().open;
+            let mut io = shake(server.address(), "http/1.1").await;
+            let request =
+                "GET /events?comment=0&interval=3600000 HTTP/1.1\r\nHost: clock\r\n\r\n\r\n";
+            io.write_all(request.as_bytes()).await.unwrap();
+            while server.stats().open == open {
+                sleep(Duration::from_millis(2)).await;
+            }
+            io.write_all(&vec![b'\n'; junk]).await.unwrap();
+            io.flush().await.unwrap();
+            let left = Instant::now();
+            if leaves_by_reset {
+                let socket = SockRef::from(io.get_ref().0);
+                socket.set_linger(Some(Duration::ZERO)).unwrap();
+            }
+            drop(io);
+            while server.stats().open > open {
+                sleep(Duration::from_millis(2)).await;
+                assert!(left.elapsed() < Duration::from_secs(3), "{junk} bytes");
+            }
+        }
+    }
+}
