@@ -41,7 +41,7 @@ pub async fn respond<B: Body>(req: Request<B>, shared: Arc<Shared>) -> Answer<Fl
     let answer = match req.uri().path() {
         "/events" => stream(req, &shared, clock).await,
         "/stream" => stream(req, &shared, greetings).await,
-        "/stats" => answers::stats(&req, |key| shared.streams.stats(key)),
+        "/stats" => answers::stats(&req, |key| shared.streams.json(key)),
         "/cases" => answers::cases(&req),
         "/" => answers::page(&req),
         _ => Ok(answers::text(StatusCode::NOT_FOUND, "Not Found")),

@@ -17,6 +17,7 @@ mod stats;
 mod text;
 
 use std::convert::Infallible;
+use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -41,6 +42,14 @@ pub type Answered<S> = Result<Answer<S>, Refusal>;
 #[derive(Debug)]
 pub struct Refusal(Box<Response<Whole>>);
 
+impl fmt::Debug for Whole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Whole")
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+
 impl From<Response<Whole>> for Refusal {
     fn from(response: Response<Whole>) -> Self {
         Self(Box::new(response))
@@ -53,14 +62,52 @@ impl<S> From<Refusal> for Answer<S> {
     }
 }
 
-/// A body of known length, given in frames so small that no large buffer stays with a connection
-/// that goes on to stream.
-#[derive(Debug, Default)]
-pub struct Whole(Bytes);
+/// A body in frames so small that no large buffer stays with a connection that goes on to stream.
+///
+/// Its length is known, unless a part of it has yet to be made.
+#[derive(Default)]
+pub struct Whole {
+    content: Bytes,
+    rest: Option<Box<dyn Iterator<Item = String> + Send>>,
+}
+
+/// The most bytes of a frame, and the least of what is made at a time.
+const FRAME: usize = 4096;
+const MADE: usize = 1024;
+
+impl Whole {
+    /// The `parts`, each made when those before it are read.
+    fn made_of(parts: impl Iterator<Item = String> + Send + 'static) -> Self {
+        let mut whole = Self {
+            content: Bytes::new(),
+            rest: Some(Box::new(parts)),
+        };
+        whole.make();
+        whole
+    }
+
+    /// Makes the next part of the content.
+    fn make(&mut self) {
+        let mut made = String::new();
+        while let Some(rest) = &mut self.rest
+            && made.len() < MADE
+        {
+            match rest.next() {
+                Some(part) => made.push_str(&part),
+                None => self.rest = None,
+            }
+        }
+        self.content = made.into();
+    }
+}
 
 impl<T: Into<Bytes>> From<T> for Whole {
     fn from(content: T) -> Self {
-        Self(content.into())
+        let content = content.into();
+        Self {
+            content,
+            rest: None,
+        }
     }
 }
 
@@ -72,17 +119,22 @@ impl Body for Whole {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        const FRAME: usize = 4096;
-        let length = self.0.len().min(FRAME);
-        let frame = self.0.split_to(length);
+        if self.content.is_empty() {
+            self.make();
+        }
+        let length = self.content.len().min(FRAME);
+        let frame = self.content.split_to(length);
         Poll::Ready((length > 0).then(|| Ok(Frame::data(frame))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.content.is_empty() && self.rest.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.0.len() as u64)
+        match self.rest {
+            None => SizeHint::with_exact(self.content.len() as u64),
+            Some(_) => SizeHint::default(),
+        }
     }
 }

@@ -2,22 +2,22 @@
 
 use http_body_util::Either;
 use hyper::{Method, Request, StatusCode};
-use serde::Serialize;
 
-use super::Answered;
 use super::head::{headers, write_head};
 use super::methods::allow;
+use super::{Answered, Whole};
 use crate::options;
 
-/// What the server `saw`, of all streams or of those of a key, for a page of any origin.
+/// What the server `saw`, of all streams or of those of a key, for a page of any origin: JSON in
+/// parts, which are made as the client reads.
 ///
 /// # Errors
 ///
 /// The answer to a method other than GET, and to anything but one key.
-pub fn stats<B, S, T: Serialize>(
-    request: &Request<B>,
-    saw: impl FnOnce(Option<&str>) -> T,
-) -> Answered<S> {
+pub fn stats<B, S, T>(request: &Request<B>, saw: impl FnOnce(Option<&str>) -> T) -> Answered<S>
+where
+    T: Iterator<Item = String> + Send + 'static,
+{
     allow(request, &[Method::GET, Method::HEAD])?;
     let key = options::key(request)?;
     let head = headers([
@@ -27,6 +27,6 @@ pub fn stats<B, S, T: Serialize>(
         // A page of another origin learns the protocol from it.
         ("Timing-Allow-Origin", "*"),
     ]);
-    let json = serde_json::to_string(&saw(key.as_deref())).unwrap_or_default();
-    Ok(write_head(StatusCode::OK, &head, json.into()).map(Either::Left))
+    let json = Whole::made_of(saw(key.as_deref()));
+    Ok(write_head(StatusCode::OK, &head, json).map(Either::Left))
 }

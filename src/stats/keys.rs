@@ -1,13 +1,16 @@
 //! The streams that have a name: their counts, and what their clients came back with.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::iter::once;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 
 use super::counts::{Arrival, Counts, Stats};
+use super::json;
 use crate::options::{LAST_EVENT_ID, Options};
 
 /// The most keys that are kept.
@@ -40,16 +43,51 @@ pub(super) struct Key {
 /// What has happened to a key.
 #[derive(Debug, Default)]
 struct Past {
-    ids: VecDeque<String>,
-    requests: VecDeque<Arrival>,
+    ids: Newest<String>,
+    requests: Newest<Arrival>,
     failed: u64,
     streamed: bool,
     ended: Option<Instant>,
 }
 
+/// The newest of a row of items, each with its number in the row.
+#[derive(Debug)]
+struct Newest<T> {
+    items: VecDeque<T>,
+    /// The number of the item that comes next.
+    next: usize,
+}
+
+impl<T> Default for Newest<T> {
+    fn default() -> Self {
+        let items = VecDeque::new();
+        Self { items, next: 0 }
+    }
+}
+
+impl<T> Newest<T> {
+    fn push(&mut self, item: T) {
+        if self.items.len() == NEWEST {
+            self.items.pop_front();
+        }
+        self.items.push_back(item);
+        self.next += 1;
+    }
+
+    fn numbers(&self) -> Range<usize> {
+        self.next - self.items.len()..self.next
+    }
+
+    /// The item of this number, unless it is forgotten.
+    fn get(&self, number: usize) -> Option<&T> {
+        let index = number.checked_sub(self.numbers().start)?;
+        self.items.get(index)
+    }
+}
+
 impl Keys {
-    /// The key of this name. A new one takes the place of the oldest that has no open stream; if
-    /// all have one, there is none. Unless it `is_kept`, a new one is as if it had never been.
+    /// The key of this name. A new one takes the place of the oldest that no request holds; if all
+    /// are held, there is none. Unless it `is_kept`, a new one is as if it had never been.
     pub(super) fn get(&self, name: &str, is_kept: bool) -> Option<Arc<Key>> {
         let Kept { keys, seen } = &mut *lock(&self.0);
         if let Some((_, key)) = keys.get(name) {
@@ -59,7 +97,7 @@ impl Keys {
         if keys.len() == KEPT {
             let free = keys
                 .iter()
-                .filter(|(_, (_, key))| key.counts.stats().open == 0);
+                .filter(|(_, (_, key))| Arc::strong_count(key) == 1);
             let oldest = free.min_by_key(|(_, (age, _))| *age)?.0.clone();
             if is_kept {
                 keys.remove(&oldest);
@@ -72,17 +110,58 @@ impl Keys {
         Some(key)
     }
 
+    fn known(&self, name: &str) -> Option<Arc<Key>> {
+        let kept = lock(&self.0);
+        kept.keys.get(name).map(|(_, key)| Arc::clone(key))
+    }
+
     /// What was seen of the streams of this name: nothing, if it is not kept.
     pub(super) fn stats(&self, name: &str) -> Stats {
-        let key = lock(&self.0).keys.get(name).map(|(_, key)| Arc::clone(key));
-        let key = key.unwrap_or_default();
+        let key = self.known(name).unwrap_or_default();
         let past = lock(&key.past);
         Stats {
-            last_event_ids: Some(past.ids.iter().cloned().collect()),
-            requests: Some(past.requests.iter().cloned().collect()),
+            last_event_ids: Some(past.ids.items.iter().cloned().collect()),
+            requests: Some(past.requests.items.iter().cloned().collect()),
             ..key.counts.stats()
         }
     }
+
+    /// The same as JSON, in parts. They do not hold the key: else a client that does not read them
+    /// would keep its memory.
+    pub(super) fn json(&self, name: &str) -> impl Iterator<Item = String> + Send + use<> {
+        let key = self.known(name).unwrap_or_default();
+        let counts = json(&key.counts.stats());
+        let counts = counts.strip_suffix('}').unwrap_or_default();
+        let begin = format!("{counts},\"last_event_ids\":[");
+        let past = lock(&key.past);
+        let (ids, requests) = (past.ids.numbers(), past.requests.numbers());
+        drop(past);
+        let key = Arc::downgrade(&key);
+        let ids = list(ids, Weak::clone(&key), |past, number| {
+            past.ids.get(number).map(|id| json(id))
+        });
+        let requests = list(requests, key, |past, number| {
+            past.requests.get(number).map(|request| json(request))
+        });
+        once(begin)
+            .chain(ids)
+            .chain(once("],\"requests\":[".to_owned()))
+            .chain(requests)
+            .chain(once("]}".to_owned()))
+    }
+}
+
+/// The items of these numbers that `key` still remembers, as JSON separated by commas.
+fn list(
+    numbers: Range<usize>,
+    key: Weak<Key>,
+    item: fn(&Past, usize) -> Option<String>,
+) -> impl Iterator<Item = String> + Send {
+    let items = numbers.filter_map(move |number| item(&lock(&key.upgrade()?.past), number));
+    items.enumerate().map(|(index, item)| {
+        let comma = if index == 0 { "" } else { "," };
+        format!("{comma}{item}")
+    })
 }
 
 impl Key {
@@ -116,9 +195,9 @@ impl Key {
             last_event_id,
             after_ms: ended.map(|end| u64::try_from(end.elapsed().as_millis()).unwrap_or(u64::MAX)),
         };
-        push(&mut past.requests, arrival);
+        past.requests.push(arrival);
         if let Some(id) = id {
-            push(&mut past.ids, cut(id));
+            past.ids.push(cut(id));
         }
     }
 
@@ -126,13 +205,6 @@ impl Key {
     pub(super) fn end(&self) {
         lock(&self.past).ended = Some(Instant::now());
     }
-}
-
-fn push<T>(newest: &mut VecDeque<T>, item: T) {
-    if newest.len() == NEWEST {
-        newest.pop_front();
-    }
-    newest.push_back(item);
 }
 
 /// An id of at most 64 bytes as it is, a longer one cut between two characters and marked.

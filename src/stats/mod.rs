@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use hyper::{Method, Request};
+use serde::Serialize;
 use tracing::field::display;
 
 use crate::connection::Connection;
@@ -25,11 +26,24 @@ pub struct Streams {
     keys: Keys,
 }
 
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
 impl Streams {
     /// What the server saw of all its streams, or of those of `key`.
     #[must_use]
     pub fn stats(&self, key: Option<&str>) -> Stats {
         key.map_or_else(|| self.all.stats(), |key| self.keys.stats(key))
+    }
+
+    /// The same as JSON, in parts: what a key remembers is read entry by entry, and what it has
+    /// forgotten by then is left out.
+    #[must_use]
+    pub fn json(&self, key: Option<&str>) -> impl Iterator<Item = String> + Send + use<> {
+        let remembered = key.map(|key| self.keys.json(key));
+        let all = remembered.is_none().then(|| json(&self.all.stats()));
+        all.into_iter().chain(remembered.into_iter().flatten())
     }
 
     /// The record of the stream that `request` asks for, or of what it gets instead: `options` are

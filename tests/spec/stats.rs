@@ -1,5 +1,6 @@
 //! What the server says it saw: `/stats`, and the counts of a server in a test.
 
+use std::io::Write;
 use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use sse_clock::service::{Shared, respond};
 use sse_clock::stats::Stats;
 use sse_clock::testing;
 
-use crate::support::{Server, eventually};
+use crate::support::{Client, Server, eventually};
 use crate::wire::{Reply, come_back, encoded, frame, get, nothing};
 
 fn stats(server: &Server, query: &str) -> String {
@@ -300,4 +301,105 @@ fn another_crate_starts_the_server_and_reads_what_it_saw() {
     let address = server.address();
     drop(server);
     assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+/// Requests of `key` whose ids take as much room in JSON as any.
+fn fill(server: &Server, key: &str) {
+    let long = encoded("\u{1}".repeat(64));
+    let quotes = "\"".repeat(100);
+    for _ in 0..100 {
+        get(
+            server,
+            &format!("/stream?key={key}&status=204&lastEventId={long}"),
+        );
+        let target = format!("/stream?key={key}&status=204");
+        let ids = format!("Last-Event-ID: {quotes}\r\nLast-Event-ID: {quotes}\r\n");
+        Reply::to(server, &format!("GET {target} HTTP/1.1\r\n{ids}\r\n"));
+    }
+}
+
+#[test]
+fn all_that_a_key_remembers_is_told_in_order() {
+    let server = Server::start();
+    for (key, requests) in [("none", 0), ("one", 1), ("few", 3), ("many", 150)] {
+        for number in 0..requests {
+            let target = format!("/stream?count=1&key={key}&lastEventId={number}");
+            come_back(&server, &target, &format!("\"{number}"));
+        }
+        let reply = get(&server, &format!("/stats?key={key}"));
+        let seen = serde_json::to_string(&server.stats_of(key)).unwrap();
+        assert_eq!(reply.text(), seen);
+        assert!(reply.complete);
+        // What is made at once has its length in the head.
+        let length = reply.header("Content-Length").is_some();
+        assert_eq!(length, requests < 10, "{key}");
+    }
+    fill(&server, "full");
+    let reply = get(&server, "/stats?key=full");
+    let seen = serde_json::to_string(&server.stats_of("full")).unwrap();
+    assert_eq!(reply.text(), seen);
+    assert!(seen.len() > 40_000, "{}", seen.len());
+}
+
+#[test]
+fn a_slow_reader_is_told_what_its_key_remembers_still() {
+    let server = Server::start();
+    fill(&server, "full");
+    let mut client = Client::connect_narrow(server.address());
+    let request = "GET /stats?key=full HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
+    client.0.write_all(request.as_bytes()).unwrap();
+    client.head();
+    // Half of what it was told first is forgotten before it has read on.
+    for _ in 0..50 {
+        get(&server, "/stream?key=full&status=204&lastEventId=new");
+    }
+    let mut json = Vec::new();
+    loop {
+        let chunk = client.chunk();
+        if chunk.is_empty() {
+            break;
+        }
+        json.extend(chunk);
+    }
+    let seen: serde_json::Value = serde_json::from_slice(&json).expect("JSON as a whole");
+    for list in ["last_event_ids", "requests"] {
+        let length = seen[list].as_array().unwrap().len();
+        assert!((50..100).contains(&length), "{length} {list}");
+    }
+    // A key that is forgotten as a whole leaves the beginning of its list.
+    let mut client = Client::connect_narrow(server.address());
+    client.0.write_all(request.as_bytes()).unwrap();
+    client.head();
+    for other in 0..1000 {
+        get(&server, &format!("/stream?key=other{other}&status=204"));
+    }
+    let mut json = Vec::new();
+    loop {
+        let chunk = client.chunk();
+        if chunk.is_empty() {
+            break;
+        }
+        json.extend(chunk);
+    }
+    let seen: serde_json::Value = serde_json::from_slice(&json).expect("JSON as a whole");
+    assert!(seen["requests"].as_array().unwrap().len() < 100);
+    assert_eq!(server.stats_of("full").requests, Some(Vec::new()));
+}
+
+#[test]
+fn the_key_of_a_request_that_waits_is_not_forgotten() {
+    let server = Server::start();
+    let waits = server.send("GET /stream?key=waits&delay=60000 HTTP/1.1\r\nHost: clock\r\n\r\n");
+    let requests = || server.stats_of("waits").requests.unwrap().len();
+    eventually("it waits", || requests() == 1);
+    for other in 0..1000 {
+        get(&server, &format!("/stream?key=other{other}&status=204"));
+    }
+    assert_eq!(requests(), 1);
+    drop(waits);
+    eventually("it is forgotten", || {
+        get(&server, "/stream?key=last&status=204");
+        get(&server, "/stream?key=one_more&status=204");
+        requests() == 0
+    });
 }
