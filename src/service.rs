@@ -72,9 +72,11 @@ fn greetings(options: &Options, shared: &Shared) -> Interval {
 /// Node: `res.writeHead(200, { … })`, and for each event `res.write(…)`. No `req.on("close", …)`:
 /// when the client leaves, hyper drops the body, and its interval with it.
 async fn stream<B: Body>(req: Request<B>, shared: &Shared, source: Source) -> Answered<Flow> {
-    let (req, mut options) = asked(req).await?;
-    let record = shared.streams.record(&req, &mut options);
-    let body = flow(source(&options, shared), &options, record);
-    let response = write_head(StatusCode::OK, &HEADERS, body);
-    Ok(as_asked(options.head, response).await)
+    let answer = {
+        let (req, mut options) = asked(req).await?;
+        let record = shared.streams.record(&req, &mut options);
+        let body = flow(source(&options, shared), &options, record);
+        as_asked(options.head, write_head(StatusCode::OK, &HEADERS, body))
+    };
+    Ok(answer.await)
 }

@@ -1,5 +1,7 @@
 //! The head of an answer: right, or wrong on purpose.
 
+use std::future::Future;
+
 use bytes::Bytes;
 use http_body_util::Either;
 use hyper::header::{
@@ -38,7 +40,9 @@ pub fn write_head<B>(status: StatusCode, head: &HeaderMap, body: B) -> Response<
 }
 
 /// `response` with the `head` that was asked for, when its delay is over.
-pub async fn as_asked<S>(head: Head, response: Response<S>) -> Answer<S> {
+///
+/// A function and not an `async fn`, so that nothing but the response is kept during the delay.
+pub fn as_asked<S>(head: Head, response: Response<S>) -> impl Future<Output = Answer<S>> {
     let mut media_type = head.media_type;
     let mut answer = match (head.redirect, head.status) {
         (Some((status, location)), _) => redirect(status, location).map(Either::Left),
@@ -59,10 +63,13 @@ pub async fn as_asked<S>(head: Head, response: Response<S>) -> Answer<S> {
         headers.insert(CONTENT_TYPE, media_type);
     }
     allow_credentials(head.credentials, answer.headers_mut());
-    if !head.delay.is_zero() {
-        Box::pin(sleep(head.delay)).await;
+    let delay = head.delay;
+    async move {
+        if !delay.is_zero() {
+            Box::pin(sleep(delay)).await;
+        }
+        answer
     }
-    answer
 }
 
 /// The head of `response` with another status, and the body that says so.

@@ -539,8 +539,47 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_asks_for() {
         let request = get("/stream?size=16777216&interval=10&eol=crlf&bom");
         client.0.write_all(request.as_bytes()).unwrap();
     };
+    let delayed_id = |client: &mut Client| {
+        let id = "i".repeat(7900);
+        let request = format!(
+            "GET /events?delay=60000&key=k HTTP/1.1\r\nHost: clock\r\nLast-Event-ID: {id}\r\n\r\n"
+        );
+        client.0.write_all(request.as_bytes()).unwrap();
+    };
+    let delayed_echo = |client: &mut Client| {
+        let id = "i".repeat(7900);
+        let request = format!(
+            "POST /events?echo&delay=60000 HTTP/1.1\r\nHost: clock\r\nContent-Length: 5000\r\nLast-Event-ID: {id}\r\n\r\n"
+        );
+        client.0.write_all(request.as_bytes()).unwrap();
+        client.0.write_all(&vec![0; 5000]).unwrap();
+    };
+    let delayed_redirect = |client: &mut Client| {
+        let target = format!("/events?delay=60000&redirect=307&data={}", "x".repeat(1024));
+        client
+            .0
+            .write_all(long_head(&target, "").as_bytes())
+            .unwrap();
+    };
+    let stats = |client: &mut Client| {
+        let _ = client.0.write_all(get("/stats").repeat(400).as_bytes());
+    };
+    // Each changes what the key remembers before it asks for it.
+    let stats_of_a_key = |client: &mut Client| {
+        let long = "%01".repeat(64);
+        let fill = get(&format!("/stream?key=k&status=204&lastEventId={long}"));
+        let _ = client.0.write_all(fill.repeat(8).as_bytes());
+        let _ = client
+            .0
+            .write_all(get("/stats?key=k").repeat(50).as_bytes());
+    };
     for (what, behave, narrow) in [
         ("a long head and a delay", &delayed as Behaviour, false),
+        ("a long id and a delay", &delayed_id, false),
+        ("a long id, an echo and a delay", &delayed_echo, false),
+        ("a redirect and a delay", &delayed_redirect, false),
+        ("stats unread", &stats, true),
+        ("stats of a key unread", &stats_of_a_key, true),
         ("a status with a wire and a delay", &delayed_wire, false),
         ("an echo of much", &echo, false),
         ("content that does not end", &half_the_content, false),

@@ -7,8 +7,8 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
 use super::frames::{
-    CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PREFACE, Peer,
-    frame, head, narrow, settings, window,
+    self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PREFACE,
+    Peer, frame, head, narrow, settings, window,
 };
 use super::shake_over;
 use crate::support::Binary;
@@ -30,6 +30,8 @@ struct Stuck<'a> {
     method: &'a str,
     path: &'a str,
     fields: Vec<(&'a str, &'a str)>,
+    /// A path that is asked for ahead of it, by each client.
+    first: Option<&'a str>,
     /// Frames of content, after which the stream stays open; none for a stream that is closed.
     content: Vec<&'a [u8]>,
 }
@@ -40,6 +42,7 @@ fn get(shut: Shut, path: &str) -> Stuck<'_> {
         method: "GET",
         path,
         fields: Vec::new(),
+        first: None,
         content: Vec::new(),
     }
 }
@@ -48,13 +51,17 @@ fn get(shut: Shut, path: &str) -> Stuck<'_> {
 const FIRST: usize = 2;
 const COUNT: usize = 20;
 const STREAMS: u32 = 100;
+const OTHERS: u32 = 28;
 
 /// That each of many such clients costs less than 64 KiB, and each of its streams less than `most`
 /// besides.
 async fn assert_cost(what: &str, stuck: Stuck<'_>, most: usize) {
     let server = Binary::start(&["--tls"]);
     let mut bytes = Vec::new();
-    for stream in (1..).step_by(2).take(usize::try_from(STREAMS).unwrap()) {
+    if let Some(first) = stuck.first {
+        bytes.extend((0..OTHERS).flat_map(|other| frames::get(2 * other + 1, first)));
+    }
+    for stream in (0..STREAMS).map(|stream| 2 * (OTHERS + stream) + 1) {
         let block = head(stuck.method, stuck.path, stuck.fields.iter().copied());
         let end = if stuck.method == "GET" { END_STREAM } else { 0 };
         bytes.extend(frame(HEADERS, END_HEADERS | end, stream, block));
@@ -108,6 +115,7 @@ async fn a_stuck_stream_costs_less_than_8_kib_however_it_is_stuck() {
     let fields = || many.iter().map(|name| (name.as_str(), "")).collect();
     let long = "y".repeat(7800);
     let origin = format!("http://{}", "o".repeat(6000));
+    let fill = format!("/stream?key=k&status=204&lastEventId={}", "%01".repeat(64));
     let missed = format!("/events?ids&interval=10&lastEventId={}", now() - 9990);
     let missed_long = format!("{missed}&data={}", "d".repeat(950));
     for (what, stuck) in [
@@ -141,7 +149,41 @@ async fn a_stuck_stream_costs_less_than_8_kib_however_it_is_stuck() {
         ),
         ("the page", get(Shut::Connection, "/")),
         ("the page unread", get(Shut::Socket, "/")),
+        ("the page of shut streams", get(Shut::Streams, "/")),
         ("the suite", get(Shut::Streams, "/cases")),
+        ("the suite unread", get(Shut::Socket, "/cases")),
+        ("stats", get(Shut::Streams, "/stats")),
+        ("stats unread", get(Shut::Socket, "/stats")),
+        (
+            "stats of a key",
+            Stuck {
+                first: Some(&fill),
+                ..get(Shut::Streams, "/stats?key=k")
+            },
+        ),
+        (
+            "stats of a key unread",
+            Stuck {
+                first: Some(&fill),
+                ..get(Shut::Socket, "/stats?key=k")
+            },
+        ),
+        ("a greeting", get(Shut::Streams, "/stream?interval=10")),
+        ("no route", get(Shut::Streams, "/nowhere")),
+        (
+            "a long id and a delay",
+            Stuck {
+                fields: vec![("last-event-id", &long)],
+                ..get(Shut::Streams, "/events?delay=60000")
+            },
+        ),
+        (
+            "a long id, a redirect and a delay",
+            Stuck {
+                fields: vec![("last-event-id", &long)],
+                ..get(Shut::Streams, "/events?redirect=307&delay=60000")
+            },
+        ),
         (
             "many fields and a delay",
             Stuck {
@@ -182,6 +224,9 @@ async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines
     let wire = format!("/events?interval=0&wire={}", "a".repeat(4096));
     let delayed = format!("/events?status=500&delay=60000&wire={}", "a".repeat(4096));
     let status = format!("/events?status=500&wire={}", "a".repeat(4096));
+    let wire_later = format!("{wire}&delay=60000");
+    let wire_redirect = format!("{wire_later}&redirect=307");
+    let id = "i".repeat(3700);
     let escapes = "%0a".repeat(2500);
     let paced = format!("/events?interval=0&split=1&pace=10000&wire={escapes}");
     let many: Vec<_> = (0..185).map(|number| format!("x{number:03}")).collect();
@@ -199,6 +244,27 @@ async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines
             get(Shut::Streams, &delayed),
         ),
         ("a status with a wire", get(Shut::Streams, &status)),
+        (
+            "a long id, a wire and a delay",
+            Stuck {
+                fields: vec![("last-event-id", &id)],
+                ..get(Shut::Streams, &wire_later)
+            },
+        ),
+        (
+            "a long id, an echo and a delay",
+            Stuck {
+                fields: vec![("last-event-id", &long)],
+                ..get(Shut::Streams, "/events?echo&delay=60000")
+            },
+        ),
+        (
+            "a redirect of a wire and a delay",
+            Stuck {
+                fields: vec![("last-event-id", &id)],
+                ..get(Shut::Streams, &wire_redirect)
+            },
+        ),
         ("a status with a wire unread", get(Shut::Socket, &status)),
         (
             "an echo of a long head",
