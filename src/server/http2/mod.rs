@@ -110,6 +110,8 @@ fn settings(limits: &Limits, keep: Keep) -> http2::Builder<Keep> {
     let mut http = http2::Builder::new(keep);
     http.timer(TokioTimer::new())
         .max_concurrent_streams(limits.max_streams)
+        // A client may open and close all of them before they are looked at, as many tabs do.
+        .max_pending_accept_reset_streams(limits.max_streams as usize)
         .max_header_list_size(u32::try_from(limits.least_head()).unwrap_or(u32::MAX))
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW);

@@ -554,3 +554,20 @@ async fn a_header_with_a_control_character_ends_its_connection_and_the_log_says_
     assert!(line.contains("protocol error"), "{line}");
     assert!(line.contains(&format!("peer={peer}")), "{line}");
 }
+
+/// A browser closes many tabs at once, and they share a connection.
+#[tokio::test]
+async fn as_many_streams_as_there_may_be_are_opened_and_closed_at_once_beside_another() {
+    let server = Server::start_tls();
+    let mut client = Peer::connect(server.address(), &[]).await;
+    client.send(get(1, "/stream?interval=10")).await;
+    client.until(DATA, 1).await;
+    let streams = (1..=128).map(|number| 2 * number + 1);
+    let burst = streams.flat_map(|stream| [get(stream, "/events"), reset(stream)].concat());
+    client.send(burst.collect::<Vec<_>>()).await;
+    for _ in 0..3 {
+        client.until(DATA, 1).await;
+    }
+    client.send(get(1001, "/stats")).await;
+    client.until(HEADERS, 1001).await;
+}
