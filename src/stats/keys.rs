@@ -138,10 +138,10 @@ impl Keys {
         drop(past);
         let key = Arc::downgrade(&key);
         let ids = list(ids, Weak::clone(&key), |past, number| {
-            past.ids.get(number).map(|id| json(id))
+            past.ids.get(number).map(json)
         });
         let requests = list(requests, key, |past, number| {
-            past.requests.get(number).map(|request| json(request))
+            past.requests.get(number).map(json)
         });
         once(begin)
             .chain(ids)

@@ -39,7 +39,6 @@ impl Streams {
 
     /// The same as JSON, in parts: what a key remembers is read entry by entry, and what it has
     /// forgotten by then is left out.
-    #[must_use]
     pub fn json(&self, key: Option<&str>) -> impl Iterator<Item = String> + Send + use<> {
         let remembered = key.map(|key| self.keys.json(key));
         let all = remembered.is_none().then(|| json(&self.all.stats()));

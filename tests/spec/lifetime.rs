@@ -214,7 +214,9 @@ fn a_client_that_left_bytes_behind_is_gone_within_three_seconds() {
         for (client, bytes) in &mut clients {
             let _ = client.0.write(bytes);
         }
-        clients.into_iter().for_each(|(client, _)| leave(client));
+        for (client, _) in clients {
+            leave(client);
+        }
         assert_gone_within_three_seconds(&server, base);
     }
 }

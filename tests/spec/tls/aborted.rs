@@ -19,9 +19,9 @@ const RESET: i32 = 92;
 /// What each way to cut a stream after its last event delivers: query, bytes.
 fn cuts() -> Vec<(String, String)> {
     let missed = now() - 1005;
-    let wire: String = (0..100)
-        .map(|id| format!("id:{id}\ndata:{id}\n\n"))
-        .collect();
+    let wire = (0..100).fold(String::new(), |text, id| {
+        text + &format!("id:{id}\ndata:{id}\n\n")
+    });
     let encoded = wire.replace('\n', "%0A");
     vec![
         (

@@ -4,6 +4,8 @@ mod aborted;
 
 mod certificate;
 
+mod chaos;
+
 mod floods;
 
 mod frames;
