@@ -49,3 +49,8 @@ impl Connection {
         &self.0.shutdown
     }
 }
+
+/// Marks a response that is not sent: the server closes the connection before its first byte, and
+/// over HTTP/2 it resets the stream. A handler puts it into the response's extensions.
+#[derive(Clone, Copy, Debug)]
+pub struct DropConnection;

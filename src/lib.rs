@@ -9,7 +9,7 @@
 //! HTTP/1.1 a connection answers one request at a time, over HTTP/2 a hundred. The [`service`]
 //! matches the path, and [`options`] reads what is asked. A [`stream`] is an interval whose callback
 //! writes the events; what was asked for dresses, ends and shapes them, and [`stats`] keeps a record.
-//! Any other answer stands in [`answers`].
+//! Any other answer stands in [`response`].
 //!
 //! Node pushes (`res.write`), hyper pulls: it polls the body for the next event and writes it as
 //! one chunk. When the socket is full, hyper goes on until its own 8 KiB ([`Limits::max_head`]
@@ -45,7 +45,7 @@ pub mod stream;
 
 pub mod stats;
 
-pub mod answers;
+pub mod response;
 
 pub mod server;
 
@@ -53,4 +53,4 @@ mod connection;
 
 pub mod testing;
 
-pub use connection::Connection;
+pub use connection::{Connection, DropConnection};

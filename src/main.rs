@@ -14,7 +14,7 @@ use command::{log, process};
 use sse_clock::server::socket::{self, Sockets};
 use sse_clock::server::{Limits, Server};
 use sse_clock::service::{Shared, respond};
-use sse_clock::stream::wall;
+use sse_clock::stream::time;
 use tokio::runtime::{Builder, Runtime};
 
 #[cfg(all(unix, feature = "jemalloc"))]
@@ -40,8 +40,8 @@ fn main() -> ExitCode {
 fn run(settings: &Settings) -> Result<(), String> {
     settings.files()?;
     let explain = |error| settings.explain(&error);
-    process::keep_pages_small();
-    wall::find_zone();
+    process::disable_transparent_huge_pages();
+    time::find_zone();
     let room = process::room_for_connections();
     let limits = Limits {
         max_connections: settings.max_connections.unwrap_or(room),

@@ -5,17 +5,16 @@ use std::sync::{Arc, LazyLock, atomic::AtomicU64};
 
 use hyper::{HeaderMap, Request, StatusCode, body::Body};
 
-use crate::answers::{self, Answer, Answered, as_asked, asked, headers, write_head};
-use crate::options::Options;
+use crate::response::{self, HttpResponse, HttpResult, headers, write_head};
 use crate::stats::Streams;
-use crate::stream::interval::{Given, Interval, set_interval};
-use crate::stream::wall::{now, once_a_second, to_locale_time_string};
-use crate::stream::{Flow, flow};
+use crate::stream::interval::{Interval, Source, set_interval};
+use crate::stream::time::{now, once_a_second, to_locale_time_string};
+use crate::stream::{EventBody, event_body};
 
 /// What all requests share.
 #[derive(Debug, Default)]
 pub struct Shared {
-    /// Who is listening.
+    /// The streams and their statistics.
     pub streams: Arc<Streams>,
     greeted: Arc<AtomicU64>,
 }
@@ -33,25 +32,25 @@ static HEADERS: LazyLock<HeaderMap> = LazyLock::new(|| {
     ])
 });
 
-type Source = fn(&Options, &Shared) -> Interval;
+type Ticks = fn(u64, &Shared) -> Interval;
 
-/// Answers `req`, as the callback of Node's `createServer((req, res) => { … })` does: the whole of
-/// the handler, for a server of any kind.
-pub async fn respond<B: Body>(req: Request<B>, shared: Arc<Shared>) -> Answer<Flow> {
-    let answer = match req.uri().path() {
+/// Responds to `req`, as the callback of Node's `createServer((req, res) => { … })` does: the whole
+/// handler, for any hyper server.
+pub async fn respond<B: Body>(req: Request<B>, shared: Arc<Shared>) -> HttpResponse<EventBody> {
+    let response = match req.uri().path() {
         "/events" => stream(req, &shared, clock).await,
         "/stream" => stream(req, &shared, greetings).await,
-        "/stats" => answers::stats(&req, |key| shared.streams.json(key)),
-        "/cases" => answers::cases(&req),
-        "/" => answers::page(&req),
-        _ => Ok(answers::text(StatusCode::NOT_FOUND, "Not Found")),
+        "/stats" => response::stats(&req, |key| shared.streams.json(key)),
+        "/cases" => response::cases(&req),
+        "/" => response::page(&req),
+        _ => Ok(response::text(StatusCode::NOT_FOUND, "Not Found")),
     };
-    answer.unwrap_or_else(Answer::from)
+    response.unwrap_or_else(HttpResponse::from)
 }
 
 /// Node: `const interval = setInterval(() => { … }, 1000)`.
-fn clock(options: &Options, _: &Shared) -> Interval {
-    set_interval(options.interval.unwrap_or(1000), Given::Time(now), |at| {
+fn clock(interval: u64, _: &Shared) -> Interval {
+    set_interval(interval, Source::Time(now), |at| {
         once_a_second(at, |at| {
             let time = to_locale_time_string(at);
             format!("data: {time}\n\n")
@@ -59,11 +58,11 @@ fn clock(options: &Options, _: &Shared) -> Interval {
     })
 }
 
-/// Express: `send(res)` writes with `i++`, a count that all clients share, and calls itself again
+/// Express: `send(res)` writes with `i++`, a counter that all clients share, and calls itself again
 /// with `setTimeout(…, 1000)`.
-fn greetings(options: &Options, shared: &Shared) -> Interval {
-    let next = Given::Count(Arc::clone(&shared.greeted));
-    set_interval(options.interval.unwrap_or(1000), next, |i| {
+fn greetings(interval: u64, shared: &Shared) -> Interval {
+    let next = Source::Count(Arc::clone(&shared.greeted));
+    set_interval(interval, next, |i| {
         format!("data: hello from server sent events ---- [{i}]\n\n").into()
     })
     .at_once()
@@ -71,12 +70,13 @@ fn greetings(options: &Options, shared: &Shared) -> Interval {
 
 /// Node: `res.writeHead(200, { … })`, and for each event `res.write(…)`. No `req.on("close", …)`:
 /// when the client leaves, hyper drops the body, and its interval with it.
-async fn stream<B: Body>(req: Request<B>, shared: &Shared, source: Source) -> Answered<Flow> {
-    let answer = {
-        let (req, mut options) = asked(req).await?;
-        let record = shared.streams.record(&req, &mut options);
-        let body = flow(source(&options, shared), &options, record);
-        as_asked(options.head, write_head(StatusCode::OK, &HEADERS, body))
+async fn stream<B: Body>(req: Request<B>, shared: &Shared, ticks: Ticks) -> HttpResult<EventBody> {
+    let response = {
+        let req = response::extract(req).await?;
+        let plan = shared.streams.plan(&req);
+        let interval = ticks(req.options.interval.unwrap_or(1000), shared);
+        let body = event_body(interval, &req, shared.streams.guard(&req));
+        response::with_faults(plan, req, write_head(StatusCode::OK, &HEADERS, body))
     };
-    Ok(answer.await)
+    Ok(response.await)
 }

@@ -27,8 +27,8 @@ pub(crate) fn room_for_connections() -> usize {
     16_384 - own_files()
 }
 
-/// Keeps the kernel from backing the half-empty buffers of a connection with huge pages.
-pub(crate) fn keep_pages_small() {
+/// Keeps the kernel from backing the half-empty buffers of connections with huge pages.
+pub(crate) fn disable_transparent_huge_pages() {
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }

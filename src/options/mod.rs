@@ -1,10 +1,12 @@
-//! What may be asked of a stream, as plain data, and how it is read from a query string.
+//! What a query string asks for, as plain data, and how it is read.
 
-mod pairs;
+mod conflicts;
 
 mod parameter;
 
 mod query;
+
+mod request;
 
 mod table;
 
@@ -14,22 +16,37 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
 
 pub use parameter::{Group, Parameter};
-pub(crate) use query::LAST_EVENT_ID;
-pub use query::{BadParameter, asks_for_credentials, key};
+pub use query::{BadParameter, asks_for_credentials, key, location};
+pub use request::{Plan, StreamRequest};
 pub use table::{GROUPS, parameters};
 
-/// What a client asked of its stream; what it did not ask for is as in the Node example.
-#[derive(Clone, Debug, Default)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each is a parameter of its own, there or not"
-)]
+/// What a client asks for; without a query string the Node example.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
+    /// Whether any parameter was given.
+    pub any: bool,
     /// The milliseconds between two events.
     pub interval: Option<u64>,
+    /// The id of the event that the client has seen last, from the query string.
+    pub last_event_id: Option<String>,
+    /// The name of the stream in the statistics.
+    pub key: Option<String>,
+    /// What the requests of the key get, one after the other; the last is for all later ones.
+    pub responses: Vec<Planned>,
+    /// The status for a client that reconnects with an id.
+    pub then: Option<StatusCode>,
+    /// What is changed in the response head.
+    pub head: HeadFaults,
+    /// What is changed in the stream.
+    pub script: Script,
+}
+
+/// What the stream says, and how, where that is not as in the example.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Script {
     /// The number of events after which the stream ends.
     pub count: Option<u64>,
     /// The type of the events.
@@ -38,8 +55,6 @@ pub struct Options {
     pub retry: Option<u64>,
     /// Whether events have ids.
     pub ids: bool,
-    /// The id of the event that the client has seen last.
-    pub last_event_id: Option<String>,
     /// The data in place of the time or the greeting.
     pub data: Option<String>,
     /// The bytes of each event's data, in place of any text.
@@ -48,66 +63,34 @@ pub struct Options {
     pub wire: Option<Bytes>,
     /// Whether the first event tells the request.
     pub echo: bool,
-    /// The event that tells it, once it is known.
-    pub request: Option<String>,
-    /// The silence after which a comment is sent; none ever at zero.
+    /// The silence after which a comment is sent; zero for no comments.
     pub comment: Option<Duration>,
-    /// The name of the stream in the statistics.
-    pub key: Option<String>,
-    /// How many requests of the key fail first.
-    pub fail: u64,
-    /// Whether one request of the key gets the stream, and no other.
-    pub once: bool,
-    /// What is wrong with the head.
-    pub head: Head,
-    /// What is odd about the bytes.
-    pub shape: Shape,
+    /// How the bytes are cut and which line ends they have.
+    pub framing: Framing,
     /// What happens after the last event.
     pub end: Option<End>,
-    /// The status for a client that comes back.
-    pub then: Option<StatusCode>,
-    /// Whether anything was asked for.
-    pub asked: bool,
 }
 
-impl Options {
-    /// Whether the stream is the example's but for its interval, and so for a comment ahead of it.
-    #[must_use]
-    pub fn is_of_its_interval_alone(&self) -> bool {
-        let Self {
-            count,
-            event,
-            retry,
-            ids,
-            data,
-            size,
-            wire,
-            request,
-            comment,
-            shape,
-            end,
-            ..
-        } = self;
-        let texts = [event, data, request].iter().all(|text| text.is_none());
-        let numbers = [count, retry, size].iter().all(|number| number.is_none());
-        let rest = wire.is_none() && comment.is_none() && end.is_none();
-        texts && numbers && rest && !ids && *shape == Shape::default()
-    }
+/// The response to one request of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planned {
+    /// This status; 200 is the stream.
+    Status(StatusCode),
+    /// The connection is closed before any byte of a response.
+    Drop,
 }
 
-/// What is other than usual with the head of an answer; nothing by default.
-#[derive(Clone, Debug, Default)]
-pub struct Head {
-    /// The wait before it is sent.
+/// What is changed in the response head; nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HeadFaults {
+    /// The wait before the response is sent.
     pub delay: Duration,
-    /// The status of an answer that is no stream, and the body in place of the line that names it.
-    pub status: Option<(StatusCode, Option<Bytes>)>,
-    /// The `Content-Type` in place of `text/event-stream`.
-    pub media_type: Option<HeaderValue>,
-    /// Who may read the answer with credentials.
-    pub credentials: Option<HeaderValue>,
-    /// A redirect in place of the stream: its status, and where it leads.
-    pub redirect: Option<(StatusCode, HeaderValue)>,
+    /// The status in place of the stream; 200 is the stream.
+    pub status: Option<StatusCode>,
+    /// The status of a redirect to the same URL without this parameter.
+    pub redirect: Option<StatusCode>,
+    /// The headers that are set, or removed where there is no value.
+    pub headers: Vec<(HeaderName, Option<HeaderValue>)>,
 }
 
 /// Whether a response with this status never has a body, RFC 9110 sections 15.3.5, 15.3.6 and
@@ -120,14 +103,14 @@ pub fn is_without_body(status: StatusCode) -> bool {
     )
 }
 
-/// What is odd about the bytes of a stream; the standard allows all of it.
+/// How the bytes of a stream are cut and which line ends they have; the standard allows all of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shape {
-    /// A byte order mark comes first.
+pub struct Framing {
+    /// Whether a byte order mark comes first.
     pub bom: bool,
-    /// What ends a line, LF without it.
+    /// The line end; LF without it.
     pub eol: Option<Eol>,
-    /// The most bytes in a frame, each of them its own chunk and write.
+    /// The most bytes in a frame; each frame is a chunk and a write of its own.
     pub split: Option<usize>,
     /// The time between two frames.
     pub pace: Option<Duration>,

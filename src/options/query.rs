@@ -2,17 +2,17 @@
 
 use std::fmt;
 
+use hyper::Request;
 use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Request};
 
 use super::Options;
-use super::pairs::PAIRS;
+use super::conflicts::CONFLICTS;
 use super::parameter::Parameter;
 use super::table::{KEY, parameters};
 use super::value::Value;
 
 /// The header by which a client goes on where it was cut off, HTML 9.2.4.
-pub(crate) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The most characters of a bad value that an error repeats.
 const REPEATED: usize = 64;
@@ -58,39 +58,15 @@ impl Options {
                 .ok_or_else(|| BadParameter::new(&name, &value, parameter.allowed))?;
             seen.push((parameter, value));
         }
-        for (name, allowed, is_wrong) in PAIRS {
+        for (name, allowed, is_broken) in CONFLICTS {
             let given = seen.iter().find(|(known, _)| known.name == *name);
-            if let Some((known, given)) = given.filter(|_| is_wrong(&options)) {
+            if let Some((known, given)) = given.filter(|_| is_broken(&options)) {
                 let allowed = allowed.unwrap_or(known.allowed);
                 return Err(BadParameter::new(name, given, allowed));
             }
         }
-        options.asked = !seen.is_empty();
-        if let Some((_, location)) = &mut options.head.redirect {
-            *location = without_redirect(request);
-        }
-        if let Some((_, body)) = &mut options.head.status {
-            body.clone_from(&options.wire);
-        }
-        options.come_back(request.headers());
+        options.any = !seen.is_empty();
         Ok(options)
-    }
-
-    /// Looks whether the client comes back; `then` stands before all that was asked for else.
-    fn come_back(&mut self, headers: &HeaderMap) {
-        let ids = headers.get_all(LAST_EVENT_ID).iter();
-        let mut ids = ids
-            .filter(|id| !id.is_empty())
-            .map(|id| String::from_utf8_lossy(id.as_bytes()));
-        let (Some(id), other) = (ids.next(), ids.next()) else {
-            return;
-        };
-        // Two say nothing.
-        self.last_event_id = other.is_none().then(|| id.into_owned());
-        if let Some(then) = self.then {
-            (self.head.redirect, self.fail, self.once) = (None, 0, false);
-            self.head.status = Some((then, None));
-        }
     }
 }
 
@@ -118,11 +94,13 @@ pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
         .is_some_and(|(_, value)| value.flag() == Some(true))
 }
 
+/// The parameters; those whose names begin with `_` belong to the client and are left out.
 fn query<B>(request: &Request<B>) -> impl Iterator<Item = (Value<'_>, Value<'_>)> {
-    pairs(request).map(|pair| {
+    let parameters = pairs(request).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (Value::of(name), Value::of(value))
-    })
+    });
+    parameters.filter(|(name, _)| !name.starts_with('_'))
 }
 
 fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = &str> {
@@ -130,8 +108,12 @@ fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = &str> {
     query.split('&').filter(|pair| !pair.is_empty())
 }
 
-/// The path and the other parameters, byte for byte.
-fn without_redirect<B>(request: &Request<B>) -> HeaderValue {
+/// Where a `redirect` leads: the path and the other parameters, byte for byte.
+///
+/// # Panics
+///
+/// Never: a URI has no control characters.
+pub fn location<B>(request: &Request<B>) -> HeaderValue {
     let is_other = |pair: &&str| {
         let name = pair.split('=').next().unwrap_or_default();
         &*Value::of(name) != "redirect"

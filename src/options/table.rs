@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
-
 use super::parameter::{Group, Parameter, row, set};
 use super::{End, Eol};
 
@@ -38,7 +36,7 @@ pub const GROUPS: &[Group] = &[
 const CARRIES: &[Parameter] = &[
     row(
         "interval",
-        "10 to 3600000 (ms), 0 beside wire",
+        "10 to 3600000 (ms), 0 only with wire",
         "the time between two events; 1000 without it",
         |it, value| {
             let fits = |ms: &u64| *ms == 0 || *ms >= 10;
@@ -49,7 +47,7 @@ const CARRIES: &[Parameter] = &[
         "count",
         "1 to 1000000",
         "the stream ends after that many events, replayed ones too",
-        |it, value| set(&mut it.count, value.number(1..=1_000_000)),
+        |it, value| set(&mut it.script.count, value.number(1..=1_000_000)),
     ),
     row(
         "event",
@@ -58,20 +56,23 @@ const CARRIES: &[Parameter] = &[
         |it, value| {
             let fits = (1..=64).contains(&value.chars().count());
             let is_clean = !value.contains(['\n', '\r', '\0']);
-            set(&mut it.event, (fits && is_clean).then(|| value.to_string()))
+            set(
+                &mut it.script.event,
+                (fits && is_clean).then(|| value.to_string()),
+            )
         },
     ),
     row(
         "retry",
         "0 to 3600000 (ms)",
         "a `retry:` line at the head of the first event",
-        |it, value| set(&mut it.retry, value.number(0..=HOUR)),
+        |it, value| set(&mut it.script.retry, value.number(0..=HOUR)),
     ),
     row(
         "ids",
         FLAG,
         "an `id:` line in each event, and on `/events` resuming",
-        |it, value| value.flag().map(|ids| it.ids = ids),
+        |it, value| value.flag().map(|ids| it.script.ids = ids),
     ),
     row(
         "lastEventId",
@@ -88,16 +89,16 @@ const CARRIES: &[Parameter] = &[
         "this text in place of each event's",
         |it, value| {
             set(
-                &mut it.data,
+                &mut it.script.data,
                 (value.len() <= 1024).then(|| value.to_string()),
             )
         },
     ),
     row(
         "size",
-        "1 to 16777216 (bytes), not beside data",
+        "1 to 16777216 (bytes), not with data",
         "so many `x` in place of each event's text",
-        |it, value| set(&mut it.size, value.number(1..=1 << 24)),
+        |it, value| set(&mut it.script.size, value.number(1..=1 << 24)),
     ),
     row(
         "wire",
@@ -106,14 +107,17 @@ const CARRIES: &[Parameter] = &[
          and then the `end`",
         |it, value| {
             let fits = value.bytes().len() <= 4096;
-            set(&mut it.wire, fits.then(|| value.bytes().to_vec().into()))
+            set(
+                &mut it.script.wire,
+                fits.then(|| value.bytes().to_vec().into()),
+            )
         },
     ),
     row(
         "echo",
         FLAG,
         "the first event, named `request`, tells what the client has sent",
-        |it, value| value.flag().map(|echo| it.echo = echo),
+        |it, value| value.flag().map(|echo| it.script.echo = echo),
     ),
 ];
 
@@ -125,26 +129,26 @@ const TRAVELS: &[Parameter] = &[
         |it, value| {
             let bytes = value.number(1..=1024);
             set(
-                &mut it.shape.split,
+                &mut it.script.framing.split,
                 bytes.and_then(|it| usize::try_from(it).ok()),
             )
         },
     ),
     row(
         "pace",
-        "1 to 10000 (ms), beside split",
+        "1 to 10000 (ms), only with split",
         "the time between two frames",
-        |it, value| set(&mut it.shape.pace, value.milliseconds(1..=10_000)),
+        |it, value| set(&mut it.script.framing.pace, value.milliseconds(1..=10_000)),
     ),
     row("eol", "lf, cr or crlf", "the line end", |it, value| {
         let eols = [("lf", Eol::Lf), ("cr", Eol::Cr), ("crlf", Eol::CrLf)];
-        set(&mut it.shape.eol, value.choice(eols))
+        set(&mut it.script.framing.eol, value.choice(eols))
     }),
     row(
         "bom",
         "no value",
         "a byte order mark ahead of the stream",
-        |it, value| value.is_empty().then(|| it.shape.bom = true),
+        |it, value| value.is_empty().then(|| it.script.framing.bom = true),
     ),
     row(
         "comment",
@@ -152,21 +156,20 @@ const TRAVELS: &[Parameter] = &[
         "the silence after which a comment is sent, 15000 without it; 0 for no comment at all",
         |it, value| {
             let fits = |silence: &Duration| silence.is_zero() || silence.as_millis() >= 50;
-            set(&mut it.comment, value.milliseconds(0..=HOUR).filter(fits))
+            set(
+                &mut it.script.comment,
+                value.milliseconds(0..=HOUR).filter(fits),
+            )
         },
     ),
     row(
-        "type",
-        "1 to 128 printable ASCII characters, no space at either end",
-        "this `Content-Type` in place of `text/event-stream`",
+        "header",
+        "1 to 5 lines of Name:value, separated by %0A: Cache-Control, Content-Encoding, \
+         Content-Type, Retry-After or X-Accel-Buffering, each once",
+        "these headers in place of the stream's; an empty value removes the header",
         |it, value| {
-            let fits = (1..=128).contains(&value.len()) && value.trim_matches(' ') == &**value;
-            let is_printable = value.bytes().iter().all(|byte| matches!(byte, b' '..=b'~'));
-            let header = HeaderValue::from_str(value).ok();
-            set(
-                &mut it.head.media_type,
-                header.filter(|_| fits && is_printable),
-            )
+            it.head.headers = value.header_lines()?;
+            Some(())
         },
     ),
     row(
@@ -184,7 +187,7 @@ const WRONG: &[Parameter] = &[
         STATUS,
         "answers with this status, and with `wire` as its body if there is one; 204 tells a browser to stop, 200 is the stream",
         // Its body is known once the whole query string was read.
-        |it, value| set(&mut it.head.status, value.status().map(|it| (it, None))),
+        |it, value| set(&mut it.head.status, value.status()),
     ),
     row(
         "delay",
@@ -198,17 +201,11 @@ const WRONG: &[Parameter] = &[
     ),
     row(
         "redirect",
-        "301, 302, 303, 307 or 308, not beside status",
+        "301, 302, 303, 307 or 308, not with status",
         "a redirect to the same URL without this parameter",
         |it, value| {
             let leads = ["301", "302", "303", "307", "308"].contains(&&**value);
-            // Where it leads is known once the whole query string was read.
-            let nowhere = HeaderValue::from_static("");
-            let status = value.status().filter(|_| leads);
-            set(
-                &mut it.head.redirect,
-                status.map(|status| (status, nowhere)),
-            )
+            set(&mut it.head.redirect, value.status().filter(|_| leads))
         },
     ),
     row(
@@ -219,7 +216,7 @@ const WRONG: &[Parameter] = &[
     ),
     row(
         "end",
-        "clean, abort, truncate or stall, beside count or wire",
+        "clean, abort, truncate or stall; only with count or wire",
         "after `count` events: the end of the body; the connection cut without it; half \
          an event, then the end; nothing more for ten minutes",
         |it, value| {
@@ -229,7 +226,7 @@ const WRONG: &[Parameter] = &[
                 ("truncate", End::Truncate),
                 ("stall", End::Stall),
             ];
-            set(&mut it.end, value.choice(ends))
+            set(&mut it.script.end, value.choice(ends))
         },
     ),
 ];
@@ -239,16 +236,15 @@ const REMEMBERED: &[Parameter] = &[
         set(&mut it.key, value.is_key().then(|| value.to_string()))
     }),
     row(
-        "fail",
-        "1 to 100, beside key",
-        "the first so many requests of the key get `status`, or 503",
-        |it, value| value.number(1..=100).map(|fail| it.fail = fail),
-    ),
-    row(
-        "once",
-        "no value, beside key",
-        "one request of the key gets the stream, later ones 204",
-        |it, value| value.is_empty().then(|| it.once = true),
+        "responses",
+        "1 to 16 items separated by commas, each 200 to 599 or drop; with key, not with status or \
+         then",
+        "the n-th request of the key gets the n-th item, later ones the last: 200 is the stream, \
+         `drop` closes the connection without a response",
+        |it, value| {
+            it.responses = value.responses()?;
+            Some(())
+        },
     ),
 ];
 

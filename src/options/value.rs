@@ -5,7 +5,21 @@ use std::ops::{Deref, RangeInclusive};
 use std::time::Duration;
 
 use hyper::StatusCode;
+use hyper::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use percent_encoding::percent_decode;
+
+use super::Planned;
+
+/// The headers that a query string may change.
+static HEADERS: [HeaderName; 5] = [
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_TYPE,
+    RETRY_AFTER,
+    HeaderName::from_static("x-accel-buffering"),
+];
 
 /// A name or a value as it was meant: its bytes, and the text that they are. Where nothing was
 /// encoded, both are the request's own.
@@ -59,6 +73,35 @@ impl<'a> Value<'a> {
     pub(super) fn status(&self) -> Option<StatusCode> {
         let code = u16::try_from(self.number(200..=599)?).ok()?;
         StatusCode::from_u16(code).ok()
+    }
+
+    /// The items of `responses`, 1 to 16.
+    pub(super) fn responses(&self) -> Option<Vec<Planned>> {
+        let items = self.text.split(',').map(|item| match item {
+            "drop" => Some(Planned::Drop),
+            status => Value::of(status).status().map(Planned::Status),
+        });
+        let items = items.collect::<Option<Vec<_>>>()?;
+        (items.len() <= 16).then_some(items)
+    }
+
+    /// The lines of `header`, 1 to 5; an empty value removes the header.
+    pub(super) fn header_lines(&self) -> Option<Vec<(HeaderName, Option<HeaderValue>)>> {
+        let mut headers = Vec::<(HeaderName, _)>::new();
+        for line in self.text.split('\n') {
+            let (name, value) = line.split_once(':')?;
+            let name = HEADERS
+                .iter()
+                .find(|known| name.eq_ignore_ascii_case(known.as_str()))?;
+            let is_printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+            let fits = value.len() <= 128 && value.trim_matches(' ') == value;
+            if !is_printable || !fits || headers.iter().any(|(known, _)| known == name) {
+                return None;
+            }
+            let value = HeaderValue::from_str(value).ok()?;
+            headers.push((name.clone(), Some(value).filter(|value| !value.is_empty())));
+        }
+        (headers.len() <= 5).then_some(headers)
     }
 
     /// Whether it may name a stream.

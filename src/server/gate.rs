@@ -1,8 +1,8 @@
 //! The gate before every route: refuses requests that no handler should see, and mends the
 //! answers that do not fit the connection.
 
-use std::convert::Infallible;
 use std::error::Error;
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
@@ -14,13 +14,14 @@ use hyper::{Method, Request, Response, StatusCode, Version};
 
 use super::handler::Handler;
 use super::shutdown::{Exchange, UntilShutdown};
+use crate::connection::DropConnection;
 
 /// Hands `request` to the handler, unless it is one that no route may see.
 pub(super) async fn pass<H: Handler, E: Exchange + Clone>(
     mut request: Request<Incoming>,
     handler: H,
     exchange: E,
-) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>, E>>, Infallible> {
+) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>, E>>, Dropped> {
     let body = |body| UntilShutdown::new(body, exchange.clone());
     if let Some(refusal) = refuse(&request) {
         return Ok(refusal.map(Either::Left).map(body));
@@ -32,6 +33,9 @@ pub(super) async fn pass<H: Handler, E: Exchange + Clone>(
     let connection = exchange.connection().clone();
     request.extensions_mut().insert(connection);
     let mut response = handler(request).await;
+    if response.extensions().get::<DropConnection>().is_some() {
+        return Err(Dropped);
+    }
     let status = response.status();
     if is_connect && status.is_success() {
         // It would begin a tunnel (RFC 9110 section 9.3.6), and there is none.
@@ -51,6 +55,18 @@ pub(super) async fn pass<H: Handler, E: Exchange + Clone>(
     }
     Ok(response.map(Either::Right).map(body))
 }
+
+/// The handler wants no response to be sent.
+#[derive(Debug)]
+pub(super) struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the response is dropped on request")
+    }
+}
+
+impl Error for Dropped {}
 
 /// Logs why hyper has ended a connection by itself, before any handler saw the request.
 pub(super) fn log_refused(peer: SocketAddr, error: &hyper::Error) {

@@ -32,6 +32,12 @@ pub struct Stats {
     /// For a key: its requests, the newest 100, oldest first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub requests: Option<Vec<Arrival>>,
+    /// For a key: the redirects that its requests got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redirects: Option<u64>,
+    /// For a key: the requests whose connection was closed without a response.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<u64>,
 }
 
 /// What a request for a stream came with, and when.
@@ -71,6 +77,8 @@ impl Counts {
             closed,
             last_event_ids: None,
             requests: None,
+            redirects: None,
+            dropped: None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The streams that have a name: their counts, and what their clients came back with.
+//! The keys: what their requests get, and what the server remembers of these requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::iter::once;
@@ -6,12 +6,9 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use hyper::StatusCode;
-use hyper::header::HeaderMap;
-
 use super::counts::{Arrival, Counts, Stats};
 use super::json;
-use crate::options::{LAST_EVENT_ID, Options};
+use crate::options::{Plan, Planned, StreamRequest};
 
 /// The most keys that are kept.
 const KEPT: usize = 1000;
@@ -33,24 +30,26 @@ struct Kept {
     seen: u64,
 }
 
-/// The streams of one name; each open one holds on to it.
+/// The streams of one name; each open stream and each waiting request holds it.
 #[derive(Debug, Default)]
 pub(super) struct Key {
     pub(super) counts: Counts,
     past: Mutex<Past>,
 }
 
-/// What has happened to a key.
+/// The requests of a key so far.
 #[derive(Debug, Default)]
 struct Past {
     ids: Newest<String>,
     requests: Newest<Arrival>,
-    failed: u64,
-    streamed: bool,
+    /// How many items of `responses` were taken.
+    taken: usize,
+    redirects: u64,
+    dropped: u64,
     ended: Option<Instant>,
 }
 
-/// The newest of a row of items, each with its number in the row.
+/// The newest of a sequence of items, each with its number in the sequence.
 #[derive(Debug)]
 struct Newest<T> {
     items: VecDeque<T>,
@@ -122,6 +121,8 @@ impl Keys {
         Stats {
             last_event_ids: Some(past.ids.items.iter().cloned().collect()),
             requests: Some(past.requests.items.iter().cloned().collect()),
+            redirects: Some(past.redirects),
+            dropped: Some(past.dropped),
             ..key.counts.stats()
         }
     }
@@ -135,6 +136,7 @@ impl Keys {
         let begin = format!("{counts},\"last_event_ids\":[");
         let past = lock(&key.past);
         let (ids, requests) = (past.ids.numbers(), past.requests.numbers());
+        let (redirects, dropped) = (past.redirects, past.dropped);
         drop(past);
         let key = Arc::downgrade(&key);
         let ids = list(ids, Weak::clone(&key), |past, number| {
@@ -147,7 +149,9 @@ impl Keys {
             .chain(ids)
             .chain(once("],\"requests\":[".to_owned()))
             .chain(requests)
-            .chain(once("]}".to_owned()))
+            .chain(once(format!(
+                "],\"redirects\":{redirects},\"dropped\":{dropped}}}"
+            )))
     }
 }
 
@@ -165,38 +169,33 @@ fn list(
 }
 
 impl Key {
-    /// What a request gets instead of the stream, if it is its turn; `counts` when it is no look.
-    pub(super) fn turn(&self, options: &Options, counts: bool) -> Option<StatusCode> {
+    /// Returns the next of `items`, or the last if there are no more; `takes` it if that counts.
+    pub(super) fn next(&self, items: &[Planned], takes: bool) -> Planned {
         let mut past = lock(&self.past);
-        if past.failed < options.fail {
-            past.failed += u64::from(counts);
-            let unavailable = StatusCode::SERVICE_UNAVAILABLE;
-            let status = options.head.status.as_ref();
-            return Some(status.map_or(unavailable, |(status, _)| *status));
-        }
-        if options.once && past.streamed {
-            return Some(StatusCode::NO_CONTENT);
-        }
-        past.streamed |= options.once && counts;
-        None
+        let item = items[past.taken.min(items.len() - 1)];
+        past.taken += usize::from(takes);
+        item
     }
 
-    /// Notes what a client came with: its headers, and the id after which it goes on.
-    pub(super) fn note(&self, headers: &HeaderMap, id: Option<&str>) {
-        let header = headers.get_all(LAST_EVENT_ID).iter();
-        let header: Vec<_> = header
-            .map(|id| String::from_utf8_lossy(id.as_bytes()))
-            .collect();
-        let last_event_id = (!header.is_empty()).then(|| cut(&header.join(", ")));
+    /// Notes a request and the response that it gets.
+    pub(super) fn note(&self, request: &StreamRequest, plan: &Plan) {
         let is_open = self.counts.stats().open > 0;
         let mut past = lock(&self.past);
+        match plan {
+            Plan::Redirect(..) => {
+                past.redirects += 1;
+                return;
+            }
+            Plan::Drop => past.dropped += 1,
+            Plan::Stream | Plan::Status(..) => {}
+        }
+        let ids = &request.header_ids;
         let ended = past.ended.filter(|_| !is_open);
-        let arrival = Arrival {
-            last_event_id,
+        past.requests.push(Arrival {
+            last_event_id: (!ids.is_empty()).then(|| cut(&ids.join(", "))),
             after_ms: ended.map(|end| u64::try_from(end.elapsed().as_millis()).unwrap_or(u64::MAX)),
-        };
-        past.requests.push(arrival);
-        if let Some(id) = id {
+        });
+        if let Some(id) = request.last_event_id() {
             past.ids.push(cut(id));
         }
     }

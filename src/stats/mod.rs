@@ -1,4 +1,4 @@
-//! Who is listening, and why each stream ended.
+//! How many streams there are, what the requests of a key get, and why each stream ended.
 
 mod counts;
 
@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use hyper::{Method, Request};
 use serde::Serialize;
 use tracing::field::display;
 
 use crate::connection::Connection;
-use crate::options::Options;
+use crate::options::{Plan, StreamRequest};
 use counts::Counts;
 pub use counts::{Arrival, Closed, Stats};
 use keys::{Key, Keys};
@@ -31,51 +30,56 @@ fn json(value: &impl Serialize) -> String {
 }
 
 impl Streams {
-    /// What the server saw of all its streams, or of those of `key`.
+    /// Returns the counts of all streams, or of those of `key`.
     #[must_use]
     pub fn stats(&self, key: Option<&str>) -> Stats {
         key.map_or_else(|| self.all.stats(), |key| self.keys.stats(key))
     }
 
-    /// The same as JSON, in parts: what a key remembers is read entry by entry, and what it has
-    /// forgotten by then is left out.
+    /// Returns the same as JSON, in parts. What a key remembers is read entry by entry; entries that
+    /// it has forgotten by then are left out.
     pub fn json(&self, key: Option<&str>) -> impl Iterator<Item = String> + Send + use<> {
         let remembered = key.map(|key| self.keys.json(key));
         let all = remembered.is_none().then(|| json(&self.all.stats()));
         all.into_iter().chain(remembered.into_iter().flatten())
     }
 
-    /// The record of the stream that `request` asks for, or of what it gets instead: `options` are
-    /// told where it is the turn of a failure, or of no further stream.
-    ///
-    /// What the client comes back with is noted now, and a HEAD leaves no trace.
-    pub fn record<B>(self: &Arc<Self>, request: &Request<B>, options: &mut Options) -> Record {
-        let name = options.key.as_deref();
-        let name = name.filter(|_| options.head.redirect.is_none());
-        let looks = request.method() == Method::HEAD;
-        let key = name.and_then(|name| self.keys.get(name, !looks));
-        let status = key.as_ref().and_then(|key| key.turn(options, !looks));
-        // Beside `fail` it is the failure's alone.
-        let other = options.head.status.take().filter(|_| options.fail == 0);
-        options.head.status = status.map(|status| (status, None)).or(other);
-        let key = key.filter(|_| !looks);
-        if let Some(key) = &key {
-            key.note(request.headers(), options.last_event_id.as_deref());
+    /// Returns what `request` gets, and notes the request for its key. A HEAD leaves no trace.
+    #[must_use]
+    pub fn plan(&self, request: &StreamRequest) -> Plan {
+        let key = self.key(request);
+        let plan = request.plan(|items| match &key {
+            Some(key) => key.next(items, !request.is_head),
+            None => items[0],
+        });
+        if let Some(key) = key.filter(|_| !request.is_head) {
+            key.note(request, &plan);
         }
-        Record {
+        plan
+    }
+
+    /// Returns the guard of the stream of `request`.
+    #[must_use]
+    pub fn guard(self: &Arc<Self>, request: &StreamRequest) -> StreamGuard {
+        StreamGuard {
             streams: Arc::clone(self),
-            key,
-            connection: request.extensions().get().cloned(),
+            key: self.key(request).filter(|_| !request.is_head),
+            connection: request.extensions.get().cloned(),
             since: None,
             events: 0,
             finished: false,
         }
     }
+
+    fn key(&self, request: &StreamRequest) -> Option<Arc<Key>> {
+        let name = request.options.key.as_deref()?;
+        self.keys.get(name, !request.is_head)
+    }
 }
 
-/// The record of one stream, from its opening to the drop, which writes down why it ended.
+/// Counts one stream from its first poll to its drop, and logs why it ended.
 #[derive(Debug)]
-pub struct Record {
+pub struct StreamGuard {
     streams: Arc<Streams>,
     key: Option<Arc<Key>>,
     connection: Option<Connection>,
@@ -84,8 +88,8 @@ pub struct Record {
     finished: bool,
 }
 
-impl Record {
-    /// Writes down that the stream is open, unless it was before.
+impl StreamGuard {
+    /// Counts the stream as open, once.
     pub fn open(&mut self) {
         if self.since.is_none() {
             self.since = Some(Instant::now());
@@ -94,7 +98,7 @@ impl Record {
         }
     }
 
-    /// Writes down that so many events went out.
+    /// Counts events that were sent.
     pub fn count(&mut self, events: u64) {
         if events > 0 {
             self.events += events;
@@ -102,7 +106,7 @@ impl Record {
         }
     }
 
-    /// Writes down that the stream has ended by itself.
+    /// Notes that the stream has ended by itself.
     pub fn finish(&mut self) {
         self.finished = true;
     }
@@ -118,7 +122,7 @@ impl Record {
         self.connection.as_ref().map(Connection::peer)
     }
 
-    /// Why the stream ends, and the count that this adds to.
+    /// Returns why the stream ends, and which count that adds to.
     fn why(&self) -> (&'static str, fn(&Counts) -> &AtomicU64) {
         let connection = self.connection.as_ref();
         if self.finished {
@@ -131,11 +135,11 @@ impl Record {
     }
 }
 
-impl Drop for Record {
+impl Drop for StreamGuard {
     fn drop(&mut self) {
         if let Some(since) = self.since {
             let (why, count) = self.why();
-            // Before the count says that it is closed, lest a request in between see no end.
+            // Before the count, because `after_ms` of the next request needs the time of the end.
             if let Some(key) = &self.key {
                 key.end();
             }

@@ -1,4 +1,4 @@
-//! How a stream ends after its last event, well or not.
+//! How a stream ends after its last event, cleanly or not.
 
 use std::fmt;
 use std::future::Future;
@@ -16,20 +16,20 @@ use crate::options::End;
 /// How long a stalled stream is held open.
 const STALL: Duration = Duration::from_secs(600);
 
-/// The error of a body that is cut on purpose.
+/// The error of a body that is aborted on purpose.
 #[derive(Clone, Copy, Debug)]
-pub struct Cut;
+pub struct Aborted;
 
-impl fmt::Display for Cut {
+impl fmt::Display for Aborted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the stream was to be cut here")
+        f.write_str("the stream is aborted on request")
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for Aborted {}
 
 pin_project! {
-    /// A stream of blocks that ends, well or not, after its last or after so many events.
+    /// A stream of blocks that ends after `left` events or after its last block.
     pub struct Ended<S> {
         #[pin]
         blocks: S,
@@ -39,11 +39,10 @@ pin_project! {
     }
 }
 
-/// Ends `blocks` after `count` events, or after the last.
+/// Ends `blocks` after `count` events or after the last block.
 pub fn end<S>(blocks: S, count: Option<u64>, end: End) -> Ended<S> {
     Ended {
         blocks,
-        // Without a count it is longer than any stream lives.
         left: count.unwrap_or(u64::MAX),
         end,
         stall: None,
@@ -51,9 +50,12 @@ pub fn end<S>(blocks: S, count: Option<u64>, end: End) -> Ended<S> {
 }
 
 impl<S: Stream<Item = Block>> Stream for Ended<S> {
-    type Item = Result<Block, Cut>;
+    type Item = Result<Block, Aborted>;
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Block, Cut>>> {
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Block, Aborted>>> {
         let mut this = self.project();
         if *this.left > 0 {
             if let Some(block) = ready!(this.blocks.as_mut().poll_next(cx)) {
@@ -64,8 +66,8 @@ impl<S: Stream<Item = Block>> Stream for Ended<S> {
         }
         match this.end {
             End::Clean => Poll::Ready(None),
-            // The server cuts once what it has of the body has left.
-            End::Abort => Poll::Ready(Some(Err(Cut))),
+            // The server aborts once it has written the body so far.
+            End::Abort => Poll::Ready(Some(Err(Aborted))),
             End::Truncate => {
                 let block = ready!(this.blocks.poll_next(cx));
                 Poll::Ready(block.map(|block| {

@@ -1,4 +1,5 @@
-//! What a stream says: the events of its interval as they were asked for, or other bytes.
+//! The events of a stream: those of its interval, with the fields that were requested, or given
+//! bytes.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -6,45 +7,51 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio_stream::{Stream, StreamExt};
 
-use super::grid::{Beat, grid, tick_of};
-use super::interval::{Given, Interval};
+use super::interval::{Interval, Source};
+use super::resume::{Due, resume, tick_of};
 use super::sse::{Block, Fields, data};
 use super::wire::wire;
-use crate::options::Options;
+use crate::options::{Options, Script, StreamRequest};
 
-/// A stream of any kind.
-pub(super) type Blocks<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
+/// A boxed stream.
+pub(super) type Boxed<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
-/// The events of `interval` as `options` ask for them.
-pub(super) fn events(interval: Interval, options: &Options) -> Blocks<Block> {
-    let (mut look, period, callback) = (Look::of(options), interval.period, interval.callback);
-    let request = options.request.as_deref();
-    let request = request.map(|request| look.aside("request", request));
-    let seen = options.last_event_id.as_deref();
-    let blocks: Blocks<Block> = match (&options.wire, &interval.given) {
+/// Returns the events of `interval` as `request` changes them.
+pub(super) fn events(interval: Interval, request: &StreamRequest) -> Boxed<Block> {
+    let Options { script, .. } = &request.options;
+    let (mut template, callback) = (Template::of(script), interval.callback);
+    // `setInterval` takes 0 for 1, and a wire is sent at once.
+    let period = request.options.interval;
+    let period = period.map_or(interval.period, Duration::from_millis);
+    let seen = request.last_event_id();
+    let echo = request.echo.as_deref();
+    let echo = echo.map(|echo| template.uncounted("request", echo));
+    let blocks: Boxed<Block> = match (&script.wire, &interval.source) {
         (Some(bytes), _) => {
-            let period = options.interval.map_or(period, Duration::from_millis);
-            Box::pin(wire(bytes, period, seen.filter(|_| options.ids)))
+            let seen = seen.filter(|_| script.ids);
+            Box::pin(wire(bytes, period, seen))
         }
-        (None, Given::Time(now)) if options.ids => {
-            let beats = grid(period, *now, seen.and_then(tick_of));
-            Box::pin(beats.map(move |beat| match beat {
-                Beat::Tick(at) => look.event(at, callback(at)),
-                Beat::Gap(left_out) => look.aside("gap", &left_out.to_string()),
+        (None, Source::Time(now)) if script.ids => {
+            let ticks = resume(interval.period, *now, seen.and_then(tick_of));
+            Box::pin(ticks.map(move |due| match due {
+                Due::Tick(at) => template.event(at, callback(at)),
+                Due::Gap(left_out) => template.uncounted("gap", &left_out.to_string()),
             }))
         }
-        _ if look == Look::default() => Box::pin(interval.map(|call| Block::event(call.event))),
-        _ => Box::pin(interval.map(move |call| look.event(call.id, call.event))),
+        _ if template == Template::default() => {
+            Box::pin(interval.map(|tick| Block::event(tick.event)))
+        }
+        _ => Box::pin(interval.map(move |tick| template.event(tick.id, tick.event))),
     };
-    match request {
-        Some(request) => Box::pin(tokio_stream::once(request).chain(blocks)),
+    match echo {
+        Some(echo) => Box::pin(tokio_stream::once(echo).chain(blocks)),
         None => blocks,
     }
 }
 
-/// How the events of one stream look; by default as the callback writes them.
+/// What each event of a stream has besides or instead of the data that the callback writes.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Look {
+struct Template {
     retry: Option<u64>,
     event: Option<String>,
     ids: bool,
@@ -52,22 +59,22 @@ struct Look {
     xs: u64,
 }
 
-impl Look {
-    fn of(options: &Options) -> Self {
-        let data = match options.size {
+impl Template {
+    fn of(script: &Script) -> Self {
+        let data = match script.size {
             Some(_) => Some(Bytes::from_static(b"data: ")),
-            None => options.data.as_deref().map(data),
+            None => script.data.as_deref().map(data),
         };
         Self {
-            retry: options.retry,
-            event: options.event.clone(),
-            ids: options.ids,
+            retry: script.retry,
+            event: script.event.clone(),
+            ids: script.ids,
             data,
-            xs: options.size.unwrap_or(0),
+            xs: script.size.unwrap_or(0),
         }
     }
 
-    /// The event of a tick, which was written as in the example.
+    /// Returns the event of the tick `id`, for which the callback has written `plain`.
     fn event(&mut self, id: u64, plain: Bytes) -> Block {
         let data = self.data.clone().unwrap_or(plain);
         let fields = Fields {
@@ -75,18 +82,18 @@ impl Look {
             event: self.event.as_deref(),
             id: self.ids.then_some(id),
         };
-        let event = Block::event(fields.before(data));
+        let event = Block::event(fields.prefix_to(data));
         let xs = self.xs;
         Block { xs, ..event }
     }
 
-    /// An event of another name, without an id, that does not count.
-    fn aside(&mut self, event: &str, text: &str) -> Block {
+    /// Returns an event of another type, without an id, that does not count.
+    fn uncounted(&mut self, event: &str, text: &str) -> Block {
         let fields = Fields {
             retry: self.retry.take(),
             event: Some(event),
             id: None,
         };
-        Block::aside(fields.before(data(text)))
+        Block::uncounted(fields.prefix_to(data(text)))
     }
 }

@@ -1,4 +1,4 @@
-//! Node's `setInterval`: a callback that is called every so many milliseconds.
+//! Node's `setInterval`: a callback that is called at an interval.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,51 +17,52 @@ const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
 /// Writes the event of a tick, given the tick's id.
 pub type Callback = fn(u64) -> Bytes;
 
-/// What the callback is given: what the ticks are told apart by, and their ids where there are any.
+/// Where a tick's number comes from, which is its id where there are ids.
 #[derive(Clone, Debug)]
-pub enum Given {
+pub enum Source {
     /// The time in milliseconds since the Unix epoch, by this clock.
     Time(fn() -> u64),
-    /// A number from a count that all streams share.
+    /// A counter that all streams share.
     Count(Arc<AtomicU64>),
 }
 
 /// One call of the callback.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Call {
-    /// What the callback was given.
+pub struct Tick {
+    /// The number that the callback was called with.
     pub id: u64,
-    /// What it has written.
+    /// The event that the callback wrote.
     pub event: Bytes,
 }
 
-/// An endless stream of ticks, which begins when it is polled first.
+/// An endless stream of ticks that starts when it is first polled.
 #[derive(Debug)]
 pub struct Interval {
     pub(super) period: Duration,
     pub(super) first: Duration,
-    pub(super) given: Given,
+    pub(super) source: Source,
     pub(super) callback: Callback,
     timer: Option<Timer>,
 }
 
-/// Calls `callback` every so many `milliseconds`, 1 to a year, and first after so many.
+/// Calls `callback` every `milliseconds`, 1 to a year, and the first time after as many.
 ///
-/// Ticks that a reader was too slow for are skipped; the others stay on their beat.
+/// Ticks that fall due while the socket is full are skipped. The others stay on the grid of the
+/// first.
 #[must_use]
-pub fn set_interval(milliseconds: u64, given: Given, callback: Callback) -> Interval {
+pub fn set_interval(milliseconds: u64, source: Source, callback: Callback) -> Interval {
     let period = Duration::from_millis(milliseconds.clamp(1, YEAR));
     Interval {
         period,
         first: period,
-        given,
+        source,
         callback,
         timer: None,
     }
 }
 
 impl Interval {
-    /// The same with the first call at once.
+    /// Returns the interval with its first call at once.
     #[must_use]
     pub fn at_once(self) -> Self {
         let first = Duration::ZERO;
@@ -70,25 +71,25 @@ impl Interval {
 }
 
 impl Stream for Interval {
-    type Item = Call;
+    type Item = Tick;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Call>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Tick>> {
         let this = &mut *self;
         let new = || Timer::new(Instant::now() + this.first);
         let timer = this.timer.get_or_insert_with(new);
         let now = ready!(timer.poll(cx));
         let due = timer.due();
         timer.reset(due + this.period * (1 + missed(now - due, this.period)));
-        let id = match &this.given {
-            Given::Time(now) => now(),
-            Given::Count(next) => next.fetch_add(1, Relaxed),
+        let id = match &this.source {
+            Source::Time(now) => now(),
+            Source::Count(next) => next.fetch_add(1, Relaxed),
         };
         let event = (this.callback)(id);
-        Poll::Ready(Some(Call { id, event }))
+        Poll::Ready(Some(Tick { id, event }))
     }
 }
 
-/// How many whole periods a tick that comes this late has missed.
+/// Returns how many whole periods fit into the delay of a tick.
 fn missed(late: Duration, period: Duration) -> u32 {
     if late < period {
         return 0;

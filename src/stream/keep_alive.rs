@@ -1,4 +1,4 @@
-//! Comments in a stream that is silent, lest a proxy take it for dead (HTML 9.2.7).
+//! Comments in silence, so that no proxy closes the stream (HTML 9.2.7).
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,7 @@ use tokio_stream::Stream;
 use super::sse::Block;
 use super::timers::Timer;
 
-/// How long a stream may say nothing before a proxy might take it for dead.
+/// The silence after which a comment is sent, well below the idle timeouts of proxies.
 pub const SILENCE: Duration = Duration::from_secs(15);
 
 pin_project! {
@@ -27,9 +27,9 @@ pin_project! {
     }
 }
 
-/// `blocks`, with a comment ahead of them and after each `silence`; without any when that is zero.
+/// Adds a comment before `blocks` and after each `silence`, or none if `silence` is zero.
 ///
-/// Where they `may_be_silent` is asked only because watching them takes time.
+/// Blocks that never pause as long as that need no timer: `may_be_silent` is false.
 pub fn keep_alive<S>(blocks: S, silence: Duration, may_be_silent: bool) -> KeptAlive<S> {
     KeptAlive {
         blocks,
@@ -54,11 +54,10 @@ impl<S: Stream<Item = Block>> Stream for KeptAlive<S> {
             *this.since = None;
             return block;
         }
-        // What was said before is on its way: an event may take its time.
         let since = *this.since.get_or_insert_with(Instant::now);
         loop {
             let due = since + *this.silence;
-            // What was said meanwhile has not moved the timer: it looks again when it ends.
+            // Blocks do not reset the timer; it is set anew when it has elapsed.
             let timer = this.timer.get_or_insert_with(|| Timer::new(due));
             ready!(timer.poll(cx));
             if timer.due() >= due {

@@ -1,14 +1,14 @@
-//! What flows to one client, in the order in which it flows.
+//! The body of a stream, from the interval to the frames.
 
 pub mod interval;
 
 pub mod timers;
 
-pub mod grid;
+pub mod resume;
 
-mod step;
+mod slack;
 
-pub mod wall;
+pub mod time;
 
 pub mod sse;
 
@@ -22,7 +22,7 @@ pub mod end;
 
 pub mod size;
 
-pub mod shape;
+pub mod framing;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -33,22 +33,22 @@ use hyper::body::{Body, Frame};
 use pin_project_lite::pin_project;
 use tokio_stream::Stream;
 
-use crate::options::{Options, Shape};
-use crate::stats::Record;
-use end::{Cut, end};
-use events::{Blocks, events};
-use interval::{Given, Interval};
+use crate::options::{Framing, Script, StreamRequest};
+use crate::stats::StreamGuard;
+use end::{Aborted, end};
+use events::{Boxed, events};
+use framing::frame;
+use interval::{Interval, Source};
 use keep_alive::{SILENCE, keep_alive};
-use shape::shape;
 use size::fill;
 use sse::Block;
 
 pin_project! {
     /// The body of a stream; dropping it is Node's `clearInterval`.
-    pub struct Flow {
+    pub struct EventBody {
         #[pin]
         events: Events,
-        record: Record,
+        guard: StreamGuard,
     }
 }
 
@@ -56,69 +56,75 @@ pin_project! {
     #[project = EventsProjection]
     enum Events {
         Plain { interval: Interval, comment: bool },
-        Asked { blocks: Blocks<Result<Block, Cut>> },
+        Scripted { blocks: Boxed<Result<Block, Aborted>> },
     }
 }
 
-/// The events of `interval` as `options` ask for them, and the `record` of what becomes of them.
+/// Returns the events of `interval` as `request` changes them; `guard` counts them.
 #[must_use]
-pub fn flow(mut interval: Interval, options: &Options, record: Record) -> Flow {
-    if matches!(interval.given, Given::Time(_)) {
-        interval.first += step::wait(interval.period);
+pub fn event_body(
+    mut interval: Interval,
+    request: &StreamRequest,
+    guard: StreamGuard,
+) -> EventBody {
+    if matches!(interval.source, Source::Time(_)) {
+        interval.first += slack::wait(interval.period);
     }
-    let events = if options.is_of_its_interval_alone() && interval.period < SILENCE {
-        let comment = options.asked;
+    let options = &request.options;
+    let events = if options.script == Script::default() && interval.period < SILENCE {
+        let comment = options.any;
         Events::Plain { interval, comment }
     } else {
-        let blocks = ask(interval, options);
-        Events::Asked { blocks }
+        let blocks = scripted(interval, request);
+        Events::Scripted { blocks }
     };
-    Flow { events, record }
+    EventBody { events, guard }
 }
 
-/// Only what was asked for is there, and takes room.
-fn ask(interval: Interval, options: &Options) -> Blocks<Result<Block, Cut>> {
-    let silence = match options.wire {
+/// Adds only the layers that the script needs, because each takes memory.
+fn scripted(interval: Interval, request: &StreamRequest) -> Boxed<Result<Block, Aborted>> {
+    let script = &request.options.script;
+    let silence = match script.wire {
         Some(_) => Duration::ZERO,
-        None => options.comment.unwrap_or(SILENCE),
+        None => script.comment.unwrap_or(SILENCE),
     };
     // With ids the wall clock decides, which may stand still.
-    let may_be_silent = options.ids || interval.period >= silence;
-    let blocks = keep_alive(events(interval, options), silence, may_be_silent);
-    let end = end(blocks, options.count, options.end.unwrap_or_default());
-    let mut blocks: Blocks<Result<Block, Cut>> = Box::pin(end);
-    if options.size.is_some() {
+    let may_be_silent = script.ids || interval.period >= silence;
+    let blocks = keep_alive(events(interval, request), silence, may_be_silent);
+    let end = end(blocks, script.count, script.end.unwrap_or_default());
+    let mut blocks: Boxed<Result<Block, Aborted>> = Box::pin(end);
+    if script.size.is_some() {
         blocks = Box::pin(fill(blocks));
     }
-    if options.shape != Shape::default() {
-        blocks = Box::pin(shape(blocks, options.shape));
+    if script.framing != Framing::default() {
+        blocks = Box::pin(frame(blocks, script.framing));
     }
     blocks
 }
 
-impl Body for Flow {
+impl Body for EventBody {
     type Data = Bytes;
-    type Error = Cut;
+    type Error = Aborted;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let this = self.project();
-        this.record.open();
+        this.guard.open();
         let block = match this.events.project() {
             EventsProjection::Plain { comment, .. } if *comment => {
                 *comment = false;
                 Some(Ok(Block::FIRST_COMMENT))
             }
             EventsProjection::Plain { interval, .. } => {
-                ready!(Pin::new(interval).poll_next(cx)).map(|call| Ok(Block::event(call.event)))
+                ready!(Pin::new(interval).poll_next(cx)).map(|tick| Ok(Block::event(tick.event)))
             }
-            EventsProjection::Asked { blocks } => ready!(blocks.as_mut().poll_next(cx)),
+            EventsProjection::Scripted { blocks } => ready!(blocks.as_mut().poll_next(cx)),
         };
         match &block {
-            Some(Ok(block)) => this.record.count(block.events),
-            Some(Err(Cut)) | None => this.record.finish(),
+            Some(Ok(block)) => this.guard.count(block.events),
+            Some(Err(Aborted)) | None => this.guard.finish(),
         }
         Poll::Ready(block.map(|block| block.map(|block| Frame::data(block.bytes))))
     }

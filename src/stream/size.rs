@@ -1,4 +1,4 @@
-//! Events of any size: their `x` are made as they are sent, and never lie in memory.
+//! Events of any size, whose data is made while it is sent.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,11 +9,11 @@ use tokio_stream::Stream;
 
 use super::sse::Block;
 
-/// So many `x` in a frame that no large buffer stays with the connection.
+/// The data of a frame, so small that no large buffer stays with the connection.
 static XS: [u8; 4096] = [b'x'; 4096];
 
 pin_project! {
-    /// A stream of blocks whose `xs` are bytes.
+    /// A stream of blocks whose data has been filled in.
     pub struct Filled<S> {
         #[pin]
         blocks: S,
@@ -21,7 +21,7 @@ pin_project! {
     }
 }
 
-/// `blocks`, with the `xs` of each as bytes.
+/// Fills in the data of `blocks`: as many `x` as each says.
 pub fn fill<S>(blocks: S) -> Filled<S> {
     let begun = None;
     Filled { blocks, begun }
@@ -37,7 +37,7 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Filled<S> {
                 Some(Ok(block)) if block.xs > 0 => {
                     let head = block.bytes.clone();
                     *this.begun = Some(block);
-                    Poll::Ready(Some(Ok(Block::aside(head))))
+                    Poll::Ready(Some(Ok(Block::uncounted(head))))
                 }
                 other => Poll::Ready(other),
             };
@@ -51,6 +51,6 @@ impl<S: Stream<Item = Result<Block, E>>, E> Stream for Filled<S> {
             .min(usize::try_from(block.xs).unwrap_or(usize::MAX));
         let xs = block.xs - some as u64;
         *this.begun = (xs > 0 || block.events > 0).then_some(Block { xs, ..block });
-        Poll::Ready(Some(Ok(Block::aside(Bytes::from_static(&XS[..some])))))
+        Poll::Ready(Some(Ok(Block::uncounted(Bytes::from_static(&XS[..some])))))
     }
 }

@@ -4,44 +4,44 @@ use std::fmt::{Display, Write};
 
 use bytes::Bytes;
 
-/// A part of a stream, and how many events are whole with it.
+/// A part of a stream, and the number of events that end in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// What goes out.
+    /// The bytes to send.
     pub bytes: Bytes,
-    /// So many `x` that go out after them, and then, if an event ends here, its two line ends.
+    /// The number of `x` to send after the bytes, and then, if an event ends here, two line ends.
     pub xs: u64,
-    /// The events that end in it; a comment is none, and half an event neither.
+    /// The number of events that end here; a comment and half an event count 0.
     pub events: u64,
 }
 
 impl Block {
-    /// The comment at the head of a stream.
-    pub const FIRST_COMMENT: Self = Self::aside(Bytes::from_static(b":\n\n"));
+    /// The comment at the beginning of a stream.
+    pub const FIRST_COMMENT: Self = Self::uncounted(Bytes::from_static(b":\n\n"));
 
-    /// A comment, which a client reads and forgets; an empty line after it some take for an event.
-    pub const COMMENT: Self = Self::aside(Bytes::from_static(b":\n"));
+    /// A comment; some clients take an empty line after it for an event.
+    pub const COMMENT: Self = Self::uncounted(Bytes::from_static(b":\n"));
 
-    /// Bytes in which so many events end.
+    /// Returns a block of `bytes` in which `events` events end.
     #[must_use]
     pub const fn of(bytes: Bytes, events: u64) -> Self {
         let xs = 0;
         Self { bytes, xs, events }
     }
 
-    /// An event, whole.
+    /// Returns a complete event.
     #[must_use]
     pub const fn event(bytes: Bytes) -> Self {
         Self::of(bytes, 1)
     }
 
-    /// What the client gets beside its events.
+    /// Returns a block that does not count as an event.
     #[must_use]
-    pub const fn aside(bytes: Bytes) -> Self {
+    pub const fn uncounted(bytes: Bytes) -> Self {
         Self::of(bytes, 0)
     }
 
-    /// The first half of an event, which ends none.
+    /// Returns the first half of an event, which does not count.
     #[must_use]
     pub fn half(mut self) -> Self {
         if self.xs == 0 {
@@ -56,21 +56,21 @@ impl Block {
     }
 }
 
-/// The fields of an event that stand before its data.
+/// The fields of an event before its data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fields<'a> {
-    /// The reconnection time in milliseconds, from now on.
+    /// The reconnection time in milliseconds.
     pub retry: Option<u64>,
-    /// The event's type, `message` when there is none; it loses line ends and NULs.
+    /// The event's type, `message` without it; line ends and NULs are removed.
     pub event: Option<&'a str>,
-    /// What comes back as `Last-Event-ID`.
+    /// The id, which a client sends back as `Last-Event-ID`.
     pub id: Option<u64>,
 }
 
 impl Fields<'_> {
-    /// The event of these fields and of `data`, which ends with the event's empty line.
+    /// Returns the event with these fields before `data`, which ends with the empty line.
     #[must_use]
-    pub fn before(&self, data: Bytes) -> Bytes {
+    pub fn prefix_to(&self, data: Bytes) -> Bytes {
         if *self == Self::default() {
             return data;
         }
@@ -88,7 +88,7 @@ impl Fields<'_> {
     }
 }
 
-/// The event of nothing but `text`; each of its lines, ended by LF, CR or CRLF, becomes a field.
+/// Returns an event with `text` as its data; each line, ended by LF, CR or CRLF, becomes a field.
 #[must_use]
 pub fn data(text: &str) -> Bytes {
     let mut event = String::with_capacity(text.len() + 16);
@@ -96,7 +96,7 @@ pub fn data(text: &str) -> Bytes {
         field(&mut event, "data", line);
     }
     event.push('\n');
-    // A stream keeps it, and a thousand lines have left room for a thousand more.
+    // A stream keeps the event; many short lines leave much spare capacity.
     event.shrink_to_fit();
     event.into()
 }
@@ -105,7 +105,7 @@ fn field(event: &mut String, name: &str, value: impl Display) {
     writeln!(event, "{name}: {value}").expect("a string takes all");
 }
 
-/// The lines of `text`, ended by LF, CR or CRLF; one empty line when it is empty.
+/// Returns the lines of `text`, ended by LF, CR or CRLF; one empty line if `text` is empty.
 fn lines(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
@@ -148,7 +148,7 @@ mod tests {
             id: Some(7),
         };
         assert_eq!(
-            fields.before(data("c")),
+            fields.prefix_to(data("c")),
             "retry: 5\nevent: a b\nid: 7\ndata: c\n\n"
         );
     }
@@ -159,6 +159,6 @@ mod tests {
             event: Some("a\r\n\0b"),
             ..Fields::default()
         };
-        assert_eq!(fields.before(data("c")), "event: ab\ndata: c\n\n");
+        assert_eq!(fields.prefix_to(data("c")), "event: ab\ndata: c\n\n");
     }
 }

@@ -1,4 +1,4 @@
-//! A body as it was asked for, byte by byte: a block each interval.
+//! A body of given bytes, one block each interval.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,7 @@ use tokio_stream::Stream;
 use super::sse::Block;
 use super::timers::Timer;
 
-/// The blocks of a body, the first at once, and what follows them.
+/// The blocks of a body, the first at once, and then the bytes that end no block.
 #[derive(Debug)]
 pub struct Wire {
     rest: Bytes,
@@ -19,8 +19,8 @@ pub struct Wire {
     timer: Option<Timer>,
 }
 
-/// Plays `bytes`, a block each `interval`, or all of them at once when it is zero; a client that
-/// has seen the id `last` gets what follows the last block that holds it.
+/// Sends `bytes`, one block each `interval`, or all at once if `interval` is zero. A client that
+/// saw the id `last` gets what follows the last block with this id.
 #[must_use]
 pub fn wire(bytes: &Bytes, interval: Duration, last: Option<&str>) -> Wire {
     let seen = last.and_then(|last| after(bytes, last)).unwrap_or(0);
@@ -50,13 +50,13 @@ impl Stream for Wire {
         timer.reset(timer.due() + this.interval);
         let next = blocks(&this.rest).next().map(<[u8]>::len);
         let block = this.rest.split_to(next.unwrap_or(this.rest.len()));
-        let said = if is_head { unmarked(&block) } else { &block };
-        let events = u64::from(next.is_some() && has_data(said));
+        let text = if is_head { unmarked(&block) } else { &block };
+        let events = u64::from(next.is_some() && has_data(text));
         Poll::Ready(Some(Block::of(block, events)))
     }
 }
 
-/// Where the last block ends that holds `id`.
+/// Returns where the last block with `id` ends.
 fn after(bytes: &[u8], id: &str) -> Option<usize> {
     let text = unmarked(bytes);
     let mut end = bytes.len() - text.len();
@@ -72,18 +72,18 @@ fn after(bytes: &[u8], id: &str) -> Option<usize> {
     found
 }
 
-/// Whether a client makes an event of this block, HTML 9.2.6.
+/// Whether a client dispatches an event for this block, HTML 9.2.6.
 fn has_data(block: &[u8]) -> bool {
     lines(block).any(|(line, _)| value(line, "data").is_some())
 }
 
-/// The text of a stream, whose first letter may be a byte order mark.
+/// Returns a stream without its byte order mark.
 fn unmarked(stream: &[u8]) -> &[u8] {
     let mark = "\u{feff}".as_bytes();
     stream.strip_prefix(mark).unwrap_or(stream)
 }
 
-/// The value of a field of this name.
+/// Returns the value of `line` if it is a field of this name.
 fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let rest = line.strip_prefix(name.as_bytes())?;
     if rest.is_empty() {
@@ -93,7 +93,7 @@ fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
     Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
-/// The blocks, each to the end of its blank line; what follows the last is none.
+/// Returns the blocks, each up to the end of its blank line; what follows the last is no block.
 fn blocks(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = bytes;
     std::iter::from_fn(move || {
@@ -104,7 +104,7 @@ fn blocks(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The lines, ended by LF, CR or CRLF, and where the next of each begins; none that is unfinished.
+/// Returns the complete lines, ended by LF, CR or CRLF, each with the place where the next begins.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = (&[u8], usize)> {
     let mut begin = 0;
     std::iter::from_fn(move || {
@@ -121,7 +121,7 @@ mod tests {
     use super::{after, blocks, has_data};
 
     #[test]
-    fn a_block_goes_to_the_end_of_its_blank_line_by_any_line_end() {
+    fn a_block_ends_with_its_blank_line_whatever_the_line_end() {
         for (bytes, parts) in [
             ("", &[][..]),
             ("data: a", &[]),
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_an_event_by_its_data() {
+    fn a_block_with_data_is_an_event() {
         for (block, is_event) in [
             ("data: a\n\n", true),
             ("data\r\r", true),
@@ -156,14 +156,14 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_order_mark_is_none_but_at_the_head() {
+    fn a_byte_order_mark_counts_at_the_beginning_only() {
         let bytes = "\u{feff}id: 1\ndata: a\n\n\u{feff}id: 2\n\n".as_bytes();
         assert_eq!(after(bytes, "1"), Some(18));
         assert_eq!(after(bytes, "2"), None);
     }
 
     #[test]
-    fn a_client_goes_on_after_the_last_block_that_holds_its_id() {
+    fn a_client_resumes_after_the_last_block_with_its_id() {
         let bytes =
             b"id: 1\ndata: a\n\nid:2\r\rid: 1\nid: 3\n\nid: 2\n\ndata: b\n\nid: 4\0\n\nid\n\n";
         for (id, rest) in [

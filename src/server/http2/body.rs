@@ -1,6 +1,5 @@
 //! The answer of a stream, whose bytes are watched until they have left.
 
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use pin_project_lite::pin_project;
 
 use super::joined::Joined;
 use super::stream::Stream;
-use crate::server::gate::pass;
+use crate::server::gate::{Dropped, pass};
 use crate::server::handler::Handler;
 use crate::server::shutdown::Failed;
 
@@ -23,7 +22,7 @@ pub(super) async fn answer<H: Handler>(
     mut request: Request<Incoming>,
     handler: H,
     stream: Arc<Stream>,
-) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failed>>>, Infallible> {
+) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failed>>>, Dropped> {
     let is_head = request.method() == Method::HEAD;
     let has_content = !request.body().is_end_stream();
     name_host(&mut request);

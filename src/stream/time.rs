@@ -1,4 +1,4 @@
-//! The wall clock: what time it is here, as a number and as Node says it.
+//! The wall clock: the time as a number, and as Node prints it.
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -8,22 +8,22 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// The time zone of the machine, or the one that `TZ` names; UTC when there is none to be found.
+/// The time zone of the machine, or the one that `TZ` names; UTC if none is found.
 static ZONE: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::try_system().unwrap_or(TimeZone::UTC));
 
-/// Finds the time zone now, while there are files to read it from.
+/// Loads the time zone now, while file descriptors are left to read it with.
 pub fn find_zone() {
     LazyLock::force(&ZONE);
 }
 
-/// The present time in milliseconds since the Unix epoch; Node: `Date.now()`.
+/// Returns the time in milliseconds since the Unix epoch; Node: `Date.now()`.
 #[must_use]
 pub fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.map_or(0, |now| u64::try_from(now.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The local time as Node's `toLocaleTimeString()` prints it in en-US: `9:05:07 AM`.
+/// Formats a time as Node's `toLocaleTimeString()` does in en-US: `9:05:07 AM`.
 ///
 /// `at` is in milliseconds since the Unix epoch.
 #[must_use]
@@ -34,7 +34,7 @@ pub fn to_locale_time_string(at: u64) -> String {
     local.strftime("%-I:%M:%S %p").to_string()
 }
 
-/// What `write` says of the second of `at`, which all streams of a thread share.
+/// Returns what `write` makes of the time `at`, one copy for all streams of a thread and a second.
 #[must_use]
 pub fn once_a_second(at: u64, write: fn(u64) -> String) -> Bytes {
     type Written = (u64, fn(u64) -> String, Bytes);
@@ -56,7 +56,7 @@ mod tests {
     use super::once_a_second;
 
     #[test]
-    fn a_text_is_shared_within_its_second_only_and_by_its_writer() {
+    fn a_text_is_shared_within_its_second_and_by_its_writer_only() {
         let text = |at: u64| once_a_second(at, |at| format!("written at {at}"));
         let first = text(5_000);
         assert_eq!(first.as_ptr(), text(5_999).as_ptr());

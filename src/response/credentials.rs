@@ -9,25 +9,25 @@ use hyper::header::{
 use crate::options::asks_for_credentials;
 
 /// The most bytes of an origin: a host has up to 253.
-const MOST: usize = 512;
+const MAX_ORIGIN: usize = 512;
 
-/// Who may read the answer to `request` with credentials, if its URL asks for that.
+/// Returns the origin that may read the response with credentials, if the URL asks for that.
 pub(super) fn credentials<B>(request: &Request<B>) -> Option<HeaderValue> {
     let any = HeaderValue::from_static("*");
     let origin = request.headers().get(ORIGIN);
-    let origin = origin.filter(|origin| origin.len() <= MOST);
+    let origin = origin.filter(|origin| origin.len() <= MAX_ORIGIN);
     let origin = origin.map_or(any, |origin| {
-        HeaderValue::from_bytes(origin.as_bytes()).expect("it was one before")
+        HeaderValue::from_bytes(origin.as_bytes()).expect("it came as a header value")
     });
     asks_for_credentials(request).then_some(origin)
 }
 
-/// Lets a page of `origin` that sends credentials read the answer.
-pub(super) fn allow_credentials(origin: Option<HeaderValue>, answer: &mut HeaderMap) {
+/// Lets a page of `origin` read the response to a request with credentials.
+pub(super) fn allow_credentials(origin: Option<HeaderValue>, response: &mut HeaderMap) {
     if let Some(origin) = origin {
-        answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
         let yes = HeaderValue::from_static("true");
-        answer.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
-        answer.insert(VARY, HeaderValue::from_static("Origin"));
+        response.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, yes);
+        response.insert(VARY, HeaderValue::from_static("Origin"));
     }
 }

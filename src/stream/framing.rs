@@ -1,4 +1,4 @@
-//! Bytes that the standard allows and few expect: other line ends, a mark ahead, split frames.
+//! Bytes that the standard allows and few expect: line ends, a byte order mark, split frames.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -10,74 +10,74 @@ use tokio_stream::Stream;
 
 use super::sse::Block;
 use super::timers::Timer;
-use crate::options::{Eol, Shape};
+use crate::options::{Eol, Framing};
 
 pin_project! {
-    /// A stream of blocks, or of pieces of them.
-    pub struct Shaped<S> {
+    /// A stream of blocks that are cut into frames.
+    pub struct Framed<S> {
         #[pin]
         blocks: S,
-        shape: Shape,
+        framing: Framing,
         rest: Block,
         written: bool,
         pause: Option<Timer>,
     }
 }
 
-/// `blocks` in another shape.
-pub fn shape<S>(blocks: S, shape: Shape) -> Shaped<S> {
-    Shaped {
+/// Applies `framing` to `blocks`.
+pub fn frame<S>(blocks: S, framing: Framing) -> Framed<S> {
+    Framed {
         blocks,
-        shape,
-        rest: Block::aside(Bytes::new()),
+        framing,
+        rest: Block::uncounted(Bytes::new()),
         written: true,
         pause: None,
     }
 }
 
-impl<S: Stream<Item = Result<Block, E>>, E> Stream for Shaped<S> {
+impl<S: Stream<Item = Result<Block, E>>, E> Stream for Framed<S> {
     type Item = Result<Block, E>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
         if this.rest.bytes.is_empty() {
             match ready!(this.blocks.poll_next(cx)) {
-                Some(Ok(block)) => *this.rest = apply(this.shape, &block),
+                Some(Ok(block)) => *this.rest = apply(this.framing, &block),
                 other => return Poll::Ready(other),
             }
         }
         if let Some(pause) = this.pause {
             ready!(pause.poll(cx));
         }
-        if this.shape.split.is_some() && !std::mem::replace(this.written, false) {
-            // hyper writes the frames it has, as one, when it has to wait.
+        if this.framing.split.is_some() && !std::mem::replace(this.written, false) {
+            // hyper would join frames that are ready at once into one write.
             *this.written = true;
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let pace = this.shape.pace;
+        let pace = this.framing.pace;
         *this.pause = pace.map(|pace| Timer::new(Instant::now() + pace));
         let length = this.rest.bytes.len();
-        let piece = this.shape.split.map_or(length, |most| most.min(length));
+        let piece = this.framing.split.map_or(length, |most| most.min(length));
         let bytes = this.rest.bytes.split_to(piece);
         let events = if piece == length { this.rest.events } else { 0 };
         Poll::Ready(Some(Ok(Block::of(bytes, events))))
     }
 }
 
-fn apply(shape: &mut Shape, block: &Block) -> Block {
+fn apply(framing: &mut Framing, block: &Block) -> Block {
     let mut bytes = Vec::with_capacity(block.bytes.len());
-    if std::mem::take(&mut shape.bom) {
+    if std::mem::take(&mut framing.bom) {
         bytes.extend_from_slice("\u{feff}".as_bytes());
     }
     for byte in &block.bytes {
-        match (byte, shape.eol) {
+        match (byte, framing.eol) {
             (b'\n', Some(Eol::Cr)) => bytes.extend_from_slice(b"\r"),
             (b'\n', Some(Eol::CrLf)) => bytes.extend_from_slice(b"\r\n"),
             _ => bytes.push(*byte),
         }
     }
-    // It may wait for long.
+    // The bytes may wait for long.
     bytes.shrink_to_fit();
     Block::of(bytes.into(), block.events)
 }

@@ -1,6 +1,6 @@
-//! Every answer that is no stream, and the head of every answer.
+//! The responses that are no stream, and the head of every response.
 
-mod asked;
+mod request;
 
 mod credentials;
 
@@ -9,6 +9,8 @@ mod echo;
 mod files;
 
 mod head;
+
+mod faults;
 
 mod methods;
 
@@ -26,57 +28,58 @@ use http_body_util::Either;
 use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
 
-pub use asked::asked;
+pub use faults::with_faults;
 pub use files::{cases, page};
-pub use head::{as_asked, headers, write_head};
+pub use head::{headers, write_head};
+pub use request::extract;
 pub use stats::stats;
 pub use text::text;
 
-/// An answer that is whole, where others of the same handler may be streams.
-pub type Answer<S> = Response<Either<Whole, S>>;
+/// A response: a complete body, or a stream.
+pub type HttpResponse<S> = Response<Either<SmallFrames, S>>;
 
-/// An answer, or a refusal on the way to it.
-pub type Answered<S> = Result<Answer<S>, Refusal>;
+/// A response, or the rejection of its request.
+pub type HttpResult<S> = Result<HttpResponse<S>, Rejection>;
 
-/// What a request is answered instead of what it asks for.
+/// The response to a request that is not allowed.
 #[derive(Debug)]
-pub struct Refusal(Box<Response<Whole>>);
+pub struct Rejection(Box<Response<SmallFrames>>);
 
-impl fmt::Debug for Whole {
+impl fmt::Debug for SmallFrames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Whole")
+        f.debug_struct("SmallFrames")
             .field("content", &self.content)
             .finish_non_exhaustive()
     }
 }
 
-impl From<Response<Whole>> for Refusal {
-    fn from(response: Response<Whole>) -> Self {
+impl From<Response<SmallFrames>> for Rejection {
+    fn from(response: Response<SmallFrames>) -> Self {
         Self(Box::new(response))
     }
 }
 
-impl<S> From<Refusal> for Answer<S> {
-    fn from(refusal: Refusal) -> Self {
+impl<S> From<Rejection> for HttpResponse<S> {
+    fn from(refusal: Rejection) -> Self {
         refusal.0.map(Either::Left)
     }
 }
 
 /// A body in frames so small that no large buffer stays with a connection that goes on to stream.
 ///
-/// Its length is known, unless a part of it has yet to be made.
+/// Its length is known unless a part has not been made yet.
 #[derive(Default)]
-pub struct Whole {
+pub struct SmallFrames {
     content: Bytes,
     rest: Option<Box<dyn Iterator<Item = String> + Send>>,
 }
 
-/// The most bytes of a frame, and the least of what is made at a time.
+/// The most bytes of a frame, and the least bytes that are made at a time.
 const FRAME: usize = 4096;
 const MADE: usize = 1024;
 
-impl Whole {
-    /// The `parts`, each made when those before it are read.
+impl SmallFrames {
+    /// Returns a body of `parts`, each made once those before it are read.
     fn made_of(parts: impl Iterator<Item = String> + Send + 'static) -> Self {
         let mut whole = Self {
             content: Bytes::new(),
@@ -101,7 +104,7 @@ impl Whole {
     }
 }
 
-impl<T: Into<Bytes>> From<T> for Whole {
+impl<T: Into<Bytes>> From<T> for SmallFrames {
     fn from(content: T) -> Self {
         let content = content.into();
         Self {
@@ -111,7 +114,7 @@ impl<T: Into<Bytes>> From<T> for Whole {
     }
 }
 
-impl Body for Whole {
+impl Body for SmallFrames {
     type Data = Bytes;
     type Error = Infallible;
 

@@ -1,52 +1,52 @@
-//! Which methods a path takes, and what a CORS preflight is told of them.
+//! The methods of a path, and CORS preflights.
 
 use hyper::header::{ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderMap};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::head::{headers, write_head};
 use super::text::line_of;
-use super::{Refusal, Whole};
+use super::{Rejection, SmallFrames};
 
-/// The most bytes of the names of headers that a preflight asks for.
+/// The most bytes of the header names of a preflight.
 const MOST_NAMES: usize = 1024;
 
-/// Refuses all methods but those: OPTIONS is told what there is, any other 405.
+/// Rejects all methods except `methods`: OPTIONS gets a preflight response, others get a 405.
 ///
 /// # Errors
 ///
-/// The answer to such a method.
-pub(super) fn allow<B>(request: &Request<B>, methods: &[Method]) -> Result<(), Refusal> {
+/// The response to such a method.
+pub(super) fn allow<B>(request: &Request<B>, methods: &[Method]) -> Result<(), Rejection> {
     if methods.contains(request.method()) {
         return Ok(());
     }
     let names: Vec<_> = methods.iter().map(Method::as_str).collect();
     let allow = format!("{}, OPTIONS", names.join(", "));
-    let refusal = match *request.method() {
+    let rejection = match *request.method() {
         Method::OPTIONS if methods.contains(&Method::POST) => preflight(
             request.headers(),
             &allow,
             "GET, POST",
-            asked(request.headers()),
+            requested_names(request.headers()),
         ),
         Method::OPTIONS => preflight(request.headers(), &allow, "GET", None),
         _ => method_not_allowed(&allow),
     };
-    Err(refusal.into())
+    Err(rejection.into())
 }
 
-fn method_not_allowed(allow: &str) -> Response<Whole> {
-    let mut refusal = line_of(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
-    refusal.headers_mut().extend(headers([("Allow", allow)]));
-    refusal
+fn method_not_allowed(allow: &str) -> Response<SmallFrames> {
+    let mut rejection = line_of(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
+    rejection.headers_mut().extend(headers([("Allow", allow)]));
+    rejection
 }
 
-/// To a CORS preflight (Fetch section 4.8) what a page may ask; to others nothing but `Allow`.
+/// Responds to a CORS preflight (Fetch section 4.8); another OPTIONS request gets `Allow` alone.
 fn preflight(
     request: &HeaderMap,
     allow: &str,
     methods: &str,
     names: Option<&str>,
-) -> Response<Whole> {
+) -> Response<SmallFrames> {
     let usual = "Content-Type, Cache-Control, Last-Event-ID";
     let head = [
         ("Allow", allow),
@@ -57,11 +57,11 @@ fn preflight(
     ];
     let asks = request.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let head = headers(head.into_iter().take(if asks { head.len() } else { 1 }));
-    write_head(StatusCode::NO_CONTENT, &head, Whole::default())
+    write_head(StatusCode::NO_CONTENT, &head, SmallFrames::default())
 }
 
-/// The headers that a page asks to send, if they are tokens (RFC 9110 section 5.6.2) and few.
-fn asked(request: &HeaderMap) -> Option<&str> {
+/// Returns the header names of a preflight, if they are tokens (RFC 9110 section 5.6.2) and few.
+fn requested_names(request: &HeaderMap) -> Option<&str> {
     let mut values = request.get_all(ACCESS_CONTROL_REQUEST_HEADERS).iter();
     let (Some(names), None) = (values.next(), values.next()) else {
         return None;

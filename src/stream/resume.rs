@@ -1,4 +1,4 @@
-//! A clock with ids: its ticks are the points of a grid of times, and none is lost in silence.
+//! Ticks as ids: a client that reconnects gets the ticks that it missed.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,46 +9,46 @@ use tokio_stream::Stream;
 
 use super::timers::Timer;
 
-/// The most ticks that are made up for after a gap.
+/// The most missed ticks that are sent late.
 pub const CATCH_UP: u64 = 1000;
 
-/// What a grid says next.
+/// What is due next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beat {
+pub enum Due {
     /// A tick, with its time in milliseconds since the Unix epoch.
     Tick(u64),
-    /// So many ticks are left out ahead of the next one; 0 when the clock was set back.
+    /// The number of ticks that are left out before the next one; 0 when the clock was set back.
     Gap(u64),
 }
 
-/// What is due at `now` after the tick at `last`, all in milliseconds; `interval` is not 0.
+/// Returns what is due at `now` after the tick at `last`, in milliseconds; `interval` is not 0.
 #[must_use]
-pub fn due(last: u64, interval: u64, now: u64) -> Option<Beat> {
+pub fn due(last: u64, interval: u64, now: u64) -> Option<Due> {
     match now.saturating_sub(last) / interval {
         0 => None,
-        1..=CATCH_UP => Some(Beat::Tick(last + interval)),
-        ticks => Some(Beat::Gap(ticks - CATCH_UP)),
+        1..=CATCH_UP => Some(Due::Tick(last + interval)),
+        ticks => Some(Due::Gap(ticks - CATCH_UP)),
     }
 }
 
-/// The tick that an event id names: a number, and nothing else.
+/// Parses the id of a tick: digits and nothing else.
 #[must_use]
 pub fn tick_of(id: &str) -> Option<u64> {
     let digits = id.bytes().all(|byte| byte.is_ascii_digit());
     id.parse().ok().filter(|_| digits)
 }
 
-/// The point of the grid after which a stream goes on: the tick that its client saw `last`, or
-/// `now` when there was none or it is more than an `interval` ahead.
+/// Returns the tick after which a stream resumes: the `last` one that its client saw, or `now` if
+/// there is none or it is more than an `interval` in the future.
 #[must_use]
 pub fn start(last: Option<u64>, interval: u64, now: u64) -> u64 {
     let possible = last.filter(|last| *last <= now.saturating_add(interval));
     possible.unwrap_or(now)
 }
 
-/// An endless stream of beats, which begins when it is polled first.
+/// An endless stream of ticks and gaps that starts when it is first polled.
 #[derive(Debug)]
-pub struct Grid {
+pub struct Resumed {
     interval: u64,
     now: fn() -> u64,
     last: Option<u64>,
@@ -56,11 +56,11 @@ pub struct Grid {
     timer: Option<Timer>,
 }
 
-/// A tick every `interval`, a millisecond or more, on the grid that begins at [`start`]; late ones
+/// Returns a tick every `interval`, a millisecond or more, after the one at [`start`]; missed ticks
 /// come as [`due`] says. `now` is the wall clock, in milliseconds since the Unix epoch.
 #[must_use]
-pub fn grid(interval: Duration, now: fn() -> u64, last: Option<u64>) -> Grid {
-    Grid {
+pub fn resume(interval: Duration, now: fn() -> u64, last: Option<u64>) -> Resumed {
+    Resumed {
         interval: milliseconds(interval).max(1),
         now,
         last,
@@ -69,10 +69,10 @@ pub fn grid(interval: Duration, now: fn() -> u64, last: Option<u64>) -> Grid {
     }
 }
 
-impl Stream for Grid {
-    type Item = Beat;
+impl Stream for Resumed {
+    type Item = Due;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Beat>> {
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Due>> {
         let this = &mut *self;
         let interval = this.interval;
         loop {
@@ -80,7 +80,7 @@ impl Stream for Grid {
                 ready!(timer.poll(cx));
             }
             let (at, now) = (Instant::now(), (this.now)());
-            // `at` was before `now`, this is after it: a pause in between is no clock set back.
+            // `at` was read before `now`, this is read after it: a pause between is no step back.
             let looked = this.looked.replace((Instant::now(), now));
             if looked.is_none() {
                 this.last = Some(start(this.last, interval, now));
@@ -88,28 +88,28 @@ impl Stream for Grid {
             let last = this.last.get_or_insert(now);
             let (then, before) = looked.unwrap_or((at, now));
             let expected = before.saturating_add(milliseconds(at.saturating_duration_since(then)));
-            // Small steps back are waited for, until they add up.
+            // Steps back of up to an interval are waited for.
             let far = last.saturating_sub(interval);
             if now.saturating_add(interval) < expected.max(far) {
                 *last = now;
-                return Poll::Ready(Some(Beat::Gap(0)));
+                return Poll::Ready(Some(Due::Gap(0)));
             }
-            let beat = due(*last, interval, now);
-            match beat {
-                Some(Beat::Tick(at)) => *last = at,
-                Some(Beat::Gap(left_out)) => *last += left_out * interval,
+            let next = due(*last, interval, now);
+            match next {
+                Some(Due::Tick(at)) => *last = at,
+                Some(Due::Gap(left_out)) => *last += left_out * interval,
                 None => {}
             }
             let wait = last.saturating_add(interval).saturating_sub(now);
             let wake = at + Duration::from_millis(wait);
             match &mut this.timer {
-                // More is due already: the timer stays at its end.
+                // More is due already: the timer stays elapsed.
                 _ if wait == 0 => {}
                 Some(timer) => timer.reset(wake),
                 None => this.timer = Some(Timer::new(wake)),
             }
-            if beat.is_some() {
-                return Poll::Ready(beat);
+            if next.is_some() {
+                return Poll::Ready(next);
             }
         }
     }
@@ -123,14 +123,14 @@ fn milliseconds(duration: Duration) -> u64 {
 mod tests {
     use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-    use super::{Beat, CATCH_UP, due, start, tick_of};
+    use super::{CATCH_UP, Due, due, start, tick_of};
 
     const MAX: u64 = u64::MAX;
 
     #[test]
     fn the_ticks_that_are_due_come_after_the_last_and_not_after_now() {
-        use Beat::{Gap, Tick};
-        for (last, interval, now, beat) in [
+        use Due::{Gap, Tick};
+        for (last, interval, now, next) in [
             (100, 10, 100, None),
             (100, 10, 109, None),
             (100, 10, 110, Some(Tick(110))),
@@ -150,7 +150,7 @@ mod tests {
             (1, MAX, MAX, None),
             (MAX, 1, MAX, None),
         ] {
-            assert_eq!(due(last, interval, now), beat, "{last} {interval} {now}");
+            assert_eq!(due(last, interval, now), next, "{last} {interval} {now}");
         }
     }
 
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_goes_on_after_an_id_of_at_most_one_interval_ahead() {
+    fn a_stream_resumes_after_an_id_of_at_most_one_interval_in_the_future() {
         for (last, interval, now, begins) in [
             (None, 10, 100, 100),
             (Some(0), 10, 100, 0),
@@ -212,7 +212,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sent_is_the_newest_of_the_grid_after_the_last_id_and_not_after_now(
+        fn the_newest_ticks_after_the_last_id_are_sent_and_none_after_now(
             last in proptest::option::of(moment()),
             interval in interval(),
             now in moment(),
@@ -231,13 +231,13 @@ mod tests {
             let expected: Vec<u128> = newest.map(|k| wide_begin + k * wide_interval).collect();
 
             let (mut at, mut left_out, mut sent) = (begin, 0, Vec::new());
-            while let Some(beat) = due(at, interval, now) {
-                match beat {
-                    Beat::Tick(tick) => {
+            while let Some(next) = due(at, interval, now) {
+                match next {
+                    Due::Tick(tick) => {
                         sent.push(u128::from(tick));
                         at = tick;
                     }
-                    Beat::Gap(ticks) => {
+                    Due::Gap(ticks) => {
                         prop_assert!(ticks > 0 && left_out == 0 && sent.is_empty());
                         left_out = ticks;
                         at += ticks * interval;

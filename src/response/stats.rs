@@ -1,11 +1,11 @@
-//! What the server saw of its streams, as JSON.
+//! The statistics as JSON.
 
 use http_body_util::Either;
 use hyper::{Method, Request, StatusCode};
 
 use super::head::{headers, write_head};
 use super::methods::allow;
-use super::{Answered, Whole};
+use super::{HttpResult, SmallFrames};
 use crate::options;
 
 /// What the server `saw`, of all streams or of those of a key, for a page of any origin: JSON in
@@ -14,7 +14,7 @@ use crate::options;
 /// # Errors
 ///
 /// The answer to a method other than GET, and to anything but one key.
-pub fn stats<B, S, T>(request: &Request<B>, saw: impl FnOnce(Option<&str>) -> T) -> Answered<S>
+pub fn stats<B, S, T>(request: &Request<B>, saw: impl FnOnce(Option<&str>) -> T) -> HttpResult<S>
 where
     T: Iterator<Item = String> + Send + 'static,
 {
@@ -27,6 +27,6 @@ where
         // A page of another origin learns the protocol from it.
         ("Timing-Allow-Origin", "*"),
     ]);
-    let json = Whole::made_of(saw(key.as_deref()));
+    let json = SmallFrames::made_of(saw(key.as_deref()));
     Ok(write_head(StatusCode::OK, &head, json).map(Either::Left))
 }

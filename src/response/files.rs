@@ -1,4 +1,4 @@
-//! The files that are compiled in: the page, and the suite for any client.
+//! The files that are compiled in: the page and the cases of the suite.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -9,7 +9,7 @@ use hyper::{Method, Request, StatusCode};
 
 use super::head::{headers, write_head};
 use super::methods::allow;
-use super::{Answered, Whole};
+use super::{HttpResult, SmallFrames};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
@@ -37,9 +37,9 @@ static CASES: LazyLock<File> = LazyLock::new(|| {
 ///
 /// # Errors
 ///
-/// The answer to a method other than GET.
-pub fn page<B, S>(request: &Request<B>) -> Answered<S> {
-    PAGE.answer(request)
+/// The response to a method other than GET.
+pub fn page<B, S>(request: &Request<B>) -> HttpResult<S> {
+    PAGE.respond(request)
 }
 
 /// The suite, as JSON for a page of any origin.
@@ -47,11 +47,11 @@ pub fn page<B, S>(request: &Request<B>) -> Answered<S> {
 /// # Errors
 ///
 /// As [`page`].
-pub fn cases<B, S>(request: &Request<B>) -> Answered<S> {
-    CASES.answer(request)
+pub fn cases<B, S>(request: &Request<B>) -> HttpResult<S> {
+    CASES.respond(request)
 }
 
-/// A file with its head, and the head for a client that has it already.
+/// A file with its response head, and the head of a 304.
 struct File {
     content: &'static [u8],
     head: HeaderMap,
@@ -73,15 +73,19 @@ impl File {
         }
     }
 
-    /// The file, or 304 for a client that has it already (RFC 9110 section 13.1.2).
-    fn answer<B, S>(&self, request: &Request<B>) -> Answered<S> {
+    /// Returns the file, or 304 for a client that has it already (RFC 9110 section 13.1.2).
+    fn respond<B, S>(&self, request: &Request<B>) -> HttpResult<S> {
         allow(request, &[Method::GET, Method::HEAD])?;
-        let answer = if has(request.headers(), &self.head[ETAG]) {
-            write_head(StatusCode::NOT_MODIFIED, &self.known, Whole::default())
+        let response = if has(request.headers(), &self.head[ETAG]) {
+            write_head(
+                StatusCode::NOT_MODIFIED,
+                &self.known,
+                SmallFrames::default(),
+            )
         } else {
             write_head(StatusCode::OK, &self.head, self.content.into())
         };
-        Ok(answer.map(Either::Left))
+        Ok(response.map(Either::Left))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a client has sent, as JSON of bounded length.
+//! The request as JSON of bounded length.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use hyper::header::HeaderMap;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// The most bytes of the JSON.
-pub(super) const MOST: usize = 4096;
+pub(super) const MAX_ECHO: usize = 4096;
 
 /// What a name contains whose value is nobody's business: cookies do not know ports, a proxy may
 /// add its own, and any page may ask.
@@ -43,8 +43,8 @@ impl Echo {
         let whole = json(&told);
         let cut = Told { cut: true, ..told };
         Self {
-            cut: (json(&cut).len() > MOST).then(|| shortened(cut, &headers)),
-            whole: Some(whole).filter(|whole| whole.len() <= MOST),
+            cut: (json(&cut).len() > MAX_ECHO).then(|| shortened(cut, &headers)),
+            whole: Some(whole).filter(|whole| whole.len() <= MAX_ECHO),
         }
     }
 
@@ -57,12 +57,12 @@ impl Echo {
         };
         let head = whole.strip_suffix("\"\"}").unwrap_or_default();
         let full = format!("{head}{}}}", body(&text));
-        if full.len() <= MOST {
+        if full.len() <= MAX_ECHO {
             return full;
         }
         self.cut.unwrap_or_else(|| {
             let mark = ",\"cut\":true";
-            let text = beginning(&text, MOST - whole.len() - mark.len());
+            let text = beginning(&text, MAX_ECHO - whole.len() - mark.len());
             format!("{head}{}{mark}}}", body(text))
         })
     }
@@ -98,8 +98,8 @@ fn shortened<'a>(told: Told<'a>, headers: &'a [(&'a str, String)]) -> String {
         json(&Told { headers, ..told })
     };
     let counts: Vec<usize> = (1..=headers.len()).collect();
-    let kept = with(counts.partition_point(|kept| with(*kept).len() <= MOST));
-    if kept.len() <= MOST {
+    let kept = with(counts.partition_point(|kept| with(*kept).len() <= MAX_ECHO));
+    if kept.len() <= MAX_ECHO {
         return kept;
     }
     let (target, headers) = ("", Headers(&[]));
@@ -108,7 +108,7 @@ fn shortened<'a>(told: Told<'a>, headers: &'a [(&'a str, String)]) -> String {
         headers,
         ..told
     };
-    let target = beginning(told.target, MOST - json(&bare).len());
+    let target = beginning(told.target, MAX_ECHO - json(&bare).len());
     json(&Told { target, ..bare })
 }
 

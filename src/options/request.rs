@@ -1,0 +1,97 @@
+//! A request for a stream, and the response that it plans.
+
+use bytes::Bytes;
+use hyper::header::HeaderValue;
+use hyper::http::Extensions;
+use hyper::{HeaderMap, StatusCode};
+
+use super::query::LAST_EVENT_ID;
+use super::{Options, Planned};
+
+/// A request for a stream, read to its end.
+#[derive(Debug, Default)]
+pub struct StreamRequest {
+    /// What the query string asks for.
+    pub options: Options,
+    /// Whether the method is HEAD, which changes nothing.
+    pub is_head: bool,
+    /// The headers `Last-Event-ID`.
+    pub header_ids: Vec<String>,
+    /// The event data that shows the request, if that was requested.
+    pub echo: Option<String>,
+    /// The origin whose pages may read the response with credentials.
+    pub origin: Option<HeaderValue>,
+    /// Where a redirect leads.
+    pub location: Option<HeaderValue>,
+    /// The extensions of the request.
+    pub extensions: Extensions,
+}
+
+/// The response to a request for a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// The stream.
+    Stream,
+    /// A status, and a body in place of the line that names it.
+    Status(StatusCode, Option<Bytes>),
+    /// A redirect.
+    Redirect(StatusCode, HeaderValue),
+    /// No response: the connection is closed.
+    Drop,
+}
+
+impl StreamRequest {
+    /// Takes over `Last-Event-ID` from `headers`.
+    pub fn read_ids(&mut self, headers: &HeaderMap) {
+        let ids = headers.get_all(LAST_EVENT_ID).iter();
+        let ids = ids.map(|id| String::from_utf8_lossy(id.as_bytes()).into_owned());
+        self.header_ids = ids.collect();
+    }
+
+    /// The ids of the header that are not empty.
+    fn ids(&self) -> impl Iterator<Item = &str> {
+        let ids = self.header_ids.iter().map(String::as_str);
+        ids.filter(|id| !id.is_empty())
+    }
+
+    /// Returns the id of the event that the client has seen last: that of the header, or else of the
+    /// query string. Two headers contradict each other, so there is none.
+    #[must_use]
+    pub fn last_event_id(&self) -> Option<&str> {
+        let mut ids = self.ids();
+        match (ids.next(), ids.next()) {
+            (None, _) => self.options.last_event_id.as_deref(),
+            (id, None) => id,
+            _ => None,
+        }
+    }
+
+    /// Returns the response; `next` takes the next item of `responses`.
+    pub fn plan(&self, next: impl FnOnce(&[Planned]) -> Planned) -> Plan {
+        let Options {
+            then,
+            head,
+            responses,
+            script,
+            ..
+        } = &self.options;
+        let status = |status, body: Option<&Bytes>| match status {
+            StatusCode::OK => Plan::Stream,
+            status => Plan::Status(status, body.cloned()),
+        };
+        if let Some(then) = then.filter(|_| self.ids().next().is_some()) {
+            status(then, None)
+        } else if let (Some(status), Some(location)) = (head.redirect, &self.location) {
+            Plan::Redirect(status, location.clone())
+        } else if let Some(wanted) = head.status {
+            status(wanted, script.wire.as_ref())
+        } else if responses.is_empty() {
+            Plan::Stream
+        } else {
+            match next(responses) {
+                Planned::Status(planned) => status(planned, None),
+                Planned::Drop => Plan::Drop,
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Reads a request for a stream: its method, its options and its content.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+use hyper::body::{Body, Buf};
+use hyper::{Method, Request, StatusCode};
+use tokio::time::timeout;
+
+use super::Rejection;
+use super::credentials::{allow_credentials, credentials};
+use super::echo::{self, Echo};
+use super::methods::allow;
+use super::text::{line_of, refuse_and_close};
+use crate::options::{Options, StreamRequest, location};
+
+/// The most bytes of content that are taken.
+const MAX_CONTENT: u64 = 1 << 20;
+
+/// How long content may take.
+const TIME: Duration = Duration::from_secs(10);
+
+/// The destinations (Fetch section 2.2.5) of what runs, styles or is embedded in the page that
+/// asks. A stream can hold a stranger's bytes: as a service worker they would rule the whole origin.
+const AS_CODE: [&str; 10] = [
+    "audioworklet",
+    "embed",
+    "object",
+    "paintworklet",
+    "script",
+    "serviceworker",
+    "sharedworker",
+    "style",
+    "worker",
+    "xslt",
+];
+
+/// Reads a request for a stream to its end and validates it.
+///
+/// # Errors
+///
+/// The response to a request that gets no stream: to a preflight, and to one that is not allowed.
+pub async fn extract<B: Body>(request: Request<B>) -> Result<StreamRequest, Rejection> {
+    let origin = credentials(&request);
+    match read_request(request).await {
+        Ok(request) => Ok(StreamRequest { origin, ..request }),
+        Err(Rejection(mut response)) => {
+            allow_credentials(origin, response.headers_mut());
+            Err(Rejection(response))
+        }
+    }
+}
+
+async fn read_request<B: Body>(request: Request<B>) -> Result<StreamRequest, Rejection> {
+    let (head, content) = request.into_parts();
+    let request = Request::from_parts(head, ());
+    refuse_code(&request)?;
+    allow(&request, &[Method::GET, Method::HEAD, Method::POST])?;
+    let options = Options::of(&request)?;
+    let echo = options.script.echo.then(|| Echo::of(&request));
+    let redirects = options.head.redirect.is_some();
+    let mut known = StreamRequest {
+        is_head: request.method() == Method::HEAD,
+        location: redirects.then(|| location(&request)),
+        options,
+        ..StreamRequest::default()
+    };
+    known.read_ids(request.headers());
+    // The rest of the head is freed: it would stay in memory while content or a delay lasts.
+    known.extensions = request.into_parts().0.extensions;
+    let content = read(content, echo.is_some()).await?;
+    known.echo = echo.map(|echo| echo.with(&content));
+    Ok(known)
+}
+
+/// Refuses a request for code. Old browsers name no destination, but all name a service worker.
+fn refuse_code(request: &Request<()>) -> Result<(), Rejection> {
+    let has = |name, values: &[&str]| {
+        let mut given = request.headers().get_all(name).iter();
+        given.any(|value| values.iter().any(|known| value == known))
+    };
+    if has("sec-fetch-dest", &AS_CODE) || has("service-worker", &["script"]) {
+        let line = "a stream is no script, worker, style sheet or embedded object\n";
+        return Err(line_of(StatusCode::FORBIDDEN, line).into());
+    }
+    Ok(())
+}
+
+/// Reads `content` to its end and returns the beginning that an echo shows, if it `is_shown`.
+async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection> {
+    if content.is_end_stream() {
+        return Ok(Vec::new());
+    }
+    let too_large = || {
+        let line = format!("content: at most {MAX_CONTENT} bytes are taken\n");
+        refuse_and_close(StatusCode::PAYLOAD_TOO_LARGE, line)
+    };
+    // Before the first read, so that the client gets no 100 (Continue).
+    if content.size_hint().lower() > MAX_CONTENT {
+        return Err(too_large());
+    }
+    let mut content = pin!(content);
+    let reading = async {
+        let (mut shown, mut length) = (Vec::new(), 0);
+        while let Some(frame) = content.frame().await {
+            let Ok(frame) = frame else {
+                let line = "content: it is malformed\n";
+                return Err(refuse_and_close(StatusCode::BAD_REQUEST, line));
+            };
+            let Ok(mut data) = frame.into_data() else {
+                continue;
+            };
+            length += data.remaining() as u64;
+            if length > MAX_CONTENT {
+                return Err(too_large());
+            }
+            if is_shown {
+                // One byte more than fits, so that a cut is noticed.
+                let room = (echo::MAX_ECHO + 1).saturating_sub(shown.len());
+                let some = data.copy_to_bytes(room.min(data.remaining()));
+                shown.extend_from_slice(&some);
+            }
+        }
+        Ok(shown)
+    };
+    let late = || {
+        let line = format!("content: it may take {} seconds\n", TIME.as_secs());
+        refuse_and_close(StatusCode::REQUEST_TIMEOUT, line)
+    };
+    timeout(TIME, reading).await.unwrap_or_else(|_| Err(late()))
+}
