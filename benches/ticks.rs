@@ -7,7 +7,7 @@ use divan::{Bencher, black_box};
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use sse_clock::service::respond;
-use sse_clock::stream::{sse, wall};
+use sse_clock::stream::{sse, time};
 use tokio::runtime::Builder;
 
 fn main() {
@@ -17,24 +17,24 @@ fn main() {
 /// The event as in the Node example, shared by all streams of the second.
 #[divan::bench]
 fn making_a_plain_event(bencher: Bencher) {
-    let now = wall::now();
-    bencher.bench(|| wall::once_a_second(black_box(now), sse_text));
+    let now = time::now();
+    bencher.bench(|| time::once_a_second(black_box(now), sse_text));
 }
 
 fn sse_text(at: u64) -> String {
-    format!("data: {}\n\n", wall::to_locale_time_string(at))
+    format!("data: {}\n\n", time::to_locale_time_string(at))
 }
 
 /// An event of its own, with an id.
 #[divan::bench]
 fn making_an_event_with_an_id(bencher: Bencher) {
-    let now = wall::now();
+    let now = time::now();
     let plain = Bytes::from(sse_text(now));
     let fields = sse::Fields {
         id: Some(now),
         ..sse::Fields::default()
     };
-    bencher.bench(|| black_box(fields).before(plain.clone()));
+    bencher.bench(|| black_box(fields).prefix_to(plain.clone()));
 }
 
 /// From the timer to the frame that hyper gets, on a clock that jumps from tick to tick.

@@ -5,11 +5,11 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::Bytes;
-use sse_clock::options::Shape;
-use sse_clock::stream::grid::{self, Beat, CATCH_UP, Grid};
-use sse_clock::stream::interval::{Given, Interval, set_interval};
+use sse_clock::options::Framing;
+use sse_clock::stream::resume::{self, CATCH_UP, Due, Resumed};
+use sse_clock::stream::interval::{Source, Interval, set_interval};
 use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
-use sse_clock::stream::shape::shape;
+use sse_clock::stream::framing::frame;
 use sse_clock::stream::sse::Block;
 use tokio::time::{Instant, advance, timeout};
 use tokio_stream::{Stream, StreamExt};
@@ -48,7 +48,7 @@ async fn next<T>(stream: &mut (impl StreamExt<Item = T> + Unpin)) -> (T, Duratio
 }
 
 /// All beats that are due, without a wait.
-async fn due(ticks: &mut (impl StreamExt<Item = Beat> + Unpin)) -> Vec<Beat> {
+async fn due(ticks: &mut (impl StreamExt<Item = Due> + Unpin)) -> Vec<Due> {
     let mut beats = Vec::new();
     while let Ok(beat) = timeout(Duration::ZERO, ticks.next()).await {
         beats.extend(beat);
@@ -57,27 +57,27 @@ async fn due(ticks: &mut (impl StreamExt<Item = Beat> + Unpin)) -> Vec<Beat> {
     beats
 }
 
-fn live(interval: Duration) -> impl Stream<Item = Beat> {
+fn live(interval: Duration) -> impl Stream<Item = Due> {
     ticks_of(set_interval(
         milliseconds(interval),
-        Given::Time(wall),
+        Source::Time(wall),
         |_| Bytes::new(),
     ))
 }
 
-fn ticks_of(interval: Interval) -> impl Stream<Item = Beat> {
-    interval.map(|tick| Beat::Tick(tick.id))
+fn ticks_of(interval: Interval) -> impl Stream<Item = Due> {
+    interval.map(|tick| Due::Tick(tick.id))
 }
 
-fn grid(interval: Duration, last: Option<u64>) -> Grid {
-    grid::grid(interval, wall, last)
+fn grid(interval: Duration, last: Option<u64>) -> Resumed {
+    resume::resume(interval, wall, last)
 }
 
 /// The `beats` as blocks that say when they were due, kept alive.
-fn kept_alive(beats: impl Stream<Item = Beat>) -> impl Stream<Item = Block> {
+fn kept_alive(beats: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
     let blocks = beats.map(|beat| match beat {
-        Beat::Tick(at) => said(at),
-        Beat::Gap(_) => panic!("no clock is set"),
+        Due::Tick(at) => said(at),
+        Due::Gap(_) => panic!("no clock is set"),
     });
     keep_alive(blocks, SILENCE, true)
 }
@@ -86,9 +86,9 @@ fn said(at: u64) -> Block {
     Block::event(at.to_string().into())
 }
 
-fn ticks(from: u64, interval: u64, count: u64) -> Vec<Beat> {
+fn ticks(from: u64, interval: u64, count: u64) -> Vec<Due> {
     (0..count)
-        .map(|k| Beat::Tick(from + k * interval))
+        .map(|k| Due::Tick(from + k * interval))
         .collect()
 }
 
@@ -96,17 +96,17 @@ fn ticks(from: u64, interval: u64, count: u64) -> Vec<Beat> {
 async fn the_first_tick_comes_after_one_interval() {
     set_clocks();
     let mut ticks = Box::pin(live(SECOND));
-    assert_eq!(next(&mut ticks).await, (Beat::Tick(START + 1000), SECOND));
-    assert_eq!(next(&mut ticks).await, (Beat::Tick(START + 2000), SECOND));
+    assert_eq!(next(&mut ticks).await, (Due::Tick(START + 1000), SECOND));
+    assert_eq!(next(&mut ticks).await, (Due::Tick(START + 2000), SECOND));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_first_tick_comes_at_once_where_it_is_wanted() {
     set_clocks();
-    let interval = set_interval(1000, Given::Time(wall), |_| Bytes::new());
+    let interval = set_interval(1000, Source::Time(wall), |_| Bytes::new());
     let mut ticks = Box::pin(ticks_of(interval.at_once()));
-    assert_eq!(next(&mut ticks).await, (Beat::Tick(START), Duration::ZERO));
-    assert_eq!(next(&mut ticks).await, (Beat::Tick(START + 1000), SECOND));
+    assert_eq!(next(&mut ticks).await, (Due::Tick(START), Duration::ZERO));
+    assert_eq!(next(&mut ticks).await, (Due::Tick(START + 1000), SECOND));
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,10 +115,10 @@ async fn the_clock_of_a_stream_begins_with_its_first_poll() {
     let mut plain = Box::pin(live(SECOND));
     let mut on_a_grid = Box::pin(grid(SECOND, None));
     advance(10 * SECOND).await;
-    assert_eq!(next(&mut plain).await, (Beat::Tick(START + 11_000), SECOND));
+    assert_eq!(next(&mut plain).await, (Due::Tick(START + 11_000), SECOND));
     assert_eq!(
         next(&mut on_a_grid).await,
-        (Beat::Tick(START + 12_000), SECOND)
+        (Due::Tick(START + 12_000), SECOND)
     );
 }
 
@@ -128,10 +128,10 @@ async fn without_ids_a_stalled_reader_skips_and_stays_on_its_beat() {
     let mut ticks = Box::pin(live(SECOND));
     next(&mut ticks).await;
     advance(Duration::from_millis(5300)).await;
-    assert_eq!(due(&mut ticks).await, [Beat::Tick(START + 6300)]);
+    assert_eq!(due(&mut ticks).await, [Due::Tick(START + 6300)]);
     assert_eq!(
         next(&mut ticks).await,
-        (Beat::Tick(START + 7000), Duration::from_millis(700))
+        (Due::Tick(START + 7000), Duration::from_millis(700))
     );
 }
 
@@ -144,7 +144,7 @@ async fn with_ids_a_stalled_reader_gets_what_fell_due() {
     assert_eq!(due(&mut stream).await, ticks(START + 2000, 1000, 5));
     assert_eq!(
         next(&mut stream).await,
-        (Beat::Tick(START + 7000), Duration::from_millis(700))
+        (Due::Tick(START + 7000), Duration::from_millis(700))
     );
 }
 
@@ -154,12 +154,12 @@ async fn a_reader_that_stalls_for_long_gets_the_newest_thousand_and_a_gap() {
     let mut stream = Box::pin(grid(SECOND, None));
     next(&mut stream).await;
     advance(1003 * SECOND).await;
-    let mut expected = vec![Beat::Gap(3)];
+    let mut expected = vec![Due::Gap(3)];
     expected.extend(ticks(START + 5000, 1000, CATCH_UP));
     assert_eq!(due(&mut stream).await, expected);
     assert_eq!(
         next(&mut stream).await,
-        (Beat::Tick(START + 1_005_000), SECOND)
+        (Due::Tick(START + 1_005_000), SECOND)
     );
 }
 
@@ -170,7 +170,7 @@ async fn a_client_that_comes_back_gets_what_it_missed_and_then_what_falls_due() 
     assert_eq!(due(&mut stream).await, ticks(START - 2456, 1000, 3));
     assert_eq!(
         next(&mut stream).await,
-        (Beat::Tick(START + 544), Duration::from_millis(544))
+        (Due::Tick(START + 544), Duration::from_millis(544))
     );
 }
 
@@ -180,7 +180,7 @@ async fn an_id_one_interval_ahead_is_waited_for() {
     let mut stream = Box::pin(grid(SECOND, Some(START + 1000)));
     assert_eq!(
         next(&mut stream).await,
-        (Beat::Tick(START + 2000), 2 * SECOND)
+        (Due::Tick(START + 2000), 2 * SECOND)
     );
 }
 
@@ -190,7 +190,7 @@ async fn an_id_further_ahead_is_as_none_without_a_gap() {
     for ahead in [1001, 3_600_000, 315_360_000_000] {
         let now = wall();
         let mut stream = Box::pin(grid(SECOND, Some(now + ahead)));
-        assert_eq!(next(&mut stream).await, (Beat::Tick(now + 1000), SECOND));
+        assert_eq!(next(&mut stream).await, (Due::Tick(now + 1000), SECOND));
     }
 }
 
@@ -200,11 +200,11 @@ async fn a_wall_clock_set_back_by_more_than_an_interval_is_a_gap_and_a_new_grid(
     let mut stream = Box::pin(grid(SECOND, None));
     next(&mut stream).await;
     set_wall_clock_by(-3_600_000);
-    assert_eq!(next(&mut stream).await, (Beat::Gap(0), SECOND));
+    assert_eq!(next(&mut stream).await, (Due::Gap(0), SECOND));
     let now = wall();
     assert_eq!(now, START + 2000 - 3_600_000);
-    assert_eq!(next(&mut stream).await, (Beat::Tick(now + 1000), SECOND));
-    assert_eq!(next(&mut stream).await, (Beat::Tick(now + 2000), SECOND));
+    assert_eq!(next(&mut stream).await, (Due::Tick(now + 1000), SECOND));
+    assert_eq!(next(&mut stream).await, (Due::Tick(now + 2000), SECOND));
 }
 
 #[tokio::test(start_paused = true)]
@@ -215,12 +215,12 @@ async fn a_wall_clock_set_back_by_an_interval_at_most_is_waited_for() {
     set_wall_clock_by(-1000);
     assert_eq!(
         next(&mut stream).await,
-        (Beat::Tick(START + 2000), 2 * SECOND)
+        (Due::Tick(START + 2000), 2 * SECOND)
     );
     set_wall_clock_by(-1);
     assert_eq!(
         next(&mut stream).await,
-        (Beat::Tick(START + 3000), SECOND + Duration::from_millis(1))
+        (Due::Tick(START + 3000), SECOND + Duration::from_millis(1))
     );
 }
 
@@ -231,12 +231,12 @@ async fn a_wall_clock_set_forward_is_caught_up_with_under_the_cap() {
     next(&mut stream).await;
     set_wall_clock_by(3_600_000);
     advance(SECOND).await;
-    let mut expected = vec![Beat::Gap(2601)];
+    let mut expected = vec![Due::Gap(2601)];
     expected.extend(ticks(START + 2_603_000, 1000, CATCH_UP));
     assert_eq!(due(&mut stream).await, expected);
     assert_eq!(
         next(&mut stream).await,
-        (Beat::Tick(START + 3_603_000), SECOND)
+        (Due::Tick(START + 3_603_000), SECOND)
     );
 }
 
@@ -247,12 +247,12 @@ async fn a_day_has_86_400_seconds_with_ids_and_without() {
     a_day_of(grid(SECOND, None)).await;
 }
 
-async fn a_day_of(stream: impl Stream<Item = Beat>) {
+async fn a_day_of(stream: impl Stream<Item = Due>) {
     let mut stream = Box::pin(stream);
     let begin = wall();
     for second in 1..=86_400 {
         let beat = stream.next().await.unwrap();
-        assert_eq!(beat, Beat::Tick(begin + 1000 * second));
+        assert_eq!(beat, Due::Tick(begin + 1000 * second));
     }
     assert_eq!(wall(), begin + 86_400_000);
 }
@@ -263,7 +263,7 @@ async fn a_reader_that_is_a_little_late_each_time_makes_no_drift() {
     let mut stream = Box::pin(grid(SECOND, None));
     for second in 1..=3600 {
         let beat = stream.next().await.unwrap();
-        assert_eq!(beat, Beat::Tick(START + 1000 * second));
+        assert_eq!(beat, Due::Tick(START + 1000 * second));
         advance(Duration::from_millis(second % 7)).await;
     }
 }
@@ -305,22 +305,22 @@ async fn a_stream_without_comments_sleeps_until_its_tick() {
     let mut stream = Box::pin(live(HOUR));
     assert_eq!(
         next(&mut stream).await,
-        (Beat::Tick(START + 3_600_000), HOUR)
+        (Due::Tick(START + 3_600_000), HOUR)
     );
 }
 
 /// The `beats` as blocks that say when they were due, a frame every 35 ms.
-fn paced(beats: impl Stream<Item = Beat>) -> impl Stream<Item = Block> {
+fn paced(beats: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
     let blocks = beats.map(|beat| match beat {
-        Beat::Tick(at) => Ok::<_, Infallible>(said(at)),
-        Beat::Gap(_) => panic!("no clock is set"),
+        Due::Tick(at) => Ok::<_, Infallible>(said(at)),
+        Due::Gap(_) => panic!("no clock is set"),
     });
-    let asked = Shape {
+    let asked = Framing {
         split: Some(1024),
         pace: Some(Duration::from_millis(35)),
-        ..Shape::default()
+        ..Framing::default()
     };
-    shape(blocks, asked).map(|block| block.unwrap_or_else(|never| match never {}))
+    frame(blocks, asked).map(|block| block.unwrap_or_else(|never| match never {}))
 }
 
 #[tokio::test(start_paused = true)]

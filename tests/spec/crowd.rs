@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use sse_clock::stream::wall::to_locale_time_string;
+use sse_clock::stream::time::to_locale_time_string;
 use sseer::event_stream::EventStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;

@@ -11,8 +11,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use sse_clock::service::{Shared, respond};
-use sse_clock::stream::interval::{Given, Interval, set_interval};
-use sse_clock::stream::wall;
+use sse_clock::stream::interval::{Source, Interval, set_interval};
+use sse_clock::stream::time;
 use sseer::event_stream::EventStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, advance, sleep, timeout};
@@ -200,7 +200,7 @@ async fn a_parser_that_is_not_ours_reads_ten_events_of_each_stream() {
 }
 
 fn every_second() -> Interval {
-    set_interval(1000, Given::Time(wall::now), |_| Bytes::new())
+    set_interval(1000, Source::Time(time::now), |_| Bytes::new())
 }
 
 #[tokio::test(start_paused = true)]

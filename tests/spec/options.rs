@@ -854,7 +854,7 @@ fn a_stream_without_options_is_the_examples_to_the_byte() {
     let before = now();
     let (_, mut client) = server.get("/events");
     let chunk = String::from_utf8(client.chunk()).unwrap();
-    let moments = (before + 1000..=now()).map(sse_clock::stream::wall::to_locale_time_string);
+    let moments = (before + 1000..=now()).map(sse_clock::stream::time::to_locale_time_string);
     let events: Vec<_> = moments.map(|time| format!("data: {time}\n\n")).collect();
     assert!(events.contains(&chunk), "{chunk}");
 }

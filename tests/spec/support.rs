@@ -24,7 +24,7 @@ use sse_clock::server::tls::{Certificate, Tls};
 use sse_clock::server::{self, Handler, Limits};
 #[cfg(feature = "tls")]
 use sse_clock::stats::Stats;
-use sse_clock::stream::interval::{Given, set_interval};
+use sse_clock::stream::interval::{Source, set_interval};
 use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt};
 
@@ -290,7 +290,7 @@ pub fn get(path: &str) -> String {
 /// The server's own ticks, bare.
 pub fn ticks(interval: Duration) -> impl Stream<Item = ()> + Send {
     let milliseconds = u64::try_from(interval.as_millis()).unwrap();
-    set_interval(milliseconds, Given::Time(|| 0), |_| Bytes::new()).map(drop)
+    set_interval(milliseconds, Source::Time(|| 0), |_| Bytes::new()).map(drop)
 }
 
 /// A body of one frame per item.

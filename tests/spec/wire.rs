@@ -8,7 +8,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper::Request;
 use hyper::body::{Body, Bytes};
 use sse_clock::service::respond;
-use sse_clock::stream::wall::{self, to_locale_time_string};
+use sse_clock::stream::time::{self, to_locale_time_string};
 use tokio::time::{Instant, timeout};
 
 use crate::support::{Client, DEADLINE, Server};
@@ -183,7 +183,7 @@ pub async fn assert_played(target: &str, frames: &[(u64, &str)]) {
 
 /// The present time on the wall, as the server sees it.
 pub fn now() -> u64 {
-    wall::now()
+    time::now()
 }
 
 pub fn milliseconds(duration: Duration) -> u64 {

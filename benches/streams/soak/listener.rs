@@ -1,7 +1,7 @@
 //! One who listens to one stream, and comes back for the rest of it.
 
 use http::{Method, StatusCode};
-use sse_clock::stream::grid::tick_of;
+use sse_clock::stream::resume::tick_of;
 use tokio::time::Instant;
 
 use super::{
@@ -51,7 +51,7 @@ impl Listener {
     }
 
     pub(super) fn asks_for_pieces(&self) -> bool {
-        self.wish.options.shape.split.is_some()
+        self.wish.options.script.framing.split.is_some()
     }
 
     /// Whether it comes back to a server that was away.
@@ -88,7 +88,7 @@ impl Listener {
             return heard;
         }
         // A failure may be over the next time.
-        self.is_sent_away = self.wish.options.fail == 0;
+        self.is_sent_away = self.wish.options.responses.is_empty();
         Ok(())
     }
 

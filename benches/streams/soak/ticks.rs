@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use sse_clock::stream::grid::CATCH_UP;
+use sse_clock::stream::resume::CATCH_UP;
 
 use super::events::Said;
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use form_urlencoded::byte_serialize;
 use http::{Method, Request, StatusCode, request::Builder};
-use sse_clock::options::{Options, parameters};
+use sse_clock::options::{Options, Plan, Planned, StreamRequest, location, parameters};
 
 use super::dice::Dice;
 
@@ -69,24 +69,24 @@ impl Wish {
 
     /// Whether its ids are a grid of times, of which none may be missing.
     pub(super) fn has_ticks(&self) -> bool {
-        self.path == "/events" && self.options.ids && self.options.wire.is_none()
+        self.path == "/events" && self.options.script.ids && self.options.script.wire.is_none()
     }
 
     /// Whether it asks for a stream that ends with its connection.
     pub(super) fn is_endless(&self) -> bool {
-        self.options.count.is_none() && self.options.wire.is_none()
+        self.options.script.count.is_none() && self.options.script.wire.is_none()
     }
 
     /// Whether it gets a stream at once, by no name, that stays as long as its client.
     pub(super) fn is_simple(&self) -> bool {
         let Options {
             key,
-            fail,
+            responses,
             then,
             head,
             ..
         } = &self.options;
-        let usual = key.is_none() && *fail == 0 && then.is_none();
+        let usual = key.is_none() && responses.is_empty() && then.is_none();
         let at_once = head.delay.is_zero() && head.status.is_none() && head.redirect.is_none();
         let is_taken = self.content.len() <= MOST_CONTENT && read(self.path, &self.query).is_some();
         self.is_endless() && self.method != Method::HEAD && usual && at_once && is_taken
@@ -122,17 +122,26 @@ impl Wish {
         let Ok(options) = Options::of(&request) else {
             return status == StatusCode::BAD_REQUEST;
         };
-        let redirect = options.head.redirect.map(|(status, _)| status);
-        let wrong = options.head.status.map(|(status, _)| status);
-        let fails = wrong.unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-        let usual = redirect.or(wrong.filter(|_| options.fail == 0));
+        let items = match &options.responses[..] {
+            [] => vec![Planned::Status(StatusCode::OK)],
+            items => items.to_vec(),
+        };
+        let mut known = StreamRequest {
+            location: Some(location(&request)),
+            options,
+            ..StreamRequest::default()
+        };
+        known.read_ids(request.headers());
         match status {
             // It reads too slowly to be let send on.
             StatusCode::REQUEST_TIMEOUT if !self.content.is_empty() && time >= CONTENT_TIME => true,
             _ if self.content.len() > MOST_CONTENT => status == StatusCode::PAYLOAD_TOO_LARGE,
-            StatusCode::NO_CONTENT if options.once => true,
-            _ if options.fail > 0 && status == fails => true,
-            _ => status == usual.unwrap_or(StatusCode::OK),
+            // Clients share keys, so any item may be the next.
+            _ => items.into_iter().any(|item| match known.plan(|_| item) {
+                Plan::Stream => status == StatusCode::OK,
+                Plan::Status(planned, _) | Plan::Redirect(planned, _) => status == planned,
+                Plan::Drop => false,
+            }),
         }
     }
 
@@ -168,7 +177,7 @@ fn query(dice: &mut Dice) -> String {
     for name in parameters().map(|parameter| parameter.name) {
         let rarity = match name {
             "interval" | "ids" => 2,
-            "status" | "then" | "redirect" | "fail" | "once" | "wire" | "delay" => 40,
+            "status" | "then" | "redirect" | "responses" | "wire" | "delay" => 40,
             "split" => 30,
             "end" | "count" | "key" => 5,
             _ => 12,
@@ -228,9 +237,16 @@ fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
         "split" => number(dice.about(1, 1024)),
         "pace" => number(dice.about(1, 1000)),
         "eol" => text(dice.pick(&["lf", "cr", "crlf"])),
-        "bom" | "once" => text(""),
+        "bom" => text(""),
         "comment" => number(dice.pick(&[0, 50, 200, 1000, 3_600_000])),
-        "type" => text(dice.pick(&["text/html", "text/event-stream", "text/plain", "x"])),
+        "header" => text(dice.pick(&[
+            "Content-Type:text/html",
+            "Content-Type:",
+            "retry-after:1\nX-Accel-Buffering:",
+            "Cache-Control:no-store",
+        ])),
+        // A dropped request is a fault to the client, so none is drawn.
+        "responses" => text(dice.pick(&["503,200", "200,204", "500,503,200", "200", "404"])),
         "status" | "then" => number(dice.pick(&[200, 204, 205, 301, 304, 404, 500, 503, 599])),
         "delay" => {
             let most = dice.pick(&[50, 1000, 60_000]);
@@ -239,7 +255,6 @@ fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
         "redirect" => number(dice.pick(&[301, 302, 303, 307, 308])),
         "end" => text(dice.pick(&["clean", "abort", "truncate", "stall"])),
         "key" => text(&format!("k{}", dice.below(KEYS))),
-        "fail" => number(dice.about(1, 5)),
         other => panic!("the soak has no value for the option {other}"),
     }
 }
