@@ -212,6 +212,25 @@ fn a_bad_value_is_one_line_with_the_value_and_the_remedy() {
 }
 
 #[test]
+fn a_number_is_digits_alone() {
+    for flag in ["--port", "--max-connections", "--drain"] {
+        for number in [
+            "+5", "-5", " 5", "5 ", "5_0", "5.0", "0x5", "1e3", "\u{665}",
+        ] {
+            let line = refusal(command(&[&format!("{flag}={number}")]), 2);
+            assert!(line.contains(&format!("'{number}'")), "{line}");
+            assert!(line.contains(flag), "{line}");
+        }
+    }
+    for number in ["+3001", "-1", " 3001", "3001 "] {
+        let mut from_environment = command(&[]);
+        from_environment.env("PORT", number);
+        let line = refusal(from_environment, 2);
+        assert!(line.contains(&format!("'{number}'")), "{line}");
+    }
+}
+
+#[test]
 fn a_port_without_permission_is_one_line_with_the_port_and_the_remedy() {
     // In a network of its own the low ports are privileged, whatever this machine says of them.
     let mut unshare = Command::new("unshare");
