@@ -295,7 +295,10 @@ fn an_echo_of_any_type_runs_nowhere() {
     assert_eq!(told_by(&reply)["body"], "<script>");
     assert_eq!(reply.header("Content-Type"), Some("text/html"));
     assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
-    assert_eq!(reply.header("Content-Security-Policy"), Some("sandbox"));
+    assert_eq!(
+        reply.header("Content-Security-Policy"),
+        Some("sandbox; default-src 'none'")
+    );
 }
 
 /// The JSON of the echo of a request with these headers and this content, with no server around.
