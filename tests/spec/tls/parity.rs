@@ -113,6 +113,10 @@ fn requests() -> Vec<Asked> {
         get("/events?echo&count=1&interval=10&data=x")
             .with("X-Test-Sent", "this")
             .with("Cookie", "secret=1"),
+        get("/events?count=1&interval=10&data=x").with("Sec-Fetch-Dest", "script"),
+        asked("POST", "/stream?count=1&data=x")
+            .with("Service-Worker", "script")
+            .bringing("some"),
         get("/").with("If-None-Match", "*"),
         get("/cases").with("If-None-Match", "\"other\""),
         asked("OPTIONS", "/events")
