@@ -143,6 +143,77 @@ async fn files_that_are_not_there_are_made_and_used_again() {
     assert_eq!(shown(&server).await, first);
 }
 
+/// The server with these files, as `set_up` leaves the shell that becomes it.
+fn after(set_up: &str, cert: &str, key: &str) -> Command {
+    let mut shell = Command::new("sh");
+    let script = format!("{set_up}; exec \"$@\"");
+    shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_sse-clock")]);
+    shell.args(["--port", "0", "--tls", "--cert", cert, "--key", key]);
+    shell.env_remove("PORT");
+    shell
+}
+
+#[test]
+fn files_that_cannot_be_written_whole_are_not_written_at_all() {
+    let folder = folder("certificate-whole");
+    let [cert, key] = files(&folder);
+    // Blocks of 512 bytes: one takes the key, and no certificate.
+    for (blocks, file) in [(0, &key), (1, &cert)] {
+        let limited = after(&format!("trap '' XFSZ; ulimit -f {blocks}"), &cert, &key);
+        let line = refusal(limited, 1);
+        assert!(line.contains(&format!("cannot write {file}: ")), "{line}");
+        let left: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    drop(start(&cert, &key));
+}
+
+#[test]
+fn a_process_that_is_killed_as_it_writes_a_file_leaves_none_by_its_name() {
+    let folder = folder("certificate-killed");
+    let [cert, key] = files(&folder);
+    for blocks in [0, 1] {
+        let mut killed = after(&format!("ulimit -c 0; ulimit -f {blocks}"), &cert, &key);
+        let status = killed.stdin(Stdio::null()).output().unwrap().status;
+        assert_eq!(status.code(), None, "a signal ends it: {status}");
+        assert!(!Path::new(&cert).exists());
+        // The key is whole before the certificate is begun.
+        let pair = fs::read_to_string(&key).map(|pem| KeyPair::from_pem(&pem));
+        assert!(pair.is_err() || pair.is_ok_and(|pair| pair.is_ok()));
+        let _ = fs::remove_file(&key);
+    }
+    drop(start(&cert, &key));
+}
+
+#[test]
+fn an_empty_file_is_named_with_what_to_do() {
+    let folder = folder("certificate-empty");
+    let [cert, key] = files(&folder);
+    drop(start(&cert, &key));
+    for (file, what, other) in [(&key, "key", &cert), (&cert, "certificate", &key)] {
+        let whole = fs::read(file).unwrap();
+        fs::write(file, "").unwrap();
+        let line = refused(&cert, &key);
+        let said = format!(
+            "error: {file} is empty: add the {what}, \
+             or delete it and {other} to have new ones made"
+        );
+        assert_eq!(line, said);
+        fs::write(file, whole).unwrap();
+    }
+    for (file, what, other) in [(&key, "key", &cert), (&cert, "certificate", &key)] {
+        fs::remove_file(file).unwrap();
+        let line = refused(&cert, &key);
+        let said = format!(
+            "error: there is no {file}, but {other}: add the {what}, \
+             or delete {other} to have both made"
+        );
+        assert_eq!(line, said);
+        fs::remove_file(other).unwrap();
+        drop(start(&cert, &key));
+    }
+}
+
 #[tokio::test]
 async fn curl_trusts_a_certificate_that_was_made_when_it_is_told_to() {
     if !there_is("curl") {
