@@ -62,7 +62,7 @@ fn serves(address: impl Into<SocketAddr>) -> bool {
     Client(stream).rest().ends_with("\r\n\r\nNot Found")
 }
 
-fn has_ipv6() -> bool {
+pub fn has_ipv6() -> bool {
     TcpListener::bind(("::1", 0)).is_ok()
 }
 

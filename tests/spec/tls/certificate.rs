@@ -11,12 +11,13 @@ use rcgen::{CertificateParams, KeyPair};
 use ring::digest::{SHA256, digest};
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::ServerCertVerifier;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{RootCertStore, crypto::ring::default_provider};
 
 use super::shake;
-use crate::command::{command, refusal};
-use crate::support::{Binary, there_is};
+use crate::command::{command, has_ipv6, refusal};
+use crate::support::{Binary, skipped, there_is};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -211,6 +212,83 @@ fn an_empty_file_is_named_with_what_to_do() {
         assert_eq!(line, said);
         fs::remove_file(other).unwrap();
         drop(start(&cert, &key));
+    }
+}
+
+/// The server on every address of a network of its own, with a certificate in `folder`.
+fn in_own_network(host: &str, name: &str, [cert, key]: &[String; 2]) -> Option<Binary> {
+    let set_up = format!(
+        "ip link set lo up && ip addr add 198.51.100.7/24 dev lo && echo '{name}' > \
+         /proc/sys/kernel/hostname && {{ ip addr add 2001:db8::7/64 dev lo nodad; \
+         ip addr add fe80::7/64 dev lo nodad; true; }}"
+    );
+    let own = ["--net", "--uts", "sh", "-c"];
+    let works = Command::new("unshare").args(own).arg(&set_up).output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        skipped("needs root, unshare(1) and ip(8)");
+        return None;
+    }
+    let mut unshare = Command::new("unshare");
+    let script = format!("{set_up}; exec \"$@\"");
+    unshare.args(own).args([&script, "sh"]);
+    unshare.args([env!("CARGO_BIN_EXE_sse-clock"), "--port", "0"]);
+    unshare.args(["--tls", "--host", host, "--cert", cert, "--key", key]);
+    unshare.env_remove("PORT").env_remove("RUST_LOG");
+    Some(Binary::spawn(unshare))
+}
+
+#[test]
+fn with_the_wildcard_host_a_certificate_names_the_addresses_and_the_name_of_the_machine() {
+    for host in ["0.0.0.0", "::"] {
+        if host == "::" && !has_ipv6() {
+            return skipped("this machine has no IPv6");
+        }
+        let folder = folder("certificate-network");
+        let files = files(&folder);
+        let Some(server) = in_own_network(host, "clock-of-mine", &files) else {
+            return;
+        };
+        let [cert, _] = files;
+        let made = CertificateDer::from_pem_file(&cert).unwrap();
+        let now = SystemTime::now();
+        for name in [
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            "198.51.100.7",
+            "clock-of-mine",
+        ] {
+            assert!(is_valid(&made, name, now), "{host}: {name}");
+        }
+        assert_eq!(is_valid(&made, "2001:db8::7", now), has_ipv6());
+        for name in ["fe80::7", "0.0.0.0", "::", "198.51.100.8"] {
+            assert!(!is_valid(&made, name, now), "{host}: {name}");
+        }
+        if there_is("curl") {
+            let network = format!("--net=/proc/{}/ns/net", server.id());
+            let url = format!("https://198.51.100.7:{}/nowhere", server.port);
+            let mut curl = Command::new("nsenter");
+            curl.args([&network, "curl", "-sS", "--cacert", &cert, &url]);
+            let output = curl.stdin(Stdio::null()).output().unwrap();
+            assert_eq!(output.stdout, b"Not Found", "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_machine_with_a_name_that_is_none_is_named_by_its_addresses() {
+    let folder = folder("certificate-no-name");
+    for name in ["not a name", "-", "m\u{e4}x", "(none)", ""] {
+        let files = files(&folder);
+        let Some(_server) = in_own_network("0.0.0.0", name, &files) else {
+            return;
+        };
+        let made = CertificateDer::from_pem_file(&files[0]).unwrap();
+        let now = SystemTime::now();
+        assert!(is_valid(&made, "198.51.100.7", now), "{name}");
+        for file in files {
+            fs::remove_file(file).unwrap();
+        }
     }
 }
 
