@@ -13,7 +13,7 @@ use super::Refusal;
 use super::credentials::{allow_credentials, credentials};
 use super::echo::{self, Echo};
 use super::methods::allow;
-use super::text::refuse_and_close;
+use super::text::{line_of, refuse_and_close};
 use crate::options::{LAST_EVENT_ID, Options};
 
 /// The most bytes of content that are taken.
@@ -21,6 +21,21 @@ const MOST: u64 = 1 << 20;
 
 /// How long content may take.
 const TIME: Duration = Duration::from_secs(10);
+
+/// The destinations (Fetch section 2.2.5) of what runs, styles or is embedded in the page that
+/// asks. A stream can hold a stranger's bytes: as a service worker they would rule the whole origin.
+const AS_CODE: [&str; 10] = [
+    "audioworklet",
+    "embed",
+    "object",
+    "paintworklet",
+    "script",
+    "serviceworker",
+    "sharedworker",
+    "style",
+    "worker",
+    "xslt",
+];
 
 /// What `request` asks of a stream, once its content was read to its end, and what is asked of
 /// itself later on: its method, its `Last-Event-ID` and its extensions.
@@ -43,6 +58,7 @@ async fn ask<B: Body>(
 ) -> Result<(Request<()>, Options), Refusal> {
     let (head, content) = request.into_parts();
     let request = Request::from_parts(head, ());
+    refuse_code(&request)?;
     allow(&request, &[Method::GET, Method::HEAD, Method::POST])?;
     let mut options = Options::of(&request)?;
     options.head.credentials = origin;
@@ -51,6 +67,19 @@ async fn ask<B: Body>(
     let content = read(content, options.echo).await?;
     options.request = echo.map(|echo| echo.with(&content));
     Ok((request, options))
+}
+
+/// Refuses a request for code. Old browsers name no destination, but all name a service worker.
+fn refuse_code(request: &Request<()>) -> Result<(), Refusal> {
+    let has = |name, values: &[&str]| {
+        let mut given = request.headers().get_all(name).iter();
+        given.any(|value| values.iter().any(|known| value == known))
+    };
+    if has("sec-fetch-dest", &AS_CODE) || has("service-worker", &["script"]) {
+        let line = "a stream is no script, worker, style sheet or embedded object\n";
+        return Err(line_of(StatusCode::FORBIDDEN, line).into());
+    }
+    Ok(())
 }
 
 /// `request` in memory of its own: its head lies in a buffer of its connection, which content or a

@@ -56,9 +56,11 @@ pub fn as_asked<S>(head: Head, response: Response<S>) -> impl Future<Output = An
     if let Some(media_type) = media_type {
         let headers = answer.headers_mut();
         if media_type != "text/event-stream" {
-            // What a stranger has put into `data` must not run as a page of this origin.
+            // What a stranger has put into `data` must not run as a page of this origin, nor have
+            // a browser ask the other ports of its machine.
+            let policy = HeaderValue::from_static("sandbox; default-src 'none'");
             headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox"));
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
         }
         headers.insert(CONTENT_TYPE, media_type);
     }
