@@ -9,8 +9,7 @@ use std::time::Instant;
 use hyper::StatusCode;
 use hyper::header::HeaderMap;
 
-use super::counts::{Arrival, Counts, Stats};
-use super::json;
+use super::counts::{Arrival, Counts, Stats, json};
 use crate::options::{LAST_EVENT_ID, Options};
 
 /// The most keys that are kept.

@@ -21,6 +21,10 @@ use crate::support::free_port;
 /// How long a fact on the page may take to come true, with other browsers on the same cores.
 const DEADLINE: Duration = Duration::from_secs(60);
 
+/// How soon a fact on the page is asked for again, at first and at most.
+const SOON: Duration = Duration::from_millis(20);
+const SELDOM: Duration = Duration::from_millis(200);
+
 /// How long a browser may take to end.
 const QUITS: Duration = Duration::from_secs(10);
 
@@ -61,13 +65,16 @@ impl Engine {
             "--window-size=1440,1600",
         ];
         let arguments = [&arguments, more].concat();
+        let timeouts = json!({ "script": DEADLINE.as_millis() });
         match self {
             Self::Chromium => json!({
                 "acceptInsecureCerts": true,
+                "timeouts": timeouts,
                 "goog:loggingPrefs": { "browser": "ALL" },
                 "goog:chromeOptions": { "args": arguments },
             }),
             Self::WebKit => json!({
+                "timeouts": timeouts,
                 "webkitgtk:browserOptions": { "binary": mini_browser(), "args": ["--automation"] },
             }),
         }
@@ -264,7 +271,9 @@ impl Browser {
                     page.as_str().unwrap_or_default()
                 );
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // To ask is work for the browser: the longer it takes, the less often.
+            let pause = (start.elapsed() / 8).clamp(SOON, SELDOM);
+            tokio::time::sleep(pause).await;
         }
     }
 

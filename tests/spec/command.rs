@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::events::greeting;
-use crate::support::{Binary, Client, eventually, free_port, skipped};
+use crate::support::{Binary, Client, eventually, free_port, in_own_network, skipped};
 
 const GET_STREAM: &str = "GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";
 const GET_NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
@@ -62,8 +62,14 @@ fn serves(address: impl Into<SocketAddr>) -> bool {
     Client(stream).rest().ends_with("\r\n\r\nNot Found")
 }
 
+/// Whether this machine has IPv6; else what needs it is skipped.
+#[track_caller]
 pub fn has_ipv6() -> bool {
-    TcpListener::bind(("::1", 0)).is_ok()
+    let found = TcpListener::bind(("::1", 0)).is_ok();
+    if !found {
+        skipped("this machine has no IPv6");
+    }
+    found
 }
 
 #[test]
@@ -163,7 +169,7 @@ fn a_port_in_use_is_one_line_with_the_port_and_the_remedy() {
 #[test]
 fn a_port_in_use_on_one_loopback_only_is_in_use() {
     if !has_ipv6() {
-        return skipped("this machine has no IPv6");
+        return;
     }
     let listener = TcpListener::bind(("::1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
@@ -234,24 +240,16 @@ fn a_number_is_digits_alone() {
 #[test]
 fn a_port_without_permission_is_one_line_with_the_port_and_the_remedy() {
     // In a network of its own the low ports are privileged, whatever this machine says of them.
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--net", "setpriv", "--reuid=65534", "--clear-groups"]);
-    let mut works = Command::new("unshare");
-    works.args(["--net", "setpriv", "--reuid=65534", "--clear-groups"]);
-    works.arg(env!("CARGO_BIN_EXE_sse-clock")).arg("--version");
-    if !works.output().is_ok_and(|output| output.status.success()) {
-        return skipped("needs root, unshare(1) and setpriv(1)");
-    }
-    unshare.args([
-        env!("CARGO_BIN_EXE_sse-clock"),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "80",
-    ]);
-    unshare.env_remove("PORT");
+    let Some(mut command) = in_own_network("true", &["setpriv"]) else {
+        return;
+    };
+    command
+        .args(["setpriv", "--inh-caps=-all", "--bounding-set=-all"])
+        .arg(env!("CARGO_BIN_EXE_sse-clock"))
+        .args(["--host", "127.0.0.1", "--port", "80"])
+        .env_remove("PORT");
     assert_eq!(
-        refusal(unshare, 1),
+        refusal(command, 1),
         "error: port 80 needs privileges: choose one above 1023 with --port"
     );
 }
@@ -298,25 +296,6 @@ fn another_host_is_called_what_was_given() {
     assert!(!serves(([127, 0, 0, 1], port)));
 }
 
-/// Runs `set_up` in a network of its own, then the server, then curl on `url`, and says what came.
-fn in_own_network(set_up: &str, host: &str, url: &str) -> Option<String> {
-    let script = format!(
-        "set -e; ip link set lo up; {set_up}; echo ready; \
-         '{}' --host {host} --port 3000 & server=$!; \
-         curl -sg --retry 40 --retry-connrefused --retry-delay 1 --retry-max-time 10 {url} || true; \
-         kill $server || true; wait $server || true",
-        env!("CARGO_BIN_EXE_sse-clock")
-    );
-    let output = Command::new("unshare")
-        .args(["--net", "sh", "-c", &script])
-        .env_remove("PORT")
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    let said = String::from_utf8(output.stdout).unwrap();
-    said.strip_prefix("ready\n").map(str::to_owned)
-}
-
 #[test]
 fn a_machine_with_one_address_family_only_serves_localhost_on_it() {
     let no_ipv6 = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; \
@@ -327,9 +306,20 @@ fn a_machine_with_one_address_family_only_serves_localhost_on_it() {
         cases.push((no_ipv4, "http://[::1]:3000/nowhere"));
     }
     for (set_up, url) in cases {
-        let Some(said) = in_own_network(set_up, "localhost", url) else {
-            return skipped("needs root, unshare(1) and ip(8)");
+        let Some(mut command) = in_own_network(set_up, &["curl"]) else {
+            return;
         };
+        let script = format!(
+            "'{}' --host localhost --port 3000 & server=$!; \
+             curl -sg --retry 40 --retry-connrefused --retry-delay 1 --retry-max-time 10 {url}; \
+             kill $server; wait $server",
+            env!("CARGO_BIN_EXE_sse-clock")
+        );
+        let output = command
+            .args(["sh", "-c", &script])
+            .env_remove("PORT")
+            .output();
+        let said = String::from_utf8(output.unwrap().stdout).unwrap();
         // curl and the server share one stdout, in no order.
         assert!(said.contains("Not Found"), "{set_up}: {said}");
     }

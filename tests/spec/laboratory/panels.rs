@@ -8,12 +8,12 @@ use sse_clock::server::Limits;
 use super::experiments::assert_no_gap;
 use super::laboratory;
 use crate::browser::{Browser, CUT, GONE, REFUSED};
-use crate::support::{Binary, Hosted, Server, eventually, free_port};
+use crate::support::{Binary, Hosted, Server, eventually, port_of_our_own};
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
 async fn a_page_without_a_server_waits_and_across_a_restart_it_misses_nothing() {
-    let port = free_port();
+    let port = port_of_our_own();
     let start = || {
         let mut command = Binary::command();
         command.args(["--port", &port.to_string()]);
@@ -25,7 +25,9 @@ async fn a_page_without_a_server_waits_and_across_a_restart_it_misses_nothing() 
     ))
     .await;
     browser.until_text("#stats-words", "does not say").await;
-    assert!(browser.text("#state").await.starts_with("connecting"));
+    browser
+        .until("document.querySelector('#state').textContent.startsWith('connecting')")
+        .await;
 
     let server = start();
     browser

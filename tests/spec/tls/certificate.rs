@@ -241,7 +241,7 @@ fn in_own_network(host: &str, name: &str, [cert, key]: &[String; 2]) -> Option<B
 fn with_the_wildcard_host_a_certificate_names_the_addresses_and_the_name_of_the_machine() {
     for host in ["0.0.0.0", "::"] {
         if host == "::" && !has_ipv6() {
-            return skipped("this machine has no IPv6");
+            return;
         }
         let folder = folder("certificate-network");
         let files = files(&folder);
