@@ -489,7 +489,7 @@ fn the_log_has_at_most_1000_lines_a_second_and_says_how_many_more_there_were() {
 #[test]
 fn the_lines_that_were_left_out_are_counted_at_the_end_too() {
     let mut server = Binary::start(&[]);
-    let streams = storm(server.address(), 2, Duration::from_millis(300));
+    let streams = storm(server.address(), 4, Duration::from_millis(1500));
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(0));
     let log: Vec<_> = server.log().lines().map(str::to_owned).collect();
