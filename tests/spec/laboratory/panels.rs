@@ -24,6 +24,7 @@ async fn a_page_without_a_server_waits_and_across_a_restart_it_misses_nothing() 
         "{page}?server=http://127.0.0.1:{port}&ids&interval=200&retry=500"
     ))
     .await;
+    browser.click("#connect").await;
     browser.until_text("#stats-words", "does not say").await;
     browser
         .until("document.querySelector('#state').textContent.startsWith('connecting')")
@@ -55,6 +56,7 @@ async fn a_server_that_lets_no_page_read_is_asked_until_one_closes() {
     });
     let url = server.url(&format!("/?server={}", other.address()));
     let browser = Browser::open(&url).await;
+    browser.click("#connect").await;
     browser
         .until_text("#state", "no answer that a page may read")
         .await;
