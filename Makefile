@@ -1,9 +1,9 @@
 # The two commands of the README: `cargo run` and `make test`.
 .DEFAULT_GOAL := help
-# Debian keeps nginx where the PATH of most users does not lead.
+# Debian keeps nginx, ip and nft where the PATH of most users does not lead.
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
-SKIPPED := $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt
+SKIPPED := $(abspath $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt)
 .PHONY: help run test browsers plain clients check bench bench-quick programs webkit engines npm
 
 help: ## list the targets
@@ -13,9 +13,9 @@ run: ## serve on http://localhost:3000
 	cargo run
 
 test: programs npm ## run every test, those in a browser and behind nginx too
-	@rm -f $(SKIPPED)
-	cargo test --features tls -- --include-ignored --skip webkit::
-	@if [ -s $(SKIPPED) ]; then echo "not tested here:"; cat $(SKIPPED); fi
+	@rm -f "$(SKIPPED)"
+	SKIPPED="$(SKIPPED)" cargo test --features tls -- --include-ignored --skip webkit::; tested=$$?; \
+	if [ -s "$(SKIPPED)" ]; then echo "not tested here:"; cat "$(SKIPPED)"; fi; exit $$tested
 
 browsers: webkit ## try the experiments and the suite in WebKit too, the engine of Safari
 	xvfb-run -a cargo test --features tls --test spec -- --ignored webkit::
@@ -54,15 +54,17 @@ define install
 	{ echo "make $(1) needs more programs: apt-get install$$missing" >&2; exit 1; }
 endef
 
-programs: # install what is missing of Chromium, its driver, nginx and nghttp2
-	$(call install,test,chromium:chromium chromedriver:chromium-driver nginx:nginx-light nghttp:nghttp2-client h2load:nghttp2-client)
+programs: # install what is missing of the programs that the tests run
+	$(call install,test,\
+		chromium:chromium chromedriver:chromium-driver nginx:nginx-light \
+		nghttp:nghttp2-client h2load:nghttp2-client curl:curl node:nodejs npm:npm \
+		ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux setpriv:util-linux bash:bash)
 
 webkit: # install what is missing of WebKit, its driver and a display without a screen
 	$(call install,browsers,WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb xauth:xauth)
 
-engines: programs webkit # install what is missing of the other browsers, and of Python and npm
-	$(call install,clients,firefox-esr:firefox-esr python3:python3-venv npm:npm)
+engines: programs webkit # install what is missing of the other browsers, and of Python
+	$(call install,clients,firefox-esr:firefox-esr python3:python3-venv)
 
-npm: # install the programs from npm that the tests run
-	@if command -v npm >/dev/null; then npm ci --prefix tests/npm; \
-	else echo "the tests that need Node are skipped: npm is missing" >&2; fi
+npm: programs # install the programs from npm that the tests run
+	npm ci --prefix tests/npm

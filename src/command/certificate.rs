@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::net::IpAddr;
 use std::path::Path;
+use std::process;
 
 use sse_clock::server::tls::{BadPem, Certificate, Pem};
 
@@ -49,36 +50,56 @@ fn read_or_make(files: Files<'_>, make: impl Fn() -> Pem) -> Result<(Pem, String
         return Ok((pem, note));
     }
     let pem = Pem {
-        certificate: read(cert)?,
-        key: read(key)?,
+        certificate: read(cert, "certificate", key)?,
+        key: read(key, "key", cert)?,
     };
     Ok((pem, String::new()))
 }
 
-fn read(file: &Path) -> Result<String, String> {
-    let bytes = fs::read(file).map_err(|error| {
-        let file = file.display();
-        match error.kind() {
-            ErrorKind::NotFound => format!("there is no {file}, but the other of the two"),
-            _ => format!("cannot read {file}: {error}"),
-        }
+fn read(file: &Path, what: &str, other: &Path) -> Result<String, String> {
+    let bytes = fs::read(file);
+    let (file, other) = (file.display(), other.display());
+    let bytes = bytes.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => format!(
+            "there is no {file}, but {other}: add the {what}, or delete {other} to have both made"
+        ),
+        _ => format!("cannot read {file}: {error}"),
     })?;
+    if bytes.is_empty() {
+        return Err(format!(
+            "{file} is empty: add the {what}, or delete it and {other} to have new ones made"
+        ));
+    }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Writes a file that is not there yet, for its owner alone if it `is_secret`.
+/// Writes a file that is not there yet, whole or not at all, for its owner alone if it `is_secret`.
 fn write(file: &Path, text: &str, is_secret: bool) -> Result<(), String> {
-    let written = || -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(
-            &mut options,
-            if is_secret { 0o600 } else { 0o644 },
-        );
-        options.open(file)?.write_all(text.as_bytes())
-    };
-    written().map_err(|error| format!("cannot write {}: {error}", file.display()))
+    let beside = file.with_file_name(format!(".sse-clock.{}", process::id()));
+    // A process of the same id may have been killed here.
+    let _ = fs::remove_file(&beside);
+    let written = write_new(&beside, text, is_secret).and_then(|()| publish(&beside, file));
+    let _ = fs::remove_file(&beside);
+    written.map_err(|error| format!("cannot write {}: {error}", file.display()))
+}
+
+fn write_new(file: &Path, text: &str, is_secret: bool) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, if is_secret { 0o600 } else { 0o644 });
+    let mut file = options.open(file)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Gives the file `beside` its name. A link never takes the place of another file, as a rename
+/// does, but not every file system has links.
+fn publish(beside: &Path, file: &Path) -> io::Result<()> {
+    fs::hard_link(beside, file).or_else(|error| match error.kind() {
+        ErrorKind::AlreadyExists => Err(error),
+        _ => fs::rename(beside, file),
+    })
 }
 
 /// What to tell the user whose files, if there are any, cannot be used.

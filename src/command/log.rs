@@ -1,13 +1,27 @@
-//! The log on stderr, which never makes a stream wait.
+//! The log on stderr, which never makes a stream wait and has at most 1,000 lines a second.
 
+use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
-use std::sync::mpsc;
-use std::time::Duration;
-use std::{panic, thread};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+use std::{mem, panic};
 
+use tracing::{Event, Level, Subscriber};
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer};
+
+/// Lines that are written in any one second: 9 GB a day at most.
+const A_SECOND: usize = 1000;
+
+/// Those of them that warnings and errors alone may take.
+const FOR_WARNINGS: usize = 100;
+
+/// Where the line comes from that says how many others were left out: it is never left out itself.
+const LEFT_OUT: &str = "sse_clock::left_out";
 
 /// Lines that may wait for a slow reader of stderr; what comes on top of them is lost.
 const WAITING: usize = 16 * 1024;
@@ -29,19 +43,102 @@ pub(crate) fn start() -> Log {
         .finish(Gathering::default());
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
-        .try_from_env();
+        .try_from_env()
+        .unwrap_or_else(|_| EnvFilter::new(USUAL));
+    let always = format!("{LEFT_OUT}=warn");
+    let always = always.parse().expect("a target and a level");
+    let lines = Arc::<Mutex<Lines>>::default();
     tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(USUAL)))
+        .with_env_filter(filter.add_directive(always))
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         .log_internal_errors(false)
         .with_writer(writer)
+        .finish()
+        .with(Limit::on(Arc::clone(&lines)))
         .init();
     // The standard hook writes to stderr itself, and waits there when it is full.
     panic::set_hook(Box::new(|panic| {
         tracing::error!("a task panicked: {panic}");
     }));
-    Log(Some(guard))
+    Log {
+        guard: Some(guard),
+        lines,
+    }
+}
+
+/// Lets no more lines pass than a second may have, and counts those that it leaves out.
+struct Limit {
+    lines: Arc<Mutex<Lines>>,
+    reporter: Thread,
+}
+
+#[derive(Default)]
+struct Lines {
+    /// When those of the last second passed.
+    passed: VecDeque<Instant>,
+    left_out: u64,
+}
+
+impl Limit {
+    /// A limit whose `lines` are reported a second after the first that it leaves out.
+    fn on(lines: Arc<Mutex<Lines>>) -> Self {
+        let shared = Arc::clone(&lines);
+        let reporter = thread::spawn(move || {
+            loop {
+                thread::park();
+                thread::sleep(Duration::from_secs(1));
+                report(&shared);
+            }
+        });
+        Self {
+            lines,
+            reporter: reporter.thread().clone(),
+        }
+    }
+}
+
+/// What is left out is not even formatted.
+impl<S: Subscriber> Layer<S> for Limit {
+    fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
+        let metadata = event.metadata();
+        if metadata.target() == LEFT_OUT {
+            return true;
+        }
+        let room = match *metadata.level() {
+            Level::ERROR | Level::WARN => A_SECOND,
+            _ => A_SECOND - FOR_WARNINGS,
+        };
+        let now = Instant::now();
+        let is_over = |then: &Instant| now.duration_since(*then) >= Duration::from_secs(1);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        while lines.passed.front().is_some_and(is_over) {
+            lines.passed.pop_front();
+        }
+        let passes = lines.passed.len() < room;
+        if passes {
+            lines.passed.push_back(now);
+        } else {
+            lines.left_out += 1;
+            if lines.left_out == 1 {
+                self.reporter.unpark();
+            }
+        }
+        passes
+    }
+}
+
+/// Says how many lines were left out since the last time, if there were any.
+fn report(lines: &Mutex<Lines>) {
+    let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+    let left_out = mem::take(&mut lines.left_out);
+    // While the lock is held, so that the end of the log cannot come between.
+    if left_out > 0 {
+        tracing::warn!(
+            target: LEFT_OUT,
+            "{left_out} lines were left out: at most {A_SECOND} are written a second"
+        );
+    }
 }
 
 /// Lines that are written to stderr together: the appender flushes when no line waits.
@@ -75,12 +172,16 @@ impl Write for Gathering {
 }
 
 /// The running log.
-pub(crate) struct Log(Option<WorkerGuard>);
+pub(crate) struct Log {
+    guard: Option<WorkerGuard>,
+    lines: Arc<Mutex<Lines>>,
+}
 
 /// Flushes, for a moment at most: the guard prints to stdout when it fails, and would wait there.
 impl Drop for Log {
     fn drop(&mut self) {
-        let (guard, (done, flushed)) = (self.0.take(), mpsc::channel::<()>());
+        report(&self.lines);
+        let (guard, (done, flushed)) = (self.guard.take(), mpsc::channel::<()>());
         thread::spawn(move || drop((guard, done)));
         let _ = flushed.recv_timeout(Duration::from_secs(1));
     }

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
@@ -26,8 +27,7 @@ pub(crate) struct Settings {
     pub(crate) max_connections: Option<usize>,
 
     /// Seconds that streams which cannot be written to may hold up the end
-    #[arg(long, value_name = "SECONDS", default_value_t = 5)]
-    #[arg(value_parser = clap::value_parser!(u64).range(..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = seconds)]
     drain: u64,
 
     /// Speak HTTPS: HTTP/2 or HTTP/1.1, as the client prefers [in builds with --features tls]
@@ -54,20 +54,27 @@ pub(crate) struct Files<'a> {
 const PORT: u16 = 3000;
 
 /// An empty `PORT` is none, as in Node's `process.env.PORT || 3000`.
-fn port(text: &str) -> Result<u16, String> {
+fn port(text: &str) -> Result<u16, &'static str> {
     if text.is_empty() {
         return Ok(PORT);
     }
-    let port = text.parse();
-    port.map_err(|_| "a port is 0 to 65535, from --port or PORT in the environment".into())
+    number(text).ok_or("a port is 0 to 65535, from --port or PORT in the environment")
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least 1 is needed".into()),
-        Ok(number) => Ok(number),
-        Err(error) => Err(format!("{error}")),
-    }
+fn at_least_one(text: &str) -> Result<usize, &'static str> {
+    let connections = number(text).filter(|connections| *connections > 0);
+    connections.ok_or("a number of connections is needed, at least 1")
+}
+
+fn seconds(text: &str) -> Result<u64, &'static str> {
+    let seconds = number(text).filter(|seconds| *seconds <= 3600);
+    seconds.ok_or("a number of seconds is needed, at most 3600")
+}
+
+/// A number of digits alone: `parse` takes a plus sign too.
+fn number<T: FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
 }
 
 impl Settings {

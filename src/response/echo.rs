@@ -9,17 +9,24 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 /// The most bytes of the JSON.
 pub(super) const MAX_ECHO: usize = 4096;
 
-/// What a name contains whose value is nobody's business: cookies do not know ports, a proxy may
-/// add its own, and any page may ask.
-const SECRETS: [&str; 7] = [
-    "cookie",
-    "auth",
-    "token",
-    "jwt",
-    "secret",
-    "key",
-    "forwarded",
+/// The headers whose values are shown: those that a client itself decides and nobody keeps secret.
+/// Of any other the value may tell who a client is: a proxy may have added it, and any page may
+/// ask for an echo.
+const SHOWN: [&str; 10] = [
+    "accept",
+    "accept-language",
+    "cache-control",
+    "content-length",
+    "content-type",
+    "host",
+    "last-event-id",
+    "origin",
+    "referer",
+    "user-agent",
 ];
+
+/// How the names of more such headers begin.
+const SHOWN_BEGINNINGS: [&str; 2] = ["sec-fetch-", "x-test-"];
 
 /// What a client has sent, its content apart: whole, if it fits, and as it is when something else
 /// does not.
@@ -114,8 +121,12 @@ fn shortened<'a>(told: Told<'a>, headers: &'a [(&'a str, String)]) -> String {
 
 /// The headers, repeated ones joined, and those that may be secret without their values.
 fn told(headers: &HeaderMap) -> Vec<(&str, String)> {
+    let is_shown = |name: &str| {
+        let mut beginnings = SHOWN_BEGINNINGS.iter();
+        SHOWN.contains(&name) || beginnings.any(|beginning| name.starts_with(beginning))
+    };
     let value = |name: &str| {
-        if SECRETS.iter().any(|secret| name.contains(secret)) {
+        if !is_shown(name) {
             return "…".to_owned();
         }
         let values = headers.get_all(name).iter();

@@ -13,8 +13,8 @@ use super::{HttpResult, SmallFrames};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-z+exOR/mo2uYQraLTncDqS53BrjiZubmeTCZ6baI9Kw='; \
-    style-src 'sha256-goP/ouku6Dl3FsNPL1QpQN74NQxOjq1KtXH1s3GQCt0='; \
+    script-src 'sha256-rtl9tHwTepvl4BxLOMABhSUu7TKeKHMi7Wc2UuF976g='; \
+    style-src 'sha256-HQUmZIxO/6WF7/OMVElVhkXgmcCo9O1Zdxj7Phni3lc='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static PAGE: LazyLock<File> = LazyLock::new(|| {

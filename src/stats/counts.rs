@@ -82,3 +82,7 @@ impl Counts {
         }
     }
 }
+
+pub(super) fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}

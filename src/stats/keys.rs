@@ -6,8 +6,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-use super::counts::{Arrival, Counts, Stats};
-use super::json;
+use super::counts::{Arrival, Counts, Stats, json};
 use crate::options::{Plan, Planned, StreamRequest};
 
 /// The most keys that are kept.

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use serde::Serialize;
 use tracing::field::display;
 
 use crate::connection::Connection;
 use crate::options::{Plan, StreamRequest};
-use counts::Counts;
 pub use counts::{Arrival, Closed, Stats};
+use counts::{Counts, json};
 use keys::{Key, Keys};
 
 /// The streams of one server.
@@ -23,10 +22,6 @@ use keys::{Key, Keys};
 pub struct Streams {
     all: Counts,
     keys: Keys,
-}
-
-fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }
 
 impl Streams {

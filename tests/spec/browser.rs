@@ -14,12 +14,17 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
 use url::{ParseError, Url};
 
 use crate::support::free_port;
 
 /// How long a fact on the page may take to come true, with other browsers on the same cores.
 const DEADLINE: Duration = Duration::from_secs(60);
+
+/// How soon a fact on the page is asked for again, at first and at most.
+const SOON: Duration = Duration::from_millis(20);
+const SELDOM: Duration = Duration::from_millis(200);
 
 /// How long a browser may take to end.
 const QUITS: Duration = Duration::from_secs(10);
@@ -58,16 +63,21 @@ impl Engine {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
+            // The lists under an address bar that nobody sees: pages, and a third of a start.
+            "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup",
             "--window-size=1440,1600",
         ];
         let arguments = [&arguments, more].concat();
+        let timeouts = json!({ "script": DEADLINE.as_millis() });
         match self {
             Self::Chromium => json!({
                 "acceptInsecureCerts": true,
+                "timeouts": timeouts,
                 "goog:loggingPrefs": { "browser": "ALL" },
                 "goog:chromeOptions": { "args": arguments },
             }),
             Self::WebKit => json!({
+                "timeouts": timeouts,
                 "webkitgtk:browserOptions": { "binary": mini_browser(), "args": ["--automation"] },
             }),
         }
@@ -83,8 +93,15 @@ fn mini_browser() -> PathBuf {
         .expect("MiniBrowser is installed (Debian: apt-get install webkit2gtk-driver)")
 }
 
+/// The browsers that run at a time: more of them take the processors from each other, and what the
+/// page promises to show in time comes late.
+const AT_A_TIME: usize = 3;
+
+static PERMITS: Semaphore = Semaphore::const_new(AT_A_TIME);
+
 /// A browser with one window; dropping it ends the browser and its driver.
 pub struct Browser {
+    _permit: SemaphorePermit<'static>,
     engine: Engine,
     client: Client,
     session: String,
@@ -103,6 +120,8 @@ impl Browser {
 
     /// A browser with arguments of the test's own, which Chromium alone takes.
     pub async fn start_with(engine: Engine, arguments: &[&str]) -> Self {
+        let permit = PERMITS.acquire().await;
+        let permit = permit.expect("the semaphore is never closed");
         let (mut driver, port) = start_driver(engine);
         let Value::Object(capabilities) = engine.capabilities(arguments) else {
             unreachable!("an object was written")
@@ -120,6 +139,7 @@ impl Browser {
             .unwrap()
             .expect("a session has an id");
         Self {
+            _permit: permit,
             engine,
             client,
             session,
@@ -264,7 +284,9 @@ impl Browser {
                     page.as_str().unwrap_or_default()
                 );
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
+            // To ask is work for the browser: the longer it takes, the less often.
+            let pause = (start.elapsed() / 8).clamp(SOON, SELDOM);
+            tokio::time::sleep(pause).await;
         }
     }
 

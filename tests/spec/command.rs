@@ -1,5 +1,6 @@
 //! How the server is run: its command line, what it says, and its log.
 
+use std::collections::BTreeMap;
 use std::io::{PipeReader, Read, Write, pipe};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::events::greeting;
-use crate::support::{Binary, Client, eventually, free_port, skipped};
+use crate::support::{Binary, Client, eventually, free_port, in_own_network, skipped};
 
 const GET_STREAM: &str = "GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";
 const GET_NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
@@ -61,8 +62,14 @@ fn serves(address: impl Into<SocketAddr>) -> bool {
     Client(stream).rest().ends_with("\r\n\r\nNot Found")
 }
 
-fn has_ipv6() -> bool {
-    TcpListener::bind(("::1", 0)).is_ok()
+/// Whether this machine has IPv6; else what needs it is skipped.
+#[track_caller]
+pub fn has_ipv6() -> bool {
+    let found = TcpListener::bind(("::1", 0)).is_ok();
+    if !found {
+        skipped("this machine has no IPv6");
+    }
+    found
 }
 
 #[test]
@@ -162,7 +169,7 @@ fn a_port_in_use_is_one_line_with_the_port_and_the_remedy() {
 #[test]
 fn a_port_in_use_on_one_loopback_only_is_in_use() {
     if !has_ipv6() {
-        return skipped("this machine has no IPv6");
+        return;
     }
     let listener = TcpListener::bind(("::1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
@@ -212,26 +219,37 @@ fn a_bad_value_is_one_line_with_the_value_and_the_remedy() {
 }
 
 #[test]
+fn a_number_is_digits_alone() {
+    for flag in ["--port", "--max-connections", "--drain"] {
+        for number in [
+            "+5", "-5", " 5", "5 ", "5_0", "5.0", "0x5", "1e3", "\u{665}",
+        ] {
+            let line = refusal(command(&[&format!("{flag}={number}")]), 2);
+            assert!(line.contains(&format!("'{number}'")), "{line}");
+            assert!(line.contains(flag), "{line}");
+        }
+    }
+    for number in ["+3001", "-1", " 3001", "3001 "] {
+        let mut from_environment = command(&[]);
+        from_environment.env("PORT", number);
+        let line = refusal(from_environment, 2);
+        assert!(line.contains(&format!("'{number}'")), "{line}");
+    }
+}
+
+#[test]
 fn a_port_without_permission_is_one_line_with_the_port_and_the_remedy() {
     // In a network of its own the low ports are privileged, whatever this machine says of them.
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--net", "setpriv", "--reuid=65534", "--clear-groups"]);
-    let mut works = Command::new("unshare");
-    works.args(["--net", "setpriv", "--reuid=65534", "--clear-groups"]);
-    works.arg(env!("CARGO_BIN_EXE_sse-clock")).arg("--version");
-    if !works.output().is_ok_and(|output| output.status.success()) {
-        return skipped("needs root, unshare(1) and setpriv(1)");
-    }
-    unshare.args([
-        env!("CARGO_BIN_EXE_sse-clock"),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "80",
-    ]);
-    unshare.env_remove("PORT");
+    let Some(mut command) = in_own_network("true", &["setpriv"]) else {
+        return;
+    };
+    command
+        .args(["setpriv", "--inh-caps=-all", "--bounding-set=-all"])
+        .arg(env!("CARGO_BIN_EXE_sse-clock"))
+        .args(["--host", "127.0.0.1", "--port", "80"])
+        .env_remove("PORT");
     assert_eq!(
-        refusal(unshare, 1),
+        refusal(command, 1),
         "error: port 80 needs privileges: choose one above 1023 with --port"
     );
 }
@@ -278,25 +296,6 @@ fn another_host_is_called_what_was_given() {
     assert!(!serves(([127, 0, 0, 1], port)));
 }
 
-/// Runs `set_up` in a network of its own, then the server, then curl on `url`, and says what came.
-fn in_own_network(set_up: &str, host: &str, url: &str) -> Option<String> {
-    let script = format!(
-        "set -e; ip link set lo up; {set_up}; echo ready; \
-         '{}' --host {host} --port 3000 & server=$!; \
-         curl -sg --retry 40 --retry-connrefused --retry-delay 1 --retry-max-time 10 {url} || true; \
-         kill $server || true; wait $server || true",
-        env!("CARGO_BIN_EXE_sse-clock")
-    );
-    let output = Command::new("unshare")
-        .args(["--net", "sh", "-c", &script])
-        .env_remove("PORT")
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    let said = String::from_utf8(output.stdout).unwrap();
-    said.strip_prefix("ready\n").map(str::to_owned)
-}
-
 #[test]
 fn a_machine_with_one_address_family_only_serves_localhost_on_it() {
     let no_ipv6 = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; \
@@ -307,9 +306,20 @@ fn a_machine_with_one_address_family_only_serves_localhost_on_it() {
         cases.push((no_ipv4, "http://[::1]:3000/nowhere"));
     }
     for (set_up, url) in cases {
-        let Some(said) = in_own_network(set_up, "localhost", url) else {
-            return skipped("needs root, unshare(1) and ip(8)");
+        let Some(mut command) = in_own_network(set_up, &["curl"]) else {
+            return;
         };
+        let script = format!(
+            "'{}' --host localhost --port 3000 & server=$!; \
+             curl -sg --retry 40 --retry-connrefused --retry-delay 1 --retry-max-time 10 {url}; \
+             kill $server; wait $server",
+            env!("CARGO_BIN_EXE_sse-clock")
+        );
+        let output = command
+            .args(["sh", "-c", &script])
+            .env_remove("PORT")
+            .output();
+        let said = String::from_utf8(output.unwrap().stdout).unwrap();
         // curl and the server share one stdout, in no order.
         assert!(said.contains("Not Found"), "{set_up}: {said}");
     }
@@ -409,6 +419,98 @@ fn a_line_of_the_log_seldom_wakes_its_writer() {
         begin.elapsed().as_millis() as usize / 10,
     );
     assert!(sleeps <= 50 + 2 * tenths, "{sleeps} in {tenths} × 10 ms");
+}
+
+/// How many lines `line` of the log says were left out.
+pub fn left_out(line: &str) -> Option<usize> {
+    let (said, _) = line.split_once(" lines were left out")?;
+    said.rsplit(' ').next()?.parse().ok()
+}
+
+/// The lines of a log, and those that it says were left out.
+pub fn accounted(log: &[String]) -> usize {
+    log.iter().map(|line| left_out(line).unwrap_or(1)).sum()
+}
+
+/// Clients that open one stream of one event after the other, each on a connection that is kept:
+/// how many streams, each of which has two lines in the log.
+fn storm(server: SocketAddr, clients: usize, time: Duration) -> usize {
+    const TOGETHER: usize = 50;
+    let end = Instant::now() + time;
+    let client = move || {
+        let request = "GET /stream?count=1&data=x HTTP/1.1\r\nHost: clock\r\n\r\n";
+        let mut client = Client::send(server, request);
+        let answer = client.until("0\r\n\r\n").len();
+        let mut streams = 1;
+        while Instant::now() < end {
+            let requests = request.repeat(TOGETHER);
+            client.0.write_all(requests.as_bytes()).unwrap();
+            client.take(TOGETHER * answer);
+            streams += TOGETHER;
+        }
+        streams
+    };
+    let clients: Vec<_> = (0..clients).map(|_| std::thread::spawn(client)).collect();
+    let streams = clients.into_iter().map(|client| client.join().unwrap());
+    streams.sum()
+}
+
+#[test]
+fn the_log_has_at_most_1000_lines_a_second_and_says_how_many_more_there_were() {
+    for filter in ["info", "sse_clock::stats=info"] {
+        let mut command = command(&["--port", "0"]);
+        command.env("RUST_LOG", filter);
+        let (server, start) = (Binary::spawn(command), Instant::now());
+        let streams = storm(server.address(), 4, Duration::from_millis(2500));
+        let over = Instant::now();
+        let mut log = Vec::new();
+        eventually("each line is written or counted", || {
+            log.extend(server.log_so_far());
+            accounted(&log) == 2 * streams
+        });
+        // It is said a second after the first line that was left out.
+        assert!(over.elapsed() < Duration::from_secs(3));
+        let mut seconds = BTreeMap::<_, usize>::new();
+        let (counts, lines): (Vec<_>, Vec<_>) =
+            log.iter().partition(|line| left_out(line).is_some());
+        for line in &lines {
+            *seconds
+                .entry(&line[.."2026-11-21T22:30:00".len()])
+                .or_default() += 1;
+        }
+        println!("{streams} streams: {seconds:?}, {counts:?}");
+        assert!(seconds.values().all(|lines| *lines <= 1000), "{seconds:?}");
+        assert!(lines.len() >= 900, "{seconds:?}");
+        let most = 1 + usize::try_from(start.elapsed().as_secs()).unwrap();
+        assert!((1..=most).contains(&counts.len()), "{counts:?}");
+    }
+}
+
+#[test]
+fn the_lines_that_were_left_out_are_counted_at_the_end_too() {
+    let mut server = Binary::start(&[]);
+    let streams = storm(server.address(), 4, Duration::from_millis(1500));
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    let log: Vec<_> = server.log().lines().map(str::to_owned).collect();
+    // With the line of the signal.
+    assert_eq!(accounted(&log), 2 * streams + 1);
+    assert!(left_out(log.last().unwrap()).is_some(), "{streams} streams");
+}
+
+#[test]
+fn a_warning_is_written_in_a_storm_of_other_lines_too() {
+    let server = Binary::start(&["--max-connections", "3"]);
+    let address = server.address();
+    let storm = std::thread::spawn(move || storm(address, 2, Duration::from_secs(2)));
+    for _ in 0..900 {
+        server.log_line(" INFO stream ");
+    }
+    let last = Client::connect(address);
+    let line = server.log_line("all 3 places are taken");
+    assert!(line.contains(" WARN "), "{line}");
+    drop(last);
+    storm.join().unwrap();
 }
 
 /// A process whose stdout and stderr are what the test makes them.

@@ -61,6 +61,12 @@ fn every_answer_of_a_url_with_credentials_takes_them() {
         ("GET", "credentials&interval=0", "", "400"),
         ("GET", "credentials&credentials", "", "400"),
         ("PUT", "credentials", "", "405"),
+        (
+            "GET",
+            "count=1&credentials",
+            "Sec-Fetch-Dest: script\r\n",
+            "403",
+        ),
         ("POST", "credentials", "Content-Length: 1048577\r\n", "413"),
         ("POST", "credentials&nope", "Content-Length: 1\r\n", "400"),
         ("OPTIONS", "credentials", PREFLIGHT, "204"),

@@ -267,7 +267,7 @@ fn after_a_status_with_a_wire_the_connection_takes_another_request() {
 #[test]
 fn a_status_with_a_wire_is_plain_text_or_of_the_type_that_was_asked_for() {
     let server = Server::start();
-    let sandboxed = [Some("nosniff"), Some("sandbox")];
+    let sandboxed = [Some("nosniff"), Some("sandbox; default-src 'none'")];
     for (given, answered, guards) in [
         ("", "text/plain", sandboxed),
         ("&type=application/json", "application/json", sandboxed),
@@ -409,7 +409,10 @@ fn a_media_type_in_place_of_the_streams_runs_nowhere() {
             let reply = get(&server, &format!("/stream?{query}"));
             assert_eq!(reply.header("Content-Type"), Some(answered));
             assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
-            assert_eq!(reply.header("Content-Security-Policy"), Some("sandbox"));
+            assert_eq!(
+                reply.header("Content-Security-Policy"),
+                Some("sandbox; default-src 'none'")
+            );
             assert_eq!(reply.head.matches("Content-Type:").count(), 1);
         }
     }
@@ -444,7 +447,10 @@ fn a_type_in_place_of_the_streams_runs_nowhere_whatever_the_answer() {
             let reply = get(&server, &format!("/stream?{query}"));
             assert_eq!(reply.header("Content-Type"), Some(media_type), "{query}");
             assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
-            assert_eq!(reply.header("Content-Security-Policy"), Some("sandbox"));
+            assert_eq!(
+                reply.header("Content-Security-Policy"),
+                Some("sandbox; default-src 'none'")
+            );
         }
     }
 }

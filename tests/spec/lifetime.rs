@@ -23,7 +23,8 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::support::{
-    Binary, Client, DEADLINE, Hosted, Server, body, eventually, get, room_for_files, skipped, ticks,
+    Binary, Client, DEADLINE, Hosted, Server, body, eventually, get, in_own_network,
+    room_for_files, ticks,
 };
 
 const END: &str = "0\r\n\r\n";
@@ -319,37 +320,19 @@ impl Drop for Killed {
 
 #[test]
 fn a_client_that_vanished_is_gone_within_thirty_seconds() {
-    let user: &[_] = if rustix::process::geteuid().is_root() {
-        &[]
-    } else {
-        &["--user", "--map-root-user"]
+    let programs = ["nft", "nsenter", "bash"];
+    let Some(mut command) = in_own_network("nft list ruleset", &programs) else {
+        return;
     };
-    let probe = Command::new("unshare")
-        .args(user)
-        .args([
-            "--net",
-            "sh",
-            "-c",
-            "ip link set lo up && nft list ruleset && command -v nsenter bash",
-        ])
-        .output();
-    if !probe.is_ok_and(|probe| probe.status.success()) {
-        return skipped(
-            "a vanished client needs unshare, nsenter, ip, nft and bash, and the right to a network namespace",
-        );
-    }
-    let mut command = Command::new("unshare");
     command
-        .args(user)
-        .args(["--net", "sh", "-c"])
-        .arg("ip link set lo up && exec \"$0\" --host 127.0.0.1 --port 0")
         .arg(env!("CARGO_BIN_EXE_sse-clock"))
+        .args(["--host", "127.0.0.1", "--port", "0"])
         .env_remove("RUST_LOG");
     let server = Binary::spawn(command);
     let inside = |script: &str| {
         let mut command = Command::new("nsenter");
         command.args(["--target", &server.id().to_string(), "--net"]);
-        if !user.is_empty() {
+        if !rustix::process::geteuid().is_root() {
             command.args(["--user", "--preserve-credentials"]);
         }
         command.args(["bash", "-c", script]).stdout(Stdio::null());

@@ -31,6 +31,7 @@ mod scaling;
 mod size;
 mod standard;
 mod stats;
+mod strangers;
 mod suite;
 mod support;
 mod tidy;

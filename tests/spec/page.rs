@@ -33,7 +33,14 @@ async fn the_page_opened_as_a_file_shows_new_times() {
     let server = Server::start();
     let page = concat!("file://", env!("CARGO_MANIFEST_DIR"), "/public/index.html");
     let browser = Browser::open(&format!("{page}?server={}", server.url(""))).await;
+    browser.click("#connect").await;
     assert_new_times(&browser).await;
+
+    // Its own server is the one of this machine, asked without a click whether it is there or not.
+    browser.goto(page).await;
+    browser.until_text("#changes", "connecting").await;
+    assert_eq!(browser.text("#url").await, "http://localhost:3000/events");
+    assert_eq!(browser.text("#ask").await, "");
 }
 
 #[tokio::test]
@@ -41,6 +48,7 @@ async fn the_page_opened_as_a_file_shows_new_times() {
 async fn the_page_from_another_port_shows_new_times() {
     let (server, other) = (Server::start(), Server::start());
     let browser = Browser::open(&other.url(&format!("/?server={}", server.url("")))).await;
+    browser.click("#connect").await;
     assert_new_times(&browser).await;
     assert!(server.stats().events > 0);
     assert_eq!(other.stats().opened, 0);

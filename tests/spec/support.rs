@@ -1,6 +1,7 @@
 //! What the tests share: the server in this process, the server as a process, and a raw client.
 
 use std::convert::Infallible;
+use std::env;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -43,7 +44,7 @@ pub fn eventually(what: &str, mut fact: impl FnMut() -> bool) {
     }
 }
 
-/// Whether `program` is there to test with; under `CI` it has to be.
+/// Whether `program` is there to test with; else the test is skipped.
 #[track_caller]
 pub fn there_is(program: &str) -> bool {
     let found = Command::new(program)
@@ -53,15 +54,15 @@ pub fn there_is(program: &str) -> bool {
         .status()
         .is_ok();
     if !found {
-        let ci = std::env::var_os("CI").is_some();
-        assert!(!ci, "{program} is not installed: make test installs it");
-        skipped(&format!("{program} is not installed"));
+        skipped(&format!(
+            "{program} is not installed: make test installs it"
+        ));
     }
     found
 }
 
-/// The folder in which Node finds `package` to test with, if both are there; under `CI` they have
-/// to be.
+/// The folder in which Node finds `package` to test with, if both are there; else the test is
+/// skipped.
 #[track_caller]
 pub fn npm(package: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/npm");
@@ -70,22 +71,67 @@ pub fn npm(package: &str) -> Option<PathBuf> {
     }
     let found = folder.join("node_modules").join(package).exists();
     if !found {
-        let missing = format!("{package} is not installed (npm ci --prefix tests/npm)");
-        assert!(std::env::var_os("CI").is_none(), "{missing}");
-        skipped(&missing);
+        skipped(&format!(
+            "{package} is not installed: npm ci --prefix tests/npm"
+        ));
     }
     found.then_some(folder)
 }
 
+/// Starts a command in a network of its own, as root of that network and after `set_up`, which
+/// needs `programs`; else the test is skipped.
+#[track_caller]
+pub fn in_own_network(set_up: &str, programs: &[&str]) -> Option<Command> {
+    if !["unshare", "ip"]
+        .iter()
+        .chain(programs)
+        .all(|it| there_is(it))
+    {
+        return None;
+    }
+    let script = format!("set -e; {{ ip link set lo up; {set_up}; }} >/dev/null; exec \"$@\"");
+    let start = || {
+        let mut unshare = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            unshare.args(["--user", "--map-root-user"]);
+        }
+        unshare.args(["--net", "sh", "-c", &script, "sh"]);
+        unshare
+    };
+    let tried = start().arg("true").output().expect("unshare is there");
+    if !tried.status.success() {
+        let why = String::from_utf8_lossy(&tried.stderr);
+        skipped(&format!("no network of its own: {}", why.trim_end()));
+        return None;
+    }
+    Some(start())
+}
+
 /// Says that a promise was not tested: now, and in the file that `make test` prints at its end.
+/// Fails where the test has to run.
+#[track_caller]
 pub fn skipped(why: &str) {
     let name = thread::current().name().unwrap_or_default().to_owned();
     let line = format!("SKIPPED {name}: {why}\n");
     // Past the test harness, which hides the output of tests that pass.
     let _ = io::stderr().write_all(line.as_bytes());
-    let file = concat!(env!("CARGO_TARGET_TMPDIR"), "/skipped.txt");
-    let file = File::options().append(true).create(true).open(file);
-    let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+    if let Some(file) = env::var_os("SKIPPED") {
+        let file = File::options().append(true).create(true).open(file);
+        file.and_then(|mut file| file.write_all(line.as_bytes()))
+            .expect("the file of the skipped tests can be written");
+    }
+    assert!(
+        may_skip(&name, env::var_os("CI").is_some()),
+        "under CI only the tests that {SKIP_ALLOWED} names may be skipped"
+    );
+}
+
+/// The variable with the whole names of the tests that a machine cannot run, for a person to set.
+const SKIP_ALLOWED: &str = "SKIP_ALLOWED";
+
+fn may_skip(test: &str, ci: bool) -> bool {
+    let allowed = env::var(SKIP_ALLOWED).unwrap_or_default();
+    !ci || allowed.split_whitespace().any(|name| name == test)
 }
 
 /// A port of the loopback that was free a moment ago.
@@ -376,10 +422,25 @@ impl Client {
     /// The bytes up to and with `end`.
     pub fn until(&mut self, end: &str) -> String {
         let mut bytes = Vec::new();
-        while !bytes.ends_with(end.as_bytes()) {
-            bytes.extend(self.take(1));
+        let mut ahead = [0; 4096];
+        loop {
+            let length = self.0.peek(&mut ahead);
+            let length = length.expect("the bytes come before the deadline");
+            assert_ne!(length, 0, "the connection ended before {end:?}");
+            let known = bytes.len();
+            bytes.extend(&ahead[..length]);
+            let from = known.saturating_sub(end.len() - 1);
+            let found = bytes[from..]
+                .windows(end.len())
+                .position(|window| window == end.as_bytes());
+            if let Some(at) = found {
+                bytes.truncate(from + at + end.len());
+            }
+            self.take(bytes.len() - known);
+            if found.is_some() {
+                return String::from_utf8(bytes).unwrap();
+            }
         }
-        String::from_utf8(bytes).unwrap()
     }
 
     pub fn head(&mut self) -> String {
@@ -436,7 +497,7 @@ impl Binary {
     pub fn start_on(port: u16) -> Self {
         let mut command = Self::command();
         command.args(["--port", &port.to_string()]);
-        match std::env::var_os("TZ") {
+        match env::var_os("TZ") {
             Some(zone) => command.env("TZ", zone),
             None => command.env_remove("TZ"),
         };

@@ -355,6 +355,61 @@ fn the_lock_file_is_committed() {
     }
 }
 
+/// Runs a test that needs a program where there is none, under `CI` or not, with these in
+/// `SKIP_ALLOWED`: whether it passed, and what `make test` lists of it.
+fn without_programs(ci: Option<&str>, allowed: Option<&str>) -> (bool, String) {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-programs");
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir(&folder).unwrap();
+    let list = folder.join("skipped.txt");
+    let mut test = Command::new(std::env::current_exe().unwrap());
+    test.args(["--exact", NEEDS_CURL])
+        .env("PATH", &folder)
+        .env("SKIPPED", &list);
+    for (name, value) in [("CI", ci), ("SKIP_ALLOWED", allowed)] {
+        match value {
+            Some(value) => test.env(name, value),
+            None => test.env_remove(name),
+        };
+    }
+    let output = test.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.starts_with("\nrunning 1 test\n"), "{said}");
+    let listed = fs::read_to_string(list).unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(errors.contains(&listed), "{errors}");
+    (output.status.success(), listed)
+}
+
+const NEEDS_CURL: &str = "events::curl_receives_the_same_bytes";
+
+#[test]
+fn a_skipped_test_is_listed_and_fails_under_ci_unless_it_is_allowed_by_its_whole_name() {
+    let others = "curl events events::curl_receives_the_same_byte events::one_event_comes";
+    let many = format!("events::one_event_comes {NEEDS_CURL}");
+    for (ci, allowed, passes) in [
+        (None, None, true),
+        (None, Some(others), true),
+        (Some("true"), None, false),
+        (Some("true"), Some(""), false),
+        (Some("true"), Some(others), false),
+        (Some("true"), Some(NEEDS_CURL), true),
+        (Some("true"), Some(&many), true),
+    ] {
+        let listed =
+            format!("SKIPPED {NEEDS_CURL}: curl is not installed: make test installs it\n");
+        let expected = (passes, listed);
+        assert_eq!(
+            without_programs(ci, allowed),
+            expected,
+            "{ci:?} {allowed:?}"
+        );
+    }
+    for file in [".ci/run", "Makefile"] {
+        assert!(!read(file).contains("SKIP_ALLOWED"), "{file}");
+    }
+}
+
 #[test]
 fn the_oldest_rust_that_builds_it_is_named() {
     assert!(read("Cargo.toml").contains("\nrust-version = \"1."));

@@ -14,6 +14,8 @@ pub(super) struct Log {
     pub(super) finished: u64,
     /// Ended with the server.
     pub(super) stopped: u64,
+    /// Lines that the server says it did not write.
+    pub(super) left_out: u64,
 }
 
 impl Log {
@@ -28,6 +30,7 @@ impl Log {
             left: 0,
             finished: 0,
             stopped: 0,
+            left_out: 0,
         })
     }
 
@@ -47,6 +50,7 @@ impl Log {
                 Some(Line::Left) => self.left += 1,
                 Some(Line::Finished) => self.finished += 1,
                 Some(Line::Stopped) => self.stopped += 1,
+                Some(Line::LeftOut(lines)) => self.left_out += lines,
                 Some(Line::Other) => {}
                 None => {
                     self.odd += 1;
@@ -65,6 +69,7 @@ enum Line {
     Left,
     Finished,
     Stopped,
+    LeftOut(u64),
     Other,
 }
 
@@ -74,6 +79,10 @@ fn understand(line: &str) -> Option<Line> {
     time.parse::<jiff::civil::DateTime>().ok()?;
     let (level, said) = rest.trim_start().split_once(' ')?;
     if level == "WARN" {
+        if let Some((lines, rest)) = said.split_once(" lines were left out: ") {
+            let is_why = rest == "at most 1000 are written a second";
+            return lines.parse().ok().filter(|_| is_why).map(Line::LeftOut);
+        }
         let places = said.strip_prefix("all ")?;
         let (places, rest) = places.split_once(' ')?;
         places.parse::<u32>().ok()?;
@@ -127,6 +136,10 @@ pub(super) fn check() {
         (
             " INFO a place is free again: waiting clients get in",
             Some(Line::Other),
+        ),
+        (
+            " WARN 7 lines were left out: at most 1000 are written a second",
+            Some(Line::LeftOut(7)),
         ),
         (" INFO stream opened peer=127.0.0.1", None),
         (

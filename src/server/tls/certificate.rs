@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
 use ring::digest::{SHA256, digest};
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls_pki_types::{CertificateDer, DnsName, PrivateKeyDer, UnixTime};
 use tokio_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
 use tokio_rustls::rustls::server::ParsedCertificate;
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
@@ -61,16 +61,24 @@ impl Certificate {
     /// Makes a certificate for `localhost`, both loopbacks and `host`, that lives 30 days and is
     /// signed by itself.
     ///
+    /// For the wildcard it names the addresses of the machine, link-local IPv6 apart, and its name.
+    ///
     /// # Panics
     ///
     /// When the machine has no randomness.
     #[must_use]
     pub fn make(host: Option<IpAddr>) -> Pem {
         let mut names = vec!["localhost".into(), "127.0.0.1".into(), "::1".into()];
-        names.extend(
-            host.map(|host| host.to_string())
-                .filter(|it| !names.contains(it)),
-        );
+        let more = match host {
+            Some(host) if host.is_unspecified() => of_this_machine(),
+            Some(host) => vec![host.to_string()],
+            None => Vec::new(),
+        };
+        for name in more {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
         let mut params = CertificateParams::new(names).expect("these are names");
         params.distinguished_name = DistinguishedName::new();
         let name = "sse-clock on this machine";
@@ -146,6 +154,31 @@ impl Certificate {
     pub fn is_warned_of(&self) -> bool {
         self.is_warned_of
     }
+}
+
+/// The addresses by which a network knows this machine, and its name where that is one in DNS.
+fn of_this_machine() -> Vec<String> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let addresses = interfaces.iter().map(if_addrs::Interface::ip);
+    let is_known = |address: &IpAddr| match address {
+        IpAddr::V4(_) => true,
+        IpAddr::V6(address) => !address.is_unicast_link_local(),
+    };
+    let addresses = addresses.filter(is_known);
+    let addresses = addresses.map(|address| address.to_string());
+    addresses.chain(name_of_this_machine()).collect()
+}
+
+#[cfg(unix)]
+fn name_of_this_machine() -> Option<String> {
+    let system = rustix::system::uname();
+    let name = system.nodename().to_str().ok()?;
+    DnsName::try_from(name).is_ok().then(|| name.to_owned())
+}
+
+#[cfg(not(unix))]
+fn name_of_this_machine() -> Option<String> {
+    None
 }
 
 /// Looks whether a certificate is valid now, and says whether clients are sure to warn of it.

@@ -179,6 +179,7 @@ async fn what_counts_is_the_protocol_of_the_streams_server() {
     let (server, other) = (Server::start_tls(), Server::start());
     let url = other.url(&format!("/?server={}", server.url("")));
     let browser = Browser::open(&url).await;
+    browser.click("#connect").await;
     until_counted(&browser, 2).await;
     assert_eq!(browser.text("#protocol").await, "");
     browser.click("#experiment-six").await;
@@ -189,6 +190,7 @@ async fn what_counts_is_the_protocol_of_the_streams_server() {
     // The page that came by HTTP/2, with a server that has HTTP/1.1.
     let url = server.url(&format!("/?server={}", other.url("")));
     browser.goto(&url).await;
+    browser.click("#connect").await;
     until_counted(&browser, 2).await;
     assert_eq!(browser.text("#protocol").await, HTTP_2);
     assert_the_seventh_waits(&browser, &other).await;

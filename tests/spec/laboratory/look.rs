@@ -59,18 +59,23 @@ async fn axe_finds_nothing_to_mend(scheme: &str) {
 
 /// The browser with the laboratory open in a colour scheme, and axe to look at it.
 pub(super) async fn laboratory_with_axe(server: &Server, scheme: &str) -> Browser {
+    let browser = laboratory(server).await;
+    bring_axe(&browser, scheme).await;
+    browser
+}
+
+/// Shows the page in a colour scheme, and brings axe to look at it.
+pub(super) async fn bring_axe(browser: &Browser, scheme: &str) {
     let axe = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/npm/node_modules/axe-core/axe.min.js"
     );
     let axe = fs::read_to_string(axe).expect("axe-core is installed (npm ci in tests/npm)");
-    let browser = laboratory(server).await;
     let feature = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
     browser
         .devtools("Emulation.setEmulatedMedia", feature)
         .await;
     browser.run(&axe).await;
-    browser
 }
 
 pub(super) async fn assert_accessible(browser: &Browser, scheme: &str) {

@@ -33,6 +33,7 @@ mod https;
 mod keyboard;
 mod load;
 mod look;
+mod other;
 mod own;
 mod panels;
 mod suite;

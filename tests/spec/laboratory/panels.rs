@@ -8,12 +8,12 @@ use sse_clock::server::Limits;
 use super::experiments::assert_no_gap;
 use super::laboratory;
 use crate::browser::{Browser, CUT, GONE, REFUSED};
-use crate::support::{Binary, Hosted, Server, eventually, free_port};
+use crate::support::{Binary, Hosted, Server, eventually, port_of_our_own};
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
 async fn a_page_without_a_server_waits_and_across_a_restart_it_misses_nothing() {
-    let port = free_port();
+    let port = port_of_our_own();
     let start = || {
         let mut command = Binary::command();
         command.args(["--port", &port.to_string()]);
@@ -24,8 +24,11 @@ async fn a_page_without_a_server_waits_and_across_a_restart_it_misses_nothing() 
         "{page}?server=http://127.0.0.1:{port}&ids&interval=200&retry=500"
     ))
     .await;
+    browser.click("#connect").await;
     browser.until_text("#stats-words", "does not say").await;
-    assert!(browser.text("#state").await.starts_with("connecting"));
+    browser
+        .until("document.querySelector('#state').textContent.startsWith('connecting')")
+        .await;
 
     let server = start();
     browser
@@ -53,6 +56,7 @@ async fn a_server_that_lets_no_page_read_is_asked_until_one_closes() {
     });
     let url = server.url(&format!("/?server={}", other.address()));
     let browser = Browser::open(&url).await;
+    browser.click("#connect").await;
     browser
         .until_text("#state", "no answer that a page may read")
         .await;

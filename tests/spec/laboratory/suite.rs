@@ -151,8 +151,11 @@ async fn whatever_a_suite_holds_is_shown_as_text() {
         "listen": ["message"], "expect": [{ "event": attack, "data": attack, "id": attack }],
         "reconnect": { "last_event_id": attack, "after_ms": null },
     });
-    let requests = json!({ "requests": [{ "last_event_id": null, "after_ms": null }] });
-    let (cases, stats) = (json!([case]).to_string(), requests.to_string());
+    let stats = json!({
+        "open": 0, "opened": 1, "events": 0, "closed": { "client": 0, "finished": 1, "shutdown": 0 },
+        "requests": [{ "last_event_id": null, "after_ms": null }],
+    });
+    let (cases, stats) = (json!([case]).to_string(), stats.to_string());
     let other = Hosted::start(Limits::default(), move |request| {
         let body = match request.uri().path() {
             "/cases" => cases.clone(),
@@ -166,6 +169,7 @@ async fn whatever_a_suite_holds_is_shown_as_text() {
     });
     let server = Server::start();
     let browser = Browser::open(&server.url(&format!("/?server={}", other.address()))).await;
+    browser.click("#connect").await;
     run_the_suite(&browser).await;
     browser
         .until("document.querySelector('#suite-wrong li')")
@@ -192,6 +196,7 @@ async fn a_server_without_a_suite_is_said_to_have_none() {
         Response::new(Full::<Bytes>::default())
     });
     let browser = Browser::open(&server.url(&format!("/?server={}", other.address()))).await;
+    browser.click("#connect").await;
     run_the_suite(&browser).await;
     browser
         .until_text("#suite-words", "There is no suite: ")

@@ -134,7 +134,7 @@ fn curl_is_told_why_its_content_is_refused() {
     let content = vec![b'x'; 3 << 20];
     for (method, line) in [
         ("POST", "content: at most 1048576 bytes are taken\n"),
-        ("PUT", "no request here takes content\n"),
+        ("PUT", "only POST may have content\n"),
     ] {
         let mut curl = Command::new("curl")
             .args(["-ksN", "--max-time", "20", "-X", method])

@@ -11,12 +11,13 @@ use rcgen::{CertificateParams, KeyPair};
 use ring::digest::{SHA256, digest};
 use tokio_rustls::rustls::client::WebPkiServerVerifier;
 use tokio_rustls::rustls::client::danger::ServerCertVerifier;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{RootCertStore, crypto::ring::default_provider};
 
 use super::shake;
-use crate::command::{command, refusal};
-use crate::support::{Binary, there_is};
+use crate::command::{command, has_ipv6, refusal};
+use crate::support::{Binary, skipped, there_is};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -141,6 +142,154 @@ async fn files_that_are_not_there_are_made_and_used_again() {
     );
     assert_eq!(server.line(), said, "nothing was made");
     assert_eq!(shown(&server).await, first);
+}
+
+/// The server with these files, as `set_up` leaves the shell that becomes it.
+fn after(set_up: &str, cert: &str, key: &str) -> Command {
+    let mut shell = Command::new("sh");
+    let script = format!("{set_up}; exec \"$@\"");
+    shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_sse-clock")]);
+    shell.args(["--port", "0", "--tls", "--cert", cert, "--key", key]);
+    shell.env_remove("PORT");
+    shell
+}
+
+#[test]
+fn files_that_cannot_be_written_whole_are_not_written_at_all() {
+    let folder = folder("certificate-whole");
+    let [cert, key] = files(&folder);
+    // Blocks of 512 bytes: one takes the key, and no certificate.
+    for (blocks, file) in [(0, &key), (1, &cert)] {
+        let limited = after(&format!("trap '' XFSZ; ulimit -f {blocks}"), &cert, &key);
+        let line = refusal(limited, 1);
+        assert!(line.contains(&format!("cannot write {file}: ")), "{line}");
+        let left: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+        assert!(left.is_empty(), "{left:?}");
+    }
+    drop(start(&cert, &key));
+}
+
+#[test]
+fn a_process_that_is_killed_as_it_writes_a_file_leaves_none_by_its_name() {
+    let folder = folder("certificate-killed");
+    let [cert, key] = files(&folder);
+    for blocks in [0, 1] {
+        let mut killed = after(&format!("ulimit -c 0; ulimit -f {blocks}"), &cert, &key);
+        let status = killed.stdin(Stdio::null()).output().unwrap().status;
+        assert_eq!(status.code(), None, "a signal ends it: {status}");
+        assert!(!Path::new(&cert).exists());
+        // The key is whole before the certificate is begun.
+        let pair = fs::read_to_string(&key).map(|pem| KeyPair::from_pem(&pem));
+        assert!(pair.is_err() || pair.is_ok_and(|pair| pair.is_ok()));
+        let _ = fs::remove_file(&key);
+    }
+    drop(start(&cert, &key));
+}
+
+#[test]
+fn an_empty_file_is_named_with_what_to_do() {
+    let folder = folder("certificate-empty");
+    let [cert, key] = files(&folder);
+    drop(start(&cert, &key));
+    for (file, what, other) in [(&key, "key", &cert), (&cert, "certificate", &key)] {
+        let whole = fs::read(file).unwrap();
+        fs::write(file, "").unwrap();
+        let line = refused(&cert, &key);
+        let said = format!(
+            "error: {file} is empty: add the {what}, \
+             or delete it and {other} to have new ones made"
+        );
+        assert_eq!(line, said);
+        fs::write(file, whole).unwrap();
+    }
+    for (file, what, other) in [(&key, "key", &cert), (&cert, "certificate", &key)] {
+        fs::remove_file(file).unwrap();
+        let line = refused(&cert, &key);
+        let said = format!(
+            "error: there is no {file}, but {other}: add the {what}, \
+             or delete {other} to have both made"
+        );
+        assert_eq!(line, said);
+        fs::remove_file(other).unwrap();
+        drop(start(&cert, &key));
+    }
+}
+
+/// The server on every address of a network of its own, with a certificate in `folder`.
+fn in_own_network(host: &str, name: &str, [cert, key]: &[String; 2]) -> Option<Binary> {
+    let set_up = format!(
+        "ip link set lo up && ip addr add 198.51.100.7/24 dev lo && echo '{name}' > \
+         /proc/sys/kernel/hostname && {{ ip addr add 2001:db8::7/64 dev lo nodad; \
+         ip addr add fe80::7/64 dev lo nodad; true; }}"
+    );
+    let own = ["--net", "--uts", "sh", "-c"];
+    let works = Command::new("unshare").args(own).arg(&set_up).output();
+    if !works.is_ok_and(|output| output.status.success()) {
+        skipped("needs root, unshare(1) and ip(8)");
+        return None;
+    }
+    let mut unshare = Command::new("unshare");
+    let script = format!("{set_up}; exec \"$@\"");
+    unshare.args(own).args([&script, "sh"]);
+    unshare.args([env!("CARGO_BIN_EXE_sse-clock"), "--port", "0"]);
+    unshare.args(["--tls", "--host", host, "--cert", cert, "--key", key]);
+    unshare.env_remove("PORT").env_remove("RUST_LOG");
+    Some(Binary::spawn(unshare))
+}
+
+#[test]
+fn with_the_wildcard_host_a_certificate_names_the_addresses_and_the_name_of_the_machine() {
+    for host in ["0.0.0.0", "::"] {
+        if host == "::" && !has_ipv6() {
+            return;
+        }
+        let folder = folder("certificate-network");
+        let files = files(&folder);
+        let Some(server) = in_own_network(host, "clock-of-mine", &files) else {
+            return;
+        };
+        let [cert, _] = files;
+        let made = CertificateDer::from_pem_file(&cert).unwrap();
+        let now = SystemTime::now();
+        for name in [
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            "198.51.100.7",
+            "clock-of-mine",
+        ] {
+            assert!(is_valid(&made, name, now), "{host}: {name}");
+        }
+        assert_eq!(is_valid(&made, "2001:db8::7", now), has_ipv6());
+        for name in ["fe80::7", "0.0.0.0", "::", "198.51.100.8"] {
+            assert!(!is_valid(&made, name, now), "{host}: {name}");
+        }
+        if there_is("curl") {
+            let network = format!("--net=/proc/{}/ns/net", server.id());
+            let url = format!("https://198.51.100.7:{}/nowhere", server.port);
+            let mut curl = Command::new("nsenter");
+            curl.args([&network, "curl", "-sS", "--cacert", &cert, &url]);
+            let output = curl.stdin(Stdio::null()).output().unwrap();
+            assert_eq!(output.stdout, b"Not Found", "{output:?}");
+        }
+    }
+}
+
+#[test]
+fn a_machine_with_a_name_that_is_none_is_named_by_its_addresses() {
+    let folder = folder("certificate-no-name");
+    for name in ["not a name", "-", "m\u{e4}x", "(none)", ""] {
+        let files = files(&folder);
+        let Some(_server) = in_own_network("0.0.0.0", name, &files) else {
+            return;
+        };
+        let made = CertificateDer::from_pem_file(&files[0]).unwrap();
+        let now = SystemTime::now();
+        assert!(is_valid(&made, "198.51.100.7", now), "{name}");
+        for file in files {
+            fs::remove_file(file).unwrap();
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,239 @@
+//! The bytes of a stranger, which a URL can hold: no page runs them, and as a document they load
+//! nothing.
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::support::Server;
+use crate::wire::{Reply, encoded, get};
+
+/// The destinations of a request (Fetch section 2.2.5) whose response runs, styles or is embedded
+/// in the page that asks.
+const AS_CODE: [&str; 10] = [
+    "audioworklet",
+    "embed",
+    "object",
+    "paintworklet",
+    "script",
+    "serviceworker",
+    "sharedworker",
+    "style",
+    "worker",
+    "xslt",
+];
+
+/// Those of navigations, of `EventSource` and `fetch()`, and of what cannot run.
+const NOT_AS_CODE: [&str; 7] = [
+    "", "document", "empty", "frame", "iframe", "image", "scripted",
+];
+
+fn asked(server: &Server, method: &str, target: &str, headers: &str) -> Reply {
+    let request = format!("{method} {target} HTTP/1.1\r\n{headers}\r\n");
+    Reply::to(server, &request)
+}
+
+#[test]
+fn a_stream_is_never_given_as_code() {
+    let server = Server::start();
+    let mut headers = AS_CODE
+        .map(|name| format!("Sec-Fetch-Dest: {name}\r\n"))
+        .to_vec();
+    headers.push("Service-Worker: script\r\n".into());
+    headers.push("Sec-Fetch-Dest: empty\r\nService-Worker: script\r\n".into());
+    headers.push("Sec-Fetch-Dest: empty\r\nSec-Fetch-Dest: script\r\n".into());
+    for headers in headers {
+        for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
+            for target in [
+                "/stream?count=1",
+                "/stream?type=text/javascript&count=1&data=x",
+                "/events?type=text/javascript&interval=0&wire=x",
+                "/events?status=204",
+                "/events?redirect=301",
+                "/events?delay=1000&status=200&interval=0&wire=x",
+                "/events?alert(1)",
+            ] {
+                let reply = asked(&server, method, target, &headers);
+                assert_eq!(
+                    reply.status(),
+                    "403 Forbidden",
+                    "{method} {target} {headers}"
+                );
+                let plain = Some("text/plain; charset=utf-8");
+                assert_eq!(reply.header("Content-Type"), plain);
+                assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
+                let lines = usize::from(method != "HEAD");
+                assert_eq!(reply.text().lines().count(), lines, "{}", reply.text());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_not_asked_for_as_code_is_given() {
+    let server = Server::start();
+    let target = "/stream?type=text/javascript&count=1&data=x";
+    for name in NOT_AS_CODE {
+        let reply = asked(
+            &server,
+            "GET",
+            target,
+            &format!("Sec-Fetch-Dest: {name}\r\n"),
+        );
+        assert_eq!(reply.text(), ":\n\ndata: x\n\n", "{name}");
+    }
+    // The page, the suite and the counts are the server's own.
+    for path in ["/", "/cases", "/stats"] {
+        for headers in ["Sec-Fetch-Dest: script\r\n", "Service-Worker: script\r\n"] {
+            let reply = asked(&server, "GET", path, headers);
+            assert_eq!(reply.status(), "200 OK", "{path}");
+        }
+    }
+}
+
+#[test]
+fn a_refusal_to_give_code_counts_nowhere() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x&key=k&once";
+    asked(&server, "GET", target, "Sec-Fetch-Dest: script\r\n");
+    assert_eq!(server.stats_of("k").requests.unwrap().len(), 0);
+    assert_eq!(get(&server, target).text(), ":\n\ndata: x\n\n");
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_browser_runs_no_stream_in_the_name_of_its_origin() {
+    let server = Server::start();
+    // A document of the origin without a policy of its own, which would forbid it all.
+    let browser = Browser::open(&server.url("/stats")).await;
+    let script = "const done = arguments[arguments.length - 1];
+        const of = (type, bytes) => `/events?type=${type}&interval=0&wire=${encodeURIComponent(bytes)}`;
+        const script = of('text/javascript', 'self.postMessage?.(1); self.onconnect = ({ ports }) => ports[0].postMessage(1)');
+        const loaded = (element) => new Promise((loads, fails) => {
+            element.onload = loads;
+            element.onerror = fails;
+            document.body.append(element);
+        });
+        const made = (name, settings) => loaded(Object.assign(document.createElement(name), settings));
+        const spoken = (port, worker) => new Promise((speaks, fails) => {
+            port.onmessage = speaks;
+            worker.onerror = fails;
+        });
+        const ways = {
+            register: () => navigator.serviceWorker.register(script),
+            script: () => made('script', { src: script }),
+            module: () => made('script', { src: script, type: 'module' }),
+            import: () => import(script),
+            worker: () => { const worker = new Worker(script); return spoken(worker, worker); },
+            shared: () => { const worker = new SharedWorker(script); return spoken(worker.port, worker); },
+            worklet: () => new AudioContext().audioWorklet.addModule(script),
+            style: () => made('link', { rel: 'stylesheet', href: of('text/css', 'body{}') }),
+            object: () => made('object', { data: of('text/html', 'x') }),
+            fetch: async () => { if (!(await fetch(script)).ok) throw new Error('refused'); },
+            events: () => new Promise((opens, fails) => {
+                const source = new EventSource('/events');
+                source.onopen = () => { source.close(); opens(); };
+                source.onerror = fails;
+            }),
+        };
+        const late = () => new Promise((comes) => setTimeout(comes, 15000, 'neither'));
+        const went = async ([name, way]) => [name, await Promise.race([way().then(() => true, () => false), late()])];
+        Promise.all(Object.entries(ways).map(went)).then((all) => done(Object.fromEntries(all)))";
+    let went = browser.run_async(script).await;
+    let expected = json!({
+        "register": false,
+        "script": false,
+        "module": false,
+        "import": false,
+        "worker": false,
+        "shared": false,
+        "worklet": false,
+        "style": false,
+        "object": false,
+        "fetch": true,
+        "events": true,
+    });
+    assert_eq!(went, expected);
+}
+
+/// What a bystander was asked for.
+type Asked = Arc<Mutex<BTreeSet<String>>>;
+
+/// A server of the test's own that gives `document` at `/` and notes what else it is asked for.
+fn bystander(document: impl FnOnce(&str) -> String) -> (String, String, Asked) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let document = document(&url);
+    let (given, asked) = (document.clone(), Asked::default());
+    let noted = Arc::clone(&asked);
+    let answer = move |mut client: TcpStream| {
+        let mut line = String::new();
+        let _ = BufReader::new(&client).read_line(&mut line);
+        let path = line.split(' ').nth(1).unwrap_or_default();
+        let body = if path == "/" { given.as_str() } else { "" };
+        if !["", "/", "/favicon.ico"].contains(&path) {
+            noted.lock().unwrap().insert(path.to_owned());
+        }
+        let _ = write!(
+            client,
+            "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+    };
+    thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let answer = answer.clone();
+            thread::spawn(move || answer(client));
+        }
+    });
+    (url, document, asked)
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_document_of_a_stranger_loads_nothing() {
+    let server = Server::start();
+    let (url, document, asked) = bystander(|url| {
+        format!(
+            "<!doctype html><title>there</title><img src={url}image>\
+             <link rel=stylesheet href={url}style><iframe src={url}frame></iframe>\
+             <script src={url}script></script><style>body{{background:url({url}background)}}\
+             @font-face{{font-family:f;src:url({url}font)}}p{{font-family:f}}</style><p>x</p>\
+             <object data={url}object></object><embed src={url}embed><video src={url}video></video>"
+        )
+    });
+    let wanted = [
+        "/background",
+        "/embed",
+        "/font",
+        "/frame",
+        "/image",
+        "/object",
+        "/script",
+        "/style",
+        "/video",
+    ];
+    let seen = || std::mem::take(&mut *asked.lock().unwrap());
+    // Elsewhere the document loads it all, before it is loaded itself.
+    let browser = Browser::open(&url).await;
+    assert_eq!(seen(), wanted.map(str::to_owned).into());
+    for path in ["/events", "/stream"] {
+        let target = format!(
+            "{path}?type=text/html&interval=0&wire={}",
+            encoded(&document)
+        );
+        browser.goto(&server.url(&target)).await;
+        let title = browser
+            .devtools("Page.getNavigationHistory", json!({}))
+            .await;
+        let entries = title["entries"].as_array().unwrap();
+        assert_eq!(entries.last().unwrap()["title"], "there");
+        assert_eq!(seen(), BTreeSet::new(), "{path}");
+    }
+}
