@@ -13,7 +13,7 @@ use super::{HttpResult, SmallFrames};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-rtl9tHwTepvl4BxLOMABhSUu7TKeKHMi7Wc2UuF976g='; \
+    script-src 'sha256-LhdFtkQyKLdVlN/h+Y+wGIraZ8AtRPtPZ10sspZ15AE='; \
     style-src 'sha256-HQUmZIxO/6WF7/OMVElVhkXgmcCo9O1Zdxj7Phni3lc='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
