@@ -16,8 +16,8 @@ function parameters(target) {
   return Object.fromEntries(pairs.map(([name, value]) => [name, bytes(value ?? "")]));
 }
 
-/** Serves `wire`, `split`, `type`, `status`, `size`, `redirect`, `end` and `once` as the server does,
- * and notes what came, as its `/stats` does. */
+/** Serves `wire`, `split`, `status`, `size`, `redirect`, `end` and a `header` of one Content-Type as the
+ * server does, always with `responses=200,204`, and notes what came, as its `/stats` does. */
 export async function bare() {
   const keys = new Map();
   const key = (name) => {
@@ -28,7 +28,8 @@ export async function bare() {
     const [, target] = head.split(" ");
     if (!target.includes("?")) return socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     const asked = parameters(target);
-    const { wire, split, type, status, size, redirect, end } = asked;
+    const { wire, split, header, status, size, redirect, end } = asked;
+    const type = header ? String(header).replace("Content-Type:", "") : "text/event-stream";
     if (redirect) {
       const onwards = target.replace(`&redirect=${redirect}`, "");
       return socket.end(`HTTP/1.1 ${redirect} Found\r\nLocation: ${onwards}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
@@ -43,7 +44,7 @@ export async function bare() {
     const code = status ?? (first ? 200 : 204);
     const length = status || !first ? "Content-Length: 0\r\n" : "Transfer-Encoding: chunked\r\n";
     socket.write(
-      `HTTP/1.1 ${code} It\r\nContent-Type: ${type ?? "text/event-stream"}\r\n${length}` +
+      `HTTP/1.1 ${code} It\r\nContent-Type: ${type}\r\n${length}` +
         "Access-Control-Allow-Origin: *\r\nConnection: close\r\n\r\n",
     );
     if (status || !first) return socket.end();
