@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sse_clock::options::Framing;
-use sse_clock::stream::resume::{self, CATCH_UP, Due, Resumed};
-use sse_clock::stream::interval::{Source, Interval, set_interval};
-use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
 use sse_clock::stream::framing::frame;
+use sse_clock::stream::interval::{Interval, Source, set_interval};
+use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
+use sse_clock::stream::resume::{self, CATCH_UP, Due, Resumed};
 use sse_clock::stream::sse::Block;
 use tokio::time::{Instant, advance, timeout};
 use tokio_stream::{Stream, StreamExt};
@@ -87,9 +87,7 @@ fn said(at: u64) -> Block {
 }
 
 fn ticks(from: u64, interval: u64, count: u64) -> Vec<Due> {
-    (0..count)
-        .map(|k| Due::Tick(from + k * interval))
-        .collect()
+    (0..count).map(|k| Due::Tick(from + k * interval)).collect()
 }
 
 #[tokio::test(start_paused = true)]

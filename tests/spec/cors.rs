@@ -50,12 +50,12 @@ fn every_answer_of_a_url_with_credentials_takes_them() {
         ("GET", "status=503&wire=a&credentials", "", "503"),
         (
             "GET",
-            "interval=10&count=1&type=text/html&credentials",
+            "interval=10&count=1&header=Content-Type:text/html&credentials",
             "",
             "200",
         ),
         ("GET", "redirect=301&credentials", "", "301"),
-        ("GET", "key=k&fail=100&credentials", "", "503"),
+        ("GET", "key=k&responses=503&credentials", "", "503"),
         ("GET", "nope&credentials", "", "400"),
         ("GET", "credentials&nope", "", "400"),
         ("GET", "credentials&interval=0", "", "400"),
@@ -101,7 +101,7 @@ fn an_origin_longer_than_any_is_not_repeated() {
 fn one_request_with_credentials_gets_the_stream_and_later_ones_take_them_too() {
     let server = Server::start();
     for status in ["200", "204", "204"] {
-        let target = "/stream?count=1&key=k&once&credentials";
+        let target = "/stream?count=1&key=k&responses=200,204&credentials";
         let reply = asked(&server, "GET", target, "Origin: null\r\n");
         assert_eq!(&reply.status()[..3], status);
         assert_eq!(taken(&reply), [Some("null"), Some("true"), Some("Origin")]);

@@ -290,7 +290,7 @@ fn an_echo_comes_at_once_and_in_the_shape_that_was_asked_for() {
 #[test]
 fn an_echo_of_any_type_runs_nowhere() {
     let server = Server::start();
-    let target = "/stream?echo&count=1&data=x&type=text/html";
+    let target = "/stream?echo&count=1&data=x&header=Content-Type:text/html";
     let reply = post(&server, target, "<script>");
     assert_eq!(told_by(&reply)["body"], "<script>");
     assert_eq!(reply.header("Content-Type"), Some("text/html"));

@@ -11,7 +11,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use sse_clock::service::{Shared, respond};
-use sse_clock::stream::interval::{Source, Interval, set_interval};
+use sse_clock::stream::interval::{Interval, Source, set_interval};
 use sse_clock::stream::time;
 use sseer::event_stream::EventStream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::Request;
-use sse_clock::options::Options;
+use sse_clock::options::{Options, Plan, StreamRequest};
 use sse_clock::service::respond;
 use tokio::time::Instant as VirtualInstant;
 
@@ -270,9 +270,17 @@ fn a_status_with_a_wire_is_plain_text_or_of_the_type_that_was_asked_for() {
     let sandboxed = [Some("nosniff"), Some("sandbox; default-src 'none'")];
     for (given, answered, guards) in [
         ("", "text/plain", sandboxed),
-        ("&type=application/json", "application/json", sandboxed),
-        ("&type=text/html", "text/html", sandboxed),
-        ("&type=text/event-stream", "text/event-stream", [None; 2]),
+        (
+            "&header=Content-Type:application/json",
+            "application/json",
+            sandboxed,
+        ),
+        ("&header=Content-Type:text/html", "text/html", sandboxed),
+        (
+            "&header=Content-Type:text/event-stream",
+            "text/event-stream",
+            [None; 2],
+        ),
     ] {
         let target = format!("/events?status=500&wire=%3Cscript%3E{given}");
         let reply = get(&server, &target);
@@ -331,8 +339,14 @@ async fn a_delay_comes_before_a_status_with_a_wire() {
 fn the_body_of_a_status_is_the_wire_itself_and_no_copy() {
     let request = Request::get("/events?status=500&wire=abc").body(());
     let options = Options::of(&request.unwrap()).unwrap();
-    let (_, body) = options.head.status.expect("a status");
-    let (body, wire) = (body.expect("a body"), options.wire.expect("a wire"));
+    let wire = options.script.wire.clone().expect("a wire");
+    let request = StreamRequest {
+        options,
+        ..StreamRequest::default()
+    };
+    let Plan::Status(_, Some(body)) = request.plan(|_| unreachable!("no item is taken")) else {
+        panic!("a status with a body");
+    };
     assert_eq!(body, "abc");
     assert_eq!(body.as_ptr(), wire.as_ptr());
 }
@@ -405,7 +419,7 @@ fn a_media_type_in_place_of_the_streams_runs_nowhere() {
         ),
     ] {
         for status in ["", "&status=404"] {
-            let query = format!("count=1&data=%3Cscript%3E&type={given}{status}");
+            let query = format!("count=1&data=%3Cscript%3E&header=Content-Type:{given}{status}");
             let reply = get(&server, &format!("/stream?{query}"));
             assert_eq!(reply.header("Content-Type"), Some(answered));
             assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
@@ -416,7 +430,7 @@ fn a_media_type_in_place_of_the_streams_runs_nowhere() {
             assert_eq!(reply.head.matches("Content-Type:").count(), 1);
         }
     }
-    for own in ["", "&type=text/event-stream"] {
+    for own in ["", "&header=content-type:text/event-stream"] {
         let reply = get(&server, &format!("/stream?count=1{own}"));
         assert_eq!(reply.header("Content-Type"), Some("text/event-stream"));
         assert_eq!(reply.header("X-Content-Type-Options"), None);
@@ -431,11 +445,11 @@ fn a_type_in_place_of_the_streams_runs_nowhere_whatever_the_answer() {
         "wire=%3Cscript%3E",
         "echo&count=1&data=%3Cscript%3E",
         "size=5&count=1",
-        "redirect=301",
-        "key=fails&fail=100",
-        "key=k&once&count=1",
-        "key=k&once",
+        "key=fails&responses=503",
+        "key=k&responses=200,204&count=1",
+        "key=k&responses=200,204",
         "status=204",
+        "status=302",
     ] {
         for media_type in [
             "text/html",
@@ -443,7 +457,10 @@ fn a_type_in_place_of_the_streams_runs_nowhere_whatever_the_answer() {
             "text/event-stream;",
             "TEXT/EVENT-STREAM",
         ] {
-            let query = format!("{query}&type={}", media_type.replace(' ', "+"));
+            let query = format!(
+                "{query}&header=Content-Type:{}",
+                media_type.replace(' ', "+")
+            );
             let reply = get(&server, &format!("/stream?{query}"));
             assert_eq!(reply.header("Content-Type"), Some(media_type), "{query}");
             assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
@@ -459,16 +476,17 @@ fn a_type_in_place_of_the_streams_runs_nowhere_whatever_the_answer() {
 fn a_400_is_plain_text_whatever_type_was_asked_for() {
     let server = Server::start();
     for query in [
-        "type=text/html&data=%3Cscript%3E&nope",
-        "%3Cscript%3E&type=text/html",
+        "header=Content-Type:text/html&data=%3Cscript%3E&nope",
+        "%3Cscript%3E&header=Content-Type:text/html",
     ] {
         let reply = get(&server, &format!("/stream?{query}"));
         assert_eq!(reply.status(), "400 Bad Request");
         let plain = Some("text/plain; charset=utf-8");
         assert_eq!(reply.header("Content-Type"), plain);
     }
-    let request = "POST /stream?type=text/html HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n<";
-    let reply = Reply::to(&server, request);
+    let head = "POST /stream?header=Content-Type:text/html HTTP/1.1";
+    let request = format!("{head}\r\nTransfer-Encoding: chunked\r\n\r\n<");
+    let reply = Reply::to(&server, &request);
     assert_eq!(reply.status(), "400 Bad Request");
     let plain = Some("text/plain; charset=utf-8");
     assert_eq!(reply.header("Content-Type"), plain);

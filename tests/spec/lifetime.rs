@@ -175,7 +175,7 @@ fn quiet_requests() -> Vec<String> {
         "/events?delay=60000",
         "/events?delay=60000&status=500",
         "/events?delay=60000&redirect=307",
-        "/events?delay=60000&key=left&fail=1",
+        "/events?delay=60000&key=left&responses=503,200",
     ];
     let gets = targets.iter().map(|target| get(target));
     let post = format!("POST /events?echo&delay=60000 HTTP/1.1\r\nHost: clock\r\n{content}");

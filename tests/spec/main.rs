@@ -28,6 +28,7 @@ mod proxy;
 mod resume;
 mod routes;
 mod scaling;
+mod scenario;
 mod size;
 mod standard;
 mod stats;
@@ -37,5 +38,4 @@ mod support;
 mod tidy;
 #[cfg(feature = "tls")]
 mod tls;
-mod turns;
 mod wire;

@@ -18,8 +18,8 @@ use crate::wire::{
 };
 
 const ALLOWED: &str = "interval, count, event, retry, ids, lastEventId, data, size, wire, echo, \
-                       split, pace, eol, bom, comment, type, credentials, status, delay, \
-                       redirect, then, end, key, fail, once";
+                       split, pace, eol, bom, comment, header, credentials, status, delay, \
+                       redirect, then, end, key, responses";
 
 fn body(target: &str) -> String {
     let reply = get(&Server::start(), target);
@@ -50,7 +50,7 @@ fn assert_bounds(name: &str, good: &[&str], bad: &[&str]) {
     let beside = match name {
         "count" | "wire" => "",
         "pace" => "&split=1",
-        "fail" | "once" => "&key=k",
+        "responses" => "&key=k",
         _ => "&count=1",
     };
     for value in good {
@@ -400,29 +400,109 @@ fn the_faults_have_their_bounds() {
             "", "200", "300", "304", "305", "306", "309", "0301", "301 ", "true",
         ],
     );
-    assert_bounds("fail", &["1", "2", "99", "100"], &["0", "101", "", "x"]);
-    assert_bounds("once", &[""], &["true", "false", "1"]);
-    assert_bounds(
-        "type",
-        &[
-            "text/html",
-            "text/plain; charset=utf-8",
-            "a",
-            "~!",
-            &"a".repeat(128),
-        ],
-        &[
-            "",
-            " a",
-            "a ",
-            "text/html\n",
-            "text/html\r\nA: b",
-            "a\tb",
-            "a\u{7f}",
-            "é/é",
-            &"a".repeat(129),
-        ],
-    );
+}
+
+#[test]
+fn responses_are_1_to_16_items_each_a_status_or_drop() {
+    let most = ["503"; 16].join(",");
+    let good = [
+        "200",
+        "drop",
+        "599",
+        "503,200",
+        "drop,drop",
+        "503,drop,200,204",
+        &most,
+    ];
+    let bad = [
+        "",
+        ",",
+        "503,",
+        ",503",
+        "503,,200",
+        "503, 200",
+        " 503",
+        "503 ",
+        "199",
+        "600",
+        "0503",
+        "+503",
+        "-1",
+        "Drop",
+        "DROP",
+        "dropped",
+        "503;200",
+        "503x2",
+        &format!("{most},200"),
+    ];
+    assert_bounds("responses", &good, &bad);
+}
+
+#[test]
+fn header_is_1_to_5_lines_of_known_names_each_once() {
+    let long = |length| format!("Retry-After:{}", "a".repeat(length));
+    let all =
+        "Cache-Control:a\nContent-Encoding:b\nContent-Type:c\nRetry-After:d\nX-Accel-Buffering:e";
+    let good = [
+        "Content-Type:text/html",
+        "Content-Type:text/plain; charset=utf-8",
+        "content-type:a",
+        "CONTENT-TYPE:a",
+        "Cache-Control:",
+        "Content-Encoding:",
+        "Content-Type:",
+        "Retry-After:",
+        "X-Accel-Buffering:",
+        "Retry-After:~!",
+        "Retry-After:a  b",
+        "Retry-After::",
+        "Retry-After:a:b",
+        "Retry-After:1\nX-Accel-Buffering:yes",
+        "Retry-After:\nContent-Type:",
+        &long(1),
+        &long(128),
+        all,
+        &all.to_lowercase(),
+    ];
+    let bad = [
+        "",
+        "\n",
+        ":",
+        ":a",
+        "Retry-After",
+        "Retry-After=1",
+        " Retry-After:1",
+        "Retry-After :1",
+        "Retry-After: 1",
+        "Retry-After:1 ",
+        "Retry-After: ",
+        "Retry-After:1\n",
+        "\nRetry-After:1",
+        "Retry-After:1\n\nContent-Type:a",
+        "Retry-After:1\r\nContent-Type:a",
+        "Retry-After:1\rContent-Type:a",
+        "Retry-After:1\r",
+        "Retry-After:a\tb",
+        "Retry-After:\t",
+        "Retry-After:a\0",
+        "Retry-After:a\u{7f}",
+        "Retry-After:é",
+        "Retry-After:1\nRetry-After:2",
+        "Retry-After:1\nretry-after:",
+        "Retry-After:\nRetry-After:",
+        "Set-Cookie:a=b",
+        "Location:/",
+        "Content-Length:1",
+        "Transfer-Encoding:chunked",
+        "Content-Security-Policy:",
+        "X-Content-Type-Options:",
+        "Access-Control-Allow-Origin:",
+        "Content-Type-:a",
+        &long(129),
+        &format!("{all}\nX-Accel-Buffering:f"),
+        &format!("{all}\n"),
+    ];
+    assert_bounds("header", &good, &bad);
 }
 
 #[tokio::test(start_paused = true)]
@@ -457,13 +537,14 @@ fn a_name_is_given_once() {
             name @ ("count" | "retry" | "key" | "data" | "split" | "delay" | "event") => {
                 (name, "1")
             }
-            name @ ("lastEventId" | "size" | "wire" | "pace" | "fail") => (name, "1"),
+            name @ ("lastEventId" | "size" | "wire" | "pace") => (name, "1"),
             name @ "comment" => (name, "0"),
             name @ "redirect" => (name, "301"),
-            name @ "type" => (name, "a/b"),
+            name @ "header" => (name, "Retry-After:1"),
+            name @ "responses" => (name, "drop"),
             name @ "end" => (name, "stall"),
             name @ "eol" => (name, "cr"),
-            name @ ("ids" | "bom" | "echo" | "credentials" | "once") => (name, ""),
+            name @ ("ids" | "bom" | "echo" | "credentials") => (name, ""),
             name => panic!("no value for {name}"),
         };
         assert_refused(
@@ -477,7 +558,7 @@ fn a_name_is_given_once() {
 #[test]
 fn what_was_given_is_repeated_escaped_and_cut_at_64_characters() {
     let server = Server::start();
-    let allowed = "10 to 3600000 (ms), 0 beside wire";
+    let allowed = "10 to 3600000 (ms), 0 with wire";
     let (long, cut) = ("x".repeat(65), "x".repeat(64));
     for (given, repeated) in [
         (cut.as_str(), cut.as_str()),
@@ -505,7 +586,7 @@ fn an_end_needs_a_count() {
             &server,
             &format!("end={end}"),
             &format!(
-                "end: given \"{end}\", allowed clean, abort, truncate or stall, beside count or wire\n"
+                "end: given \"{end}\", allowed clean, abort, truncate or stall; only with count or wire\n"
             ),
         );
         let reply = Reply::to(
@@ -520,41 +601,32 @@ fn an_end_needs_a_count() {
 fn what_cannot_go_together_or_alone_is_refused() {
     let server = Server::start();
     for (pair, line) in [
-        (
-            "wire=a&data=x",
-            "data: given \"x\", allowed not beside wire",
-        ),
-        ("wire=a&data=", "data: given \"\", allowed not beside wire"),
-        ("wire&data=x", "data: given \"x\", allowed not beside wire"),
+        ("wire=a&data=x", "data: given \"x\", allowed not with wire"),
+        ("wire=a&data=", "data: given \"\", allowed not with wire"),
+        ("wire&data=x", "data: given \"x\", allowed not with wire"),
         (
             "wire=a&event=e",
-            "event: given \"e\", allowed not beside wire",
+            "event: given \"e\", allowed not with wire",
         ),
         (
             "wire=a&retry=0",
-            "retry: given \"0\", allowed not beside wire",
+            "retry: given \"0\", allowed not with wire",
         ),
-        (
-            "wire=a&eol=lf",
-            "eol: given \"lf\", allowed not beside wire",
-        ),
-        ("wire=a&bom", "bom: given \"\", allowed not beside wire"),
-        (
-            "wire=a&size=1",
-            "size: given \"1\", allowed not beside wire",
-        ),
-        ("wire=a&echo", "echo: given \"\", allowed not beside wire"),
+        ("wire=a&eol=lf", "eol: given \"lf\", allowed not with wire"),
+        ("wire=a&bom", "bom: given \"\", allowed not with wire"),
+        ("wire=a&size=1", "size: given \"1\", allowed not with wire"),
+        ("wire=a&echo", "echo: given \"\", allowed not with wire"),
         (
             "wire=a&count=1",
-            "count: given \"1\", allowed not beside wire",
+            "count: given \"1\", allowed not with wire",
         ),
         (
             "wire=a&comment=50",
-            "comment: given \"50\", allowed 0 beside wire",
+            "comment: given \"50\", allowed 0 with wire",
         ),
         (
             "wire=a&end=truncate",
-            "end: given \"truncate\", allowed clean, abort or stall beside wire",
+            "end: given \"truncate\", allowed clean, abort or stall with wire",
         ),
         (
             "wire=a&status=204",
@@ -565,38 +637,43 @@ fn what_cannot_go_together_or_alone_is_refused() {
             "status: given \"205\", allowed with wire: 200 to 599 except 204, 205 and 304, which have no body",
         ),
         (
-            "wire=a&status=304&once&key=k",
+            "wire=a&status=304&key=k",
             "status: given \"304\", allowed with wire: 200 to 599 except 204, 205 and 304, which have no body",
         ),
         (
             "size=1&data=x",
-            "size: given \"1\", allowed 1 to 16777216 (bytes), not beside data",
+            "size: given \"1\", allowed 1 to 16777216 (bytes), not with data",
         ),
         (
             "size=1&data=",
-            "size: given \"1\", allowed 1 to 16777216 (bytes), not beside data",
+            "size: given \"1\", allowed 1 to 16777216 (bytes), not with data",
         ),
         (
             "pace=1",
-            "pace: given \"1\", allowed 1 to 10000 (ms), beside split",
+            "pace: given \"1\", allowed 1 to 10000 (ms), only with split",
         ),
         (
             "redirect=301&status=503",
-            "redirect: given \"301\", allowed 301, 302, 303, 307 or 308, not beside status",
+            "redirect: given \"301\", allowed 301, 302, 303, 307 or 308, not with status",
         ),
         (
             "redirect=301&status=200",
-            "redirect: given \"301\", allowed 301, 302, 303, 307 or 308, not beside status",
+            "redirect: given \"301\", allowed 301, 302, 303, 307 or 308, not with status",
         ),
-        ("fail=1", "fail: given \"1\", allowed 1 to 100, beside key"),
-        ("once", "once: given \"\", allowed no value, beside key"),
+        ("responses=503,200", RESPONSES),
+        ("responses=503,200&status=500", RESPONSES),
+        ("responses=503,200&then=204", RESPONSES),
+        ("responses=503,200&key=k&status=500", RESPONSES),
+        ("responses=503,200&key=k&status=200", RESPONSES),
+        ("responses=503,200&key=k&then=204", RESPONSES),
+        ("responses=503,200&key=k&then=204&redirect=301", RESPONSES),
         (
             "interval=0",
-            "interval: given \"0\", allowed 10 to 3600000 (ms), 0 beside wire",
+            "interval: given \"0\", allowed 10 to 3600000 (ms), 0 with wire",
         ),
         (
             "interval=0&count=1",
-            "interval: given \"0\", allowed 10 to 3600000 (ms), 0 beside wire",
+            "interval: given \"0\", allowed 10 to 3600000 (ms), 0 with wire",
         ),
     ] {
         let mut turned: Vec<_> = pair.split('&').collect();
@@ -609,12 +686,12 @@ fn what_cannot_go_together_or_alone_is_refused() {
         }
     }
     // A client that comes back is told so too.
-    let reply = come_back(&server, "/events?then=204&once", "1");
+    let reply = come_back(&server, "/events?then=204&responses=200", "1");
     assert_eq!(reply.status(), "400 Bad Request");
 }
 
 #[test]
-fn what_may_go_beside_a_wire_is_followed() {
+fn what_may_go_with_a_wire_is_followed() {
     let server = Server::start();
     for query in [
         "interval=0",
@@ -622,7 +699,7 @@ fn what_may_go_beside_a_wire_is_followed() {
         "ids",
         "lastEventId=1",
         "split=1&pace=1",
-        "type=a/b",
+        "header=Content-Type:a/b",
         "credentials",
         "status=404",
         "status=200",
@@ -632,8 +709,8 @@ fn what_may_go_beside_a_wire_is_followed() {
         "end=clean",
         "end=abort",
         "end=stall",
-        "key=k&fail=1&once",
-        "key=k&fail=1&status=204",
+        "key=k&responses=503,200,204",
+        "key=k&responses=drop",
         "comment=0",
         "echo=false",
     ] {
@@ -645,11 +722,14 @@ fn what_may_go_beside_a_wire_is_followed() {
     }
     for interval in ["1", "9", "3600001", "-0", ""] {
         let line =
-            format!("interval: given \"{interval}\", allowed 10 to 3600000 (ms), 0 beside wire\n");
+            format!("interval: given \"{interval}\", allowed 10 to 3600000 (ms), 0 with wire\n");
         let query = format!("wire=a&interval={interval}");
         assert_refused(&server, &query, &line);
     }
 }
+
+const RESPONSES: &str = "responses: given \"503,200\", allowed 1 to 16 items separated by \
+                         commas, each 200 to 599 or drop; with key, not with status or then";
 
 /// Each option in a query string, and what it makes of a stream of one `x`.
 const EFFECTS: &[(&str, u16, &str)] = &[
@@ -677,7 +757,11 @@ const EFFECTS: &[(&str, u16, &str)] = &[
     ("eol=crlf&count=1&data=x", 200, ":\r\n\r\ndata: x\r\n\r\n"),
     ("bom&count=1&data=x", 200, "\u{feff}:\n\ndata: x\n\n"),
     ("comment=0&count=1&data=x", 200, "data: x\n\n"),
-    ("type=a/b&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+    (
+        "header=Content-Type:a/b&count=1&data=x",
+        200,
+        ":\n\ndata: x\n\n",
+    ),
     ("credentials&count=1&data=x", 200, ":\n\ndata: x\n\n"),
     ("status=404", 404, "404 Not Found\n"),
     ("status=404&wire=a%0A%0Ab", 404, "a\n\nb"),
@@ -686,8 +770,12 @@ const EFFECTS: &[(&str, u16, &str)] = &[
     ("then=404&count=1&data=x", 200, ":\n\ndata: x\n\n"),
     ("end=truncate&count=1&data=x", 200, ":\n\ndata: x\n\ndata"),
     ("key=k&count=1&data=x", 200, ":\n\ndata: x\n\n"),
-    ("fail=1&key=k", 503, "503 Service Unavailable\n"),
-    ("once&key=k&count=1&data=x", 200, ":\n\ndata: x\n\n"),
+    ("responses=503,200&key=k", 503, "503 Service Unavailable\n"),
+    (
+        "responses=200,204&key=k&count=1&data=x",
+        200,
+        ":\n\ndata: x\n\n",
+    ),
 ];
 
 /// `text` without what differs from time to time.

@@ -319,7 +319,7 @@ fn an_http_1_0_post_gets_the_stream_bare_and_ended_by_the_close() {
 #[test]
 fn a_post_that_is_refused_counts_for_no_key() {
     let server = Server::start();
-    let target = "/stream?count=1&fail=1&once&key=k";
+    let target = "/stream?count=1&responses=503,200,204&key=k";
     for (headers, content) in [
         ("Content-Length: 1048577\r\n", ""),
         ("Transfer-Encoding: chunked\r\n", "x"),

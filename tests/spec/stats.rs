@@ -67,7 +67,7 @@ fn stats_of_a_key_are_those_of_its_streams() {
     let after = requests
         .strip_prefix(first)
         .unwrap()
-        .strip_suffix("}]}")
+        .strip_suffix(r#"}],"redirects":0,"dropped":0}"#)
         .unwrap();
     assert!(after.parse::<u64>().unwrap() < 20_000, "{after}");
 }
@@ -77,7 +77,7 @@ fn stats_of_a_key_never_seen_are_zeros() {
     let server = Server::start();
     assert_eq!(
         stats(&server, "?key=mine"),
-        r#"{"open":0,"opened":0,"events":0,"closed":{"client":0,"finished":0,"shutdown":0},"last_event_ids":[],"requests":[]}"#
+        r#"{"open":0,"opened":0,"events":0,"closed":{"client":0,"finished":0,"shutdown":0},"last_event_ids":[],"requests":[],"redirects":0,"dropped":0}"#
     );
 }
 

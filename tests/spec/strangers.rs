@@ -51,8 +51,8 @@ fn a_stream_is_never_given_as_code() {
         for method in ["GET", "HEAD", "POST", "PUT", "OPTIONS"] {
             for target in [
                 "/stream?count=1",
-                "/stream?type=text/javascript&count=1&data=x",
-                "/events?type=text/javascript&interval=0&wire=x",
+                "/stream?header=Content-Type:text/javascript&count=1&data=x",
+                "/events?header=Content-Type:text/javascript&interval=0&wire=x",
                 "/events?status=204",
                 "/events?redirect=301",
                 "/events?delay=1000&status=200&interval=0&wire=x",
@@ -77,7 +77,7 @@ fn a_stream_is_never_given_as_code() {
 #[test]
 fn what_is_not_asked_for_as_code_is_given() {
     let server = Server::start();
-    let target = "/stream?type=text/javascript&count=1&data=x";
+    let target = "/stream?header=Content-Type:text/javascript&count=1&data=x";
     for name in NOT_AS_CODE {
         let reply = asked(
             &server,
@@ -99,7 +99,7 @@ fn what_is_not_asked_for_as_code_is_given() {
 #[test]
 fn a_refusal_to_give_code_counts_nowhere() {
     let server = Server::start();
-    let target = "/stream?count=1&data=x&key=k&once";
+    let target = "/stream?count=1&data=x&key=k&responses=200,204";
     asked(&server, "GET", target, "Sec-Fetch-Dest: script\r\n");
     assert_eq!(server.stats_of("k").requests.unwrap().len(), 0);
     assert_eq!(get(&server, target).text(), ":\n\ndata: x\n\n");
@@ -112,7 +112,7 @@ async fn a_browser_runs_no_stream_in_the_name_of_its_origin() {
     // A document of the origin without a policy of its own, which would forbid it all.
     let browser = Browser::open(&server.url("/stats")).await;
     let script = "const done = arguments[arguments.length - 1];
-        const of = (type, bytes) => `/events?type=${type}&interval=0&wire=${encodeURIComponent(bytes)}`;
+        const of = (type, bytes) => `/events?header=Content-Type:${type}&interval=0&wire=${encodeURIComponent(bytes)}`;
         const script = of('text/javascript', 'self.postMessage?.(1); self.onconnect = ({ ports }) => ports[0].postMessage(1)');
         const loaded = (element) => new Promise((loads, fails) => {
             element.onload = loads;
@@ -225,7 +225,7 @@ async fn a_document_of_a_stranger_loads_nothing() {
     assert_eq!(seen(), wanted.map(str::to_owned).into());
     for path in ["/events", "/stream"] {
         let target = format!(
-            "{path}?type=text/html&interval=0&wire={}",
+            "{path}?header=Content-Type:text/html&interval=0&wire={}",
             encoded(&document)
         );
         browser.goto(&server.url(&target)).await;

@@ -174,9 +174,9 @@ fn arrows_between_the_folders_go_downwards() {
         ("main", &["command", "server", "service", "stream"]),
         ("command", &["server"]),
         ("testing", &["server", "service", "stats"]),
-        ("service", &["answers", "options", "stats", "stream"]),
+        ("service", &["response", "stats", "stream"]),
         ("stream", &["options", "stats"]),
-        ("answers", &["options"]),
+        ("response", &["connection", "options"]),
         ("stats", &["connection", "options"]),
         ("options", &[]),
         ("server", &["connection"]),
@@ -238,7 +238,7 @@ fn sse_and_timers_use_nothing_else_of_the_crate_and_interval_the_timers() {
         "stream/sse",
         "stream/timers/lists",
         "connection",
-        "stream/wall",
+        "stream/time",
     ] {
         assert!(arrows[room].is_empty(), "{room}: {:?}", arrows[room]);
     }

@@ -1,15 +1,19 @@
-//! Whose turn it is: what a request gets in place of the stream, in which order, and what of it is
-//! remembered of its key.
+//! The scenario of a key: what each of its requests gets, in which order, and what is remembered of
+//! them.
 
+use std::io::Write;
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use hyper::{Request, Response, StatusCode};
+use sse_clock::DropConnection;
 use sse_clock::service::{Shared, respond};
 use sse_clock::stats::Arrival;
 use tokio::runtime::Builder;
+use tokio::time::Instant as VirtualInstant;
 
-use crate::support::{Server, eventually};
+use crate::support::{self, Client, Server, eventually};
 use crate::wire::{Reply, come_back, frame, get, nothing, post};
 
 const STREAM: &str = ":\n\ndata: x\n\n";
@@ -26,6 +30,17 @@ fn status(reply: &Reply) -> u16 {
 
 fn asked(server: &Server, method: &str, target: &str) -> Reply {
     Reply::to(server, &format!("{method} {target} HTTP/1.1\r\n\r\n"))
+}
+
+/// Asserts that the connection is closed before any byte, though the client did not ask for that.
+#[track_caller]
+fn assert_dropped(mut client: Client) {
+    assert_eq!(client.rest(), "");
+}
+
+/// A request whose connection is to go on.
+fn lasting(method: &str, target: &str) -> String {
+    format!("{method} {target} HTTP/1.1\r\nHost: clock\r\n\r\n")
 }
 
 /// The status of the handler's answer, whose stream is not read.
@@ -117,6 +132,14 @@ fn a_redirect_keeps_the_other_parameters_byte_for_byte() {
         // What is empty is no parameter.
         ("data=a&&redirect=308&&ids", "/events?data=a&ids"),
         ("&redirect=308&", "/events"),
+        (
+            "key=k&responses=503,%64rop,200&redirect=307",
+            "/events?key=k&responses=503,%64rop,200",
+        ),
+        (
+            "_=1&redirect=301&%5f=/v1/%7e&_",
+            "/events?_=1&%5f=/v1/%7e&_",
+        ),
         ("data=é&redirect=308", "/events?data=é"),
     ] {
         let reply = get(&server, &format!("/events?{query}"));
@@ -165,71 +188,112 @@ fn a_browser_that_follows_a_redirect_comes_to_the_stream() {
 }
 
 #[test]
-fn the_first_requests_of_a_key_fail_and_then_comes_the_stream() {
+fn the_n_th_request_of_a_key_gets_the_n_th_item_and_later_ones_the_last() {
     let server = Server::start();
-    for (query, expected) in [
-        ("key=a&fail=1", [503, 200, 200, 200]),
-        ("key=b&fail=3", [503, 503, 503, 200]),
-        ("key=c&fail=2&status=429", [429, 429, 200, 200]),
-        ("key=d&fail=1&status=204", [204, 200, 200, 200]),
-        ("key=e&fail=1&status=200", [200, 200, 200, 200]),
+    let most = [
+        [500; 4],
+        [501, 502, 503, 504],
+        [200, 204, 404, 410],
+        [418, 599, 201, 429],
+    ]
+    .concat();
+    let all: Vec<_> = most.iter().map(u16::to_string).collect();
+    for (key, responses, expected) in [
+        ("a", "503,200", &[503, 200, 200, 200][..]),
+        ("b", "503,503,503,200", &[503, 503, 503, 200, 200]),
+        ("c", "429,429,200", &[429, 429, 200, 200]),
+        ("d", "204,200", &[204, 200, 200]),
+        ("e", "200", &[200, 200, 200]),
+        ("f", "200,204", &[200, 204, 204, 204]),
+        ("g", "200,503,200,204", &[200, 503, 200, 204, 204]),
+        ("h", "503", &[503, 503, 503]),
+        (
+            "i",
+            &all.join(","),
+            &[most.as_slice(), &[429, 429]].concat(),
+        ),
     ] {
-        let target = format!("/stream?count=1&data=x&{query}");
-        assert_eq!(statuses(&server, &target, 4), expected, "{query}");
-        assert_eq!(get(&server, &target).text(), STREAM);
+        let target = format!("/stream?count=1&data=x&key={key}&responses={responses}");
+        for (number, expected) in expected.iter().enumerate() {
+            let reply = get(&server, &target);
+            assert_eq!(status(&reply), *expected, "{responses}: request {number}");
+            if *expected == 200 {
+                assert_eq!(reply.text(), STREAM);
+            }
+        }
     }
-    let reply = get(&server, "/events?key=f&fail=100");
+    let reply = get(&server, "/events?key=j&responses=503");
     assert_eq!(reply.status(), "503 Service Unavailable");
     assert_eq!(reply.text(), "503 Service Unavailable\n");
     assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
-    let most = statuses(&server, "/stream?key=g&fail=100&count=1", 101);
-    assert_eq!(most[..100], [503; 100]);
-    assert_eq!(most[100], 200);
 }
 
 #[test]
-fn the_failures_of_a_key_are_counted_over_its_paths_and_methods() {
+fn the_items_of_a_key_are_counted_over_its_paths_and_methods() {
     let server = Server::start();
-    let query = "key=k&fail=3&count=1&interval=10";
-    assert_eq!(status(&get(&server, &format!("/events?{query}"))), 503);
-    assert_eq!(status(&get(&server, &format!("/stream?{query}"))), 503);
+    let query = "key=k&responses=500,501,502,200&count=1&interval=10";
+    assert_eq!(status(&get(&server, &format!("/events?{query}"))), 500);
+    assert_eq!(status(&get(&server, &format!("/stream?{query}"))), 501);
     assert_eq!(
         status(&post(&server, &format!("/stream?{query}"), "x")),
-        503
+        502
     );
     assert_eq!(
         status(&post(&server, &format!("/events?{query}"), "x")),
         200
     );
     let other = query.replace("key=k", "key=other");
-    assert_eq!(status(&get(&server, &format!("/events?{other}"))), 503);
+    assert_eq!(status(&get(&server, &format!("/events?{other}"))), 500);
 }
 
 #[test]
-fn one_request_of_a_key_gets_the_stream_and_later_ones_are_let_go() {
+fn only_requests_that_carry_responses_are_counted() {
     let server = Server::start();
-    let target = "/stream?count=1&data=x&key=k&once";
+    let target = "/stream?count=1&data=x&key=k";
+    let others = [
+        (target.to_owned(), 200),
+        (format!("{target}&status=418"), 418),
+        (format!("{target}&then=404"), 404),
+        (format!("{target}&then=200"), 200),
+        (format!("{target}&redirect=301"), 301),
+    ];
+    for expected in [503, 410, 200, 200] {
+        for (other, expected) in &others {
+            assert_eq!(status(&come_back(&server, other, "1")), *expected);
+        }
+        let target = format!("{target}&responses=503,410,200");
+        assert_eq!(status(&get(&server, &target)), expected);
+    }
+    // Another list goes on where the first one was.
+    let other = format!("{target}&responses=500,501,502,503,504,505");
+    assert_eq!(statuses(&server, &other, 3), [504, 505, 505]);
+}
+
+#[test]
+fn with_200_and_204_one_request_gets_the_stream_and_later_ones_are_let_go() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x&key=k&responses=200,204";
     assert_eq!(get(&server, target).text(), STREAM);
     for reply in [
         get(&server, target),
         post(&server, target, "hello"),
         come_back(&server, target, "1"),
-        get(&server, "/events?once&key=k"),
+        get(&server, "/events?responses=200,204&key=k"),
     ] {
         assert_eq!(reply.status(), "204 No Content");
         assert_eq!(reply.bytes(), b"");
         assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
     }
-    // Others of the key did not ask for it.
+    // Others of the key did not ask for that.
     assert_eq!(get(&server, "/stream?count=1&data=x&key=k").text(), STREAM);
     assert_eq!(get(&server, &target.replace("=k", "=other")).text(), STREAM);
     assert_eq!(server.stats_of("k").opened, 2);
 }
 
 #[test]
-fn once_is_once_while_the_stream_is_open_and_after_its_client_has_left() {
+fn an_item_is_taken_while_its_stream_is_open_and_after_its_client_has_left() {
     let server = Server::start();
-    let target = "/events?interval=60000&key=k&once";
+    let target = "/events?interval=60000&key=k&responses=200,204";
     let (head, client) = server.get(target);
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"));
     assert_eq!(status(&get(&server, target)), 204);
@@ -239,11 +303,11 @@ fn once_is_once_while_the_stream_is_open_and_after_its_client_has_left() {
 }
 
 #[test]
-fn of_two_requests_at_the_same_instant_one_gets_the_stream() {
+fn two_requests_at_the_same_instant_take_two_items() {
     let server = Server::start();
     let both = Barrier::new(2);
     for key in 0..30 {
-        let target = format!("/stream?count=1&data=x&once&key={key}");
+        let target = format!("/stream?count=1&data=x&responses=200,204,500&key={key}");
         let ask = || {
             both.wait();
             status(&get(&server, &target))
@@ -258,72 +322,125 @@ fn of_two_requests_at_the_same_instant_one_gets_the_stream() {
 }
 
 #[test]
-fn of_many_requests_on_many_threads_so_many_fail_and_one_gets_the_stream() {
+fn of_many_requests_on_many_threads_each_item_goes_to_one_and_the_last_to_the_rest() {
     let shared = Arc::<Shared>::default();
+    let items: Vec<_> = (501..516).chain([204]).collect();
+    let list: Vec<_> = items.iter().map(u16::to_string).collect();
+    let target = format!("/events?key=k&responses={}", list.join(","));
     let ask = || {
         let runtime = Builder::new_current_thread().build().unwrap();
         let asking = async {
             let mut got = Vec::new();
             for _ in 0..50 {
-                got.push(look(&shared, "/events?key=k&once&fail=50").await.as_u16());
+                got.push(look(&shared, &target).await.as_u16());
             }
             got
         };
         runtime.block_on(asking)
     };
-    let got = thread::scope(|scope| {
+    let mut got = thread::scope(|scope| {
         let threads = [(); 4].map(|()| scope.spawn(ask));
         threads.map(|thread| thread.join().unwrap()).concat()
     });
-    let count = |status| got.iter().filter(|got| **got == status).count();
-    assert_eq!([503, 200, 204].map(count), [50, 1, 149]);
+    got.sort_unstable();
+    let expected: Vec<_> = [204; 185].into_iter().chain(501..516).collect();
+    assert_eq!(got, expected);
 }
 
 #[test]
-fn a_bad_option_then_a_redirect_a_failure_once_and_a_status_answer_in_this_order() {
+fn a_bad_option_then_a_redirect_and_then_the_next_item_answer_in_this_order() {
     let server = Server::start();
-    let target = "/stream?count=1&data=x&then=404&fail=1&once&key=k";
+    let target = "/stream?count=1&data=x&responses=503,200,204&key=k";
     assert_eq!(status(&get(&server, &format!("{target}&nope"))), 400);
-    assert_eq!(
-        status(&get(&server, &format!("{target}&redirect=307"))),
-        307
-    );
     let redirected = format!("{target}&redirect=307");
-    assert_eq!(status(&come_back(&server, &redirected, "1")), 404);
-    assert_eq!(status(&come_back(&server, target, "1")), 404);
-    // Nothing of that counted for the failure, nor that for the stream.
+    assert_eq!(status(&get(&server, &format!("{redirected}&nope"))), 400);
+    for reply in [
+        get(&server, &redirected),
+        post(&server, &redirected, "hello"),
+        come_back(&server, &redirected, "1"),
+    ] {
+        assert_eq!(status(&reply), 307);
+        assert_eq!(reply.header("Location"), Some(target));
+    }
+    // Nothing of that took an item.
     assert_eq!(statuses(&server, target, 4), [503, 200, 204, 204]);
-    assert_eq!(status(&come_back(&server, target, "1")), 404);
-
-    let target = "/stream?count=1&data=x&once&status=418&key=other";
-    assert_eq!(statuses(&server, target, 3), [418, 204, 204]);
+    assert_eq!(status(&get(&server, &redirected)), 307);
+    // Not even where the next item is a drop.
+    let target = "/stream?count=1&data=x&responses=drop&key=other&redirect=307";
+    assert_eq!(statuses(&server, target, 2), [307, 307]);
+    assert_eq!(server.stats_of("other").dropped, Some(0));
 }
 
 #[test]
-fn then_200_is_the_stream_at_once() {
+fn then_answers_before_a_redirect_and_a_status() {
     let server = Server::start();
-    let target = "/stream?count=1&data=x&then=200&fail=1&once&key=k&status=429";
-    for target in [
-        target.to_owned(),
-        target.replace("&status=429", "&redirect=301"),
-    ] {
+    for fault in ["status=429", "redirect=301"] {
+        for (then, expected) in [("404", 404), ("200", 200)] {
+            let target = format!("/stream?count=1&data=x&then={then}&key=k&{fault}");
+            assert_eq!(status(&come_back(&server, &target, "1")), expected);
+        }
+        let target = format!("/stream?count=1&data=x&then=200&key=k&{fault}");
         for _ in 0..2 {
             assert_eq!(come_back(&server, &target, "1").text(), STREAM);
         }
+        assert_ne!(status(&get(&server, &target)), 200);
     }
-    assert_eq!(statuses(&server, target, 3), [429, 200, 204]);
-    assert_eq!(come_back(&server, target, "1").text(), STREAM);
 }
 
 #[test]
-fn a_status_beside_fail_is_the_failures_alone() {
+fn a_4xx_of_the_servers_own_takes_no_item() {
     let server = Server::start();
-    let target = "/stream?count=1&data=x&key=k&fail=1&status=500&once";
-    assert_eq!(statuses(&server, target, 3), [500, 200, 204]);
+    let target = "/stream?count=1&data=x&responses=503,200&key=k";
+    for (method, query, headers, expected) in [
+        ("GET", "&nope", "", 400),
+        ("GET", "&interval=9", "", 400),
+        ("GET", "&key=k", "", 400),
+        ("GET", "&then=204", "", 400),
+        ("PUT", "", "", 405),
+        ("DELETE", "", "", 405),
+        ("GET", "", "Sec-Fetch-Dest: script\r\n", 403),
+        ("POST", "", "Content-Length: 1048577\r\n", 413),
+        ("POST", "", "Transfer-Encoding: chunked\r\n\r\nx", 400),
+    ] {
+        let request = format!("{method} {target}{query} HTTP/1.1\r\n{headers}\r\n");
+        assert_eq!(status(&Reply::to(&server, &request)), expected, "{request}");
+    }
+    assert_eq!(server.stats_of("k").requests, Some(vec![]));
+    assert_eq!(statuses(&server, target, 2), [503, 200]);
 }
 
 #[test]
-fn a_status_of_fail_once_or_then_has_no_wire_as_its_body() {
+fn an_item_is_taken_once_the_content_is_read() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x&responses=503,410,200&key=k";
+    let mut client = server.send(format!(
+        "POST {target} HTTP/1.1\r\nHost: clock\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+    ));
+    // The server reads the content: it was asked for.
+    client.until("HTTP/1.1 100 Continue\r\n\r\n");
+    client.0.write_all(b"h").unwrap();
+    assert_eq!(status(&get(&server, target)), 503);
+    client.0.write_all(b"i").unwrap();
+    assert!(client.head().starts_with("HTTP/1.1 410 Gone\r\n"));
+    assert_eq!(status(&get(&server, target)), 200);
+}
+
+#[test]
+fn an_item_is_taken_before_the_delay_though_the_client_leaves() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x&responses=503,drop,200&key=k";
+    for number in 1..3 {
+        let waits = server.send(support::get(&format!("{target}&delay=60000")));
+        let requests = || server.stats_of("k").requests.unwrap().len();
+        eventually("the request waits", || requests() == number);
+        drop(waits);
+    }
+    assert_eq!(get(&server, target).text(), STREAM);
+    assert_eq!(server.stats_of("k").dropped, Some(1));
+}
+
+#[test]
+fn a_status_of_responses_or_then_has_no_wire_as_its_body() {
     let server = Server::start();
     let is_as_ever = |reply: Reply, body: &str| {
         assert_eq!(reply.text(), body);
@@ -332,24 +449,18 @@ fn a_status_of_fail_once_or_then_has_no_wire_as_its_body() {
     };
     let wire = "wire=data:a%0A%0A";
 
-    let target = format!("/events?fail=2&key=fail&status=500&{wire}");
+    let target = format!("/events?responses=500,500,200,204&key=k&{wire}");
     is_as_ever(get(&server, &target), "500 Internal Server Error\n");
     is_as_ever(
         post(&server, &target, "hello"),
         "500 Internal Server Error\n",
     );
     is_as_ever(get(&server, &target), "data:a\n\n");
-    let target = format!("/events?fail=1&key=503&{wire}");
-    is_as_ever(get(&server, &target), "503 Service Unavailable\n");
-    let target = format!("/events?fail=1&key=204&status=204&{wire}");
+    let last = get(&server, &target);
+    assert_eq!(status(&last), 204);
+    is_as_ever(last, "");
+    let target = format!("/events?responses=204,200&key=204&{wire}");
     assert_eq!(statuses(&server, &target, 2), [204, 200]);
-
-    let target = format!("/events?once&key=once&status=418&{wire}");
-    let first = get(&server, &target);
-    assert_eq!((status(&first), first.text().as_str()), (418, "data:a\n\n"));
-    let second = get(&server, &target);
-    assert_eq!(status(&second), 204);
-    is_as_ever(second, "");
 
     let target = format!("/events?then=404&status=500&{wire}");
     assert_eq!(get(&server, &target).text(), "data:a\n\n");
@@ -361,21 +472,116 @@ fn a_status_of_fail_once_or_then_has_no_wire_as_its_body() {
 }
 
 #[test]
-fn head_is_answered_as_a_get_would_be_now_and_changes_nothing() {
+fn a_dropped_request_gets_no_byte_and_its_connection_is_closed() {
     let server = Server::start();
-    let target = "/stream?count=1&data=x&fail=1&once&key=k";
-    for expected in [503, 200, 204, 204] {
+    for path in ["/events", "/stream"] {
+        for query in [
+            "",
+            "&count=1&data=x",
+            "&wire=data:a%0A%0A&interval=0",
+            "&header=Retry-After:1",
+            "&credentials",
+            "&echo",
+            "&delay=10",
+        ] {
+            let target = format!("{path}?key=k&responses=drop{query}");
+            assert_dropped(server.send(support::get(&target)));
+            let head =
+                format!("POST {target} HTTP/1.1\r\nHost: clock\r\nContent-Length: 2\r\n\r\n");
+            assert_dropped(server.send(head + "hi"));
+            assert_dropped(server.send(lasting("HEAD", &target)));
+            assert_dropped(server.send(format!("GET {target} HTTP/1.0\r\n\r\n")));
+        }
+    }
+    assert_eq!(server.stats().opened, 0);
+    // Nothing of it moves the counter of the greetings.
+    let greeting = get(&server, "/stream?count=1&comment=0").text();
+    assert_eq!(greeting, "data: hello from server sent events ---- [0]\n\n");
+}
+
+#[test]
+fn a_drop_stands_anywhere_among_the_items() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x&key=k&responses=drop,503,drop,drop,200,drop";
+    for expected in [None, Some(503), None, None, Some(200), None, None] {
+        match expected {
+            Some(expected) => assert_eq!(status(&get(&server, target)), expected),
+            None => assert_dropped(server.send(support::get(target))),
+        }
+    }
+}
+
+#[test]
+fn a_drop_ends_a_connection_that_was_used_before_and_what_waits_behind_it() {
+    let server = Server::start();
+    let first = support::get("/stream?count=1&data=x");
+    let dropped = support::get("/stream?key=k&responses=drop");
+    let mut client = server.send([first.as_str(), &dropped, &dropped].concat());
+    assert!(client.head().starts_with("HTTP/1.1 200 OK\r\n"));
+    for chunk in [":\n\n", "data: x\n\n", ""] {
+        assert_eq!(client.chunk(), chunk.as_bytes());
+    }
+    assert_dropped(client);
+    assert_eq!(server.stats_of("k").dropped, Some(1));
+}
+
+#[test]
+fn a_delay_comes_before_a_drop() {
+    let server = Server::start();
+    let begin = Instant::now();
+    assert_dropped(server.send(support::get("/events?key=k&responses=drop&delay=300")));
+    assert!(begin.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_response_that_is_dropped_is_marked_and_comes_after_the_delay() {
+    let shared = Arc::<Shared>::default();
+    let begin = VirtualInstant::now();
+    let target = "/events?key=k&responses=drop,503&delay=60000";
+    let dropped = answer(&shared, target).await;
+    assert_eq!(begin.elapsed(), Duration::from_secs(60));
+    assert!(dropped.extensions().get::<DropConnection>().is_some());
+    let next = answer(&shared, target).await;
+    assert_eq!(next.status(), 503);
+    assert!(next.extensions().get::<DropConnection>().is_none());
+}
+
+#[test]
+fn a_client_that_is_dropped_finds_an_empty_answer_and_the_stream_when_it_asks_again() {
+    let server = Server::start();
+    let url = server.url("/stream?count=1&data=x&key=k&responses=drop,200");
+    // A client of its own each, so that no pool repeats the request.
+    let first = reqwest::blocking::get(&url).unwrap_err();
+    assert!(first.is_request(), "{first}");
+    let second = reqwest::blocking::get(&url).unwrap().text().unwrap();
+    assert_eq!(second, STREAM);
+}
+
+#[test]
+fn head_is_answered_as_the_next_get_would_be_and_changes_nothing() {
+    let server = Server::start();
+    let target = "/stream?count=1&data=x&responses=503,drop,200,204&key=k";
+    for expected in [503, 0, 200, 204, 204] {
         for _ in 0..3 {
-            let head = asked(&server, "HEAD", target);
-            assert_eq!((status(&head), head.bytes()), (expected, Vec::new()));
+            if expected == 0 {
+                assert_dropped(server.send(lasting("HEAD", target)));
+            } else {
+                let head = asked(&server, "HEAD", target);
+                assert_eq!((status(&head), head.bytes()), (expected, Vec::new()));
+            }
             assert_eq!(asked(&server, "OPTIONS", target).status(), "204 No Content");
             let redirect = format!("{target}&redirect=301");
             assert_eq!(status(&asked(&server, "HEAD", &redirect)), 301);
         }
-        assert_eq!(status(&get(&server, target)), expected);
+        if expected == 0 {
+            assert_dropped(server.send(support::get(target)));
+        } else {
+            assert_eq!(status(&get(&server, target)), expected);
+        }
     }
-    let requests = server.stats_of("k").requests.unwrap();
-    assert_eq!(requests.len(), 4);
+    let stats = server.stats_of("k");
+    assert_eq!(stats.requests.unwrap().len(), 5);
+    assert_eq!((stats.redirects, stats.dropped), (Some(0), Some(1)));
 }
 
 #[test]
@@ -385,8 +591,8 @@ fn what_stands_in_place_of_the_stream_has_the_same_head_for_head() {
         "status=503",
         "status=204",
         "redirect=301&ids",
-        "key=k&fail=100",
-        "key=k&fail=100&status=429&type=text/html",
+        "key=k&responses=503",
+        "key=k&responses=429&header=Content-Type:text/html",
         "nope",
         "credentials&interval=0",
     ] {
@@ -414,6 +620,39 @@ fn redirects_and_400_and_head_and_options_are_no_requests_of_a_key() {
     assert_eq!(
         (stats.requests, stats.last_event_ids),
         (Some(vec![]), Some(vec![]))
+    );
+}
+
+#[test]
+fn the_redirects_and_the_drops_of_a_key_are_counted_and_a_drop_is_a_request() {
+    let server = Server::start();
+    for number in 1..4 {
+        get(&server, "/events?key=k&redirect=301");
+        post(&server, "/stream?key=k&redirect=307", "hello");
+        asked(&server, "HEAD", "/events?key=k&redirect=301");
+        let dropped = "/events?key=k&responses=drop";
+        assert_dropped(server.send(format!(
+            "GET {dropped} HTTP/1.1\r\nHost: clock\r\nLast-Event-ID: {number}\r\n\r\n"
+        )));
+        assert_dropped(server.send(lasting("HEAD", dropped)));
+    }
+    let stats = server.stats_of("k");
+    assert_eq!((stats.redirects, stats.dropped), (Some(6), Some(3)));
+    assert_eq!((stats.opened, stats.open), (0, 0));
+    assert_eq!(stats.last_event_ids.unwrap(), ["1", "2", "3"]);
+    let text = get(&server, "/stats?key=k").text();
+    let items: Vec<_> = (1..4)
+        .map(|id| format!("{{\"last_event_id\":\"{id}\",\"after_ms\":null}}"))
+        .collect();
+    let end = format!(
+        "\"requests\":[{}],\"redirects\":6,\"dropped\":3}}",
+        items.join(",")
+    );
+    assert!(text.ends_with(&end), "{text}");
+    let all = get(&server, "/stats").text();
+    assert!(
+        !all.contains("redirects") && !all.contains("dropped"),
+        "{all}"
     );
 }
 
@@ -463,12 +702,12 @@ fn after_ms_is_the_time_since_the_newest_end_of_a_stream_of_the_key() {
         requests.last().unwrap().after_ms
     };
     let target = "/stream?count=1&key=k";
-    get(&server, &format!("{target}&fail=1"));
+    get(&server, &format!("{target}&responses=503"));
     assert_eq!(after(), None, "no stream has ended");
     get(&server, target);
     assert_eq!(after(), None, "no stream has ended");
-    let begin = std::time::Instant::now();
-    thread::sleep(std::time::Duration::from_millis(30));
+    let begin = Instant::now();
+    thread::sleep(Duration::from_millis(30));
     get(&server, &format!("{target}&status=503"));
     let most = crate::wire::milliseconds(begin.elapsed()) + 20_000;
     assert!((30..most).contains(&after().unwrap()), "{:?}", after());
@@ -492,7 +731,7 @@ fn the_requests_of_a_key_stand_in_its_stats() {
     get(&server, "/stream?status=503&key=k");
     let text = get(&server, "/stats?key=k").text();
     let told = "\"requests\":[{\"last_event_id\":\"a\\\"b\",\"after_ms\":null},\
-                {\"last_event_id\":null,\"after_ms\":null}]}";
+                {\"last_event_id\":null,\"after_ms\":null}],\"redirects\":0,\"dropped\":0}";
     assert!(text.ends_with(told), "{text}");
     assert!(!get(&server, "/stats").text().contains("requests"));
 }
@@ -501,28 +740,37 @@ fn the_requests_of_a_key_stand_in_its_stats() {
 async fn a_key_that_cannot_be_kept_gets_the_stream() {
     let shared = Arc::<Shared>::default();
     let open = all_keys_open(&shared).await;
-    for query in ["fail=1", "once", "fail=1&once", "fail=1&status=429"] {
+    for responses in ["503,200", "200,204", "drop", "429"] {
         for _ in 0..3 {
-            let status = look(&shared, &format!("/events?key=new&{query}")).await;
-            assert_eq!(status, 200, "{query}");
-            let request = Request::head(format!("/events?key=new&{query}"));
-            let request = request.body(nothing()).unwrap();
-            let head = respond(request, Arc::clone(&shared)).await;
-            assert_eq!(head.status(), 200, "{query}");
+            let target = format!("/events?key=new&responses={responses}");
+            for request in [Request::get(&target), Request::head(&target)] {
+                let request = request.body(nothing()).unwrap();
+                let answer = respond(request, Arc::clone(&shared)).await;
+                assert_eq!(answer.status(), 200, "{responses}");
+                assert!(answer.extensions().get::<DropConnection>().is_none());
+                assert!(answer.headers().contains_key("content-type"));
+            }
         }
     }
     let stats = shared.streams.stats(Some("new"));
     assert_eq!(stats.requests, Some(vec![]));
     // A key that is known is known still.
-    assert_eq!(look(&shared, "/events?key=open-7&fail=1").await, 503);
+    let responses = "responses=503,200";
+    assert_eq!(
+        look(&shared, &format!("/events?key=open-7&{responses}")).await,
+        503
+    );
     drop(open);
-    assert_eq!(look(&shared, "/events?key=new&fail=1").await, 503);
+    assert_eq!(
+        look(&shared, &format!("/events?key=new&{responses}")).await,
+        503
+    );
 }
 
 #[tokio::test]
 async fn a_key_that_was_forgotten_begins_anew() {
     let shared = Arc::<Shared>::default();
-    let target = "/events?key=k&fail=1&once";
+    let target = "/events?key=k&responses=503,200,204";
     for _ in 0..2 {
         for status in [503, 200, 204] {
             assert_eq!(look(&shared, target).await, status);
@@ -535,7 +783,7 @@ async fn a_key_that_was_forgotten_begins_anew() {
         }
         assert_eq!(look(&shared, target).await, 204);
         for key in 0..1000 {
-            look(&shared, &format!("/events?key={key}&fail=1")).await;
+            look(&shared, &format!("/events?key={key}&responses=503,200")).await;
         }
         let forgotten = shared.streams.stats(Some("k"));
         assert_eq!(forgotten.requests, Some(Vec::<Arrival>::new()));
