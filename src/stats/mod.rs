@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
+use hyper::StatusCode;
 use tracing::field::display;
 
 use crate::connection::Connection;
-use crate::options::{Plan, StreamRequest};
+use crate::options::{Plan, Planned, StreamRequest};
 pub use counts::{Arrival, Closed, Stats};
 use counts::{Counts, json};
 use keys::{Key, Keys};
@@ -39,13 +40,14 @@ impl Streams {
         all.into_iter().chain(remembered.into_iter().flatten())
     }
 
-    /// Returns what `request` gets, and notes the request for its key. A HEAD leaves no trace.
+    /// Returns what `request` gets, and notes the request for its key. A HEAD leaves no trace, and a
+    /// key that cannot be kept gets the stream.
     #[must_use]
     pub fn plan(&self, request: &StreamRequest) -> Plan {
         let key = self.key(request);
         let plan = request.plan(|items| match &key {
             Some(key) => key.next(items, !request.is_head),
-            None => items[0],
+            None => Planned::Status(StatusCode::OK),
         });
         if let Some(key) = key.filter(|_| !request.is_head) {
             key.note(request, &plan);
