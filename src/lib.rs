@@ -3,37 +3,41 @@
 //!
 //! # The path of one request
 //!
-//! `main` binds the sockets and hands the handler to the [`server`]. That takes a connection when a
-//! place is free, shakes hands where it speaks TLS, bounds each head in time and size, lets the gate
-//! refuse what no handler should see, and passes the request on with its [`Connection`]. Over
-//! HTTP/1.1 a connection answers one request at a time, over HTTP/2 a hundred. The [`service`]
-//! matches the path, and [`options`] reads what is asked. A [`stream`] is an interval whose callback
-//! writes the events; what was asked for dresses, ends and shapes them, and [`stats`] keeps a record.
-//! Any other answer stands in [`response`].
+//! 1. `main` binds the sockets and hands the handler to the [`server`].
+//! 2. The server accepts a connection when a connection permit is free, negotiates TLS where it is
+//!    configured, bounds each request head in time and size, rejects malformed requests, and passes
+//!    the request on with its [`Connection`]. Over HTTP/1.1 a connection has one request at a time,
+//!    over HTTP/2 up to 128.
+//! 3. The [`service`] matches the path.
+//! 4. [`response::extract`] reads the request, and [`options`] what its query string asks for.
+//! 5. [`stats`] plans the response: for a named key it depends on the requests before.
+//! 6. A [`stream`] is an interval whose callback writes the events. What was asked for adds fields,
+//!    comments, an end and line ends. Every other response is in [`response`].
 //!
-//! Node pushes (`res.write`), hyper pulls: it polls the body for the next event and writes it as
-//! one chunk. When the socket is full, hyper goes on until its own 8 KiB ([`Limits::max_head`]
-//! bounds those too) are full as well, and then polls no more: events that fall due are skipped, or
-//! with ids made up for later. When the client leaves, hyper drops the body, and with it the
-//! interval: drop is `clearInterval`. When the server shuts down, the body ends.
+//! Node pushes (`res.write`), hyper pulls: hyper polls the body for the next event and writes it as
+//! one chunk. When the socket is full, hyper fills its own buffer of 8 KiB ([`Limits::max_head`])
+//! and then stops polling. Events that fall due are skipped, or with ids sent late. When the client
+//! leaves, hyper drops the body, and with it the interval: drop is `clearInterval`. When the server
+//! shuts down, the body ends.
 //!
 //! [`Limits::max_head`]: server::Limits::max_head
 //!
-//! # Invariants, as absences
+//! # Invariants
 //!
-//! A test reads the sources by path and holds each of them.
+//! A test reads the sources and checks each of them.
 //!
-//! * Arrows, what uses what, make no circle between the files; between the folders they are
-//!   `main` -> `command`, `service`, `server`, `stream` (the time zone is found before the files
-//!   run out); `command` -> `server` (the hosts to listen on); `testing` -> `service`, `server`,
-//!   `stats`; `service` -> `answers`, `stream`, `stats`, `options`; `stream` -> `options`, `stats`;
-//!   `answers` -> `options`; `stats` -> `options`, `connection`; `server` -> `connection`.
+//! * Which file uses which makes no circle. Between the folders it is: `main` -> `command`,
+//!   `service`, `server`, `stream` (the time zone is loaded while file descriptors are left);
+//!   `command` -> `server` (the hosts to listen on); `testing` -> `service`, `server`, `stats`;
+//!   `service` -> `response`, `stream`, `stats`; `stream` -> `options`, `stats`;
+//!   `response` -> `options`, `connection`; `stats` -> `options`, `connection`;
+//!   `server` -> `connection`.
 //! * `service` and `server` do not name each other: they meet in `main` and in [`testing`].
-//! * The `sse` and `timers` of `stream` use nothing else of this crate, and `interval` only `timers`.
+//! * `sse` and `timers` of `stream` use nothing else of this crate, and `interval` only `timers`.
 //! * Only `server`, [`testing`] and the command touch sockets.
-//! * Only the command reads the environment, but for the time zone, which `jiff` reads.
-//! * The screen, `service.rs`, has at most 60 lines of code, and every step of the Node example but
-//!   `listen`.
+//! * Only the command reads the environment, except the time zone, which `jiff` reads.
+//! * The screen, `service.rs`, has at most 60 lines of code and every step of the Node example
+//!   except `listen`.
 
 // In reading order; the blank lines keep rustfmt from sorting.
 

@@ -56,8 +56,8 @@ pub fn start_with(limits: Limits) -> io::Result<TestServer> {
     start_server(Server::new(limits))
 }
 
-/// Starts a server with `limits` that speaks HTTPS, by HTTP/2 or HTTP/1.1, with a certificate of
-/// its own for the loopback; returned beside it, in PEM, for the client to trust.
+/// Starts an HTTPS server with `limits`, over HTTP/2 or HTTP/1.1, and returns it with its
+/// certificate for the loopback, in PEM, for the client to trust.
 ///
 /// # Errors
 ///
@@ -101,31 +101,31 @@ fn start_server(server: Server) -> io::Result<TestServer> {
 }
 
 impl TestServer {
-    /// Where the server listens.
+    /// Returns the address that the server listens on.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL of `path`, which begins with a slash.
+    /// Returns the URL of `path`, which begins with a slash.
     #[must_use]
     pub fn url(&self, path: &str) -> String {
         format!("{}://{}{path}", self.scheme, self.address)
     }
 
-    /// What the server saw of all its streams.
+    /// Returns the counts of all streams.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.streams.stats(None)
     }
 
-    /// What the server saw of the streams that were opened with `key`.
+    /// Returns the counts of the streams that were opened with `key`.
     #[must_use]
     pub fn stats_of(&self, key: &str) -> Stats {
         self.streams.stats(Some(key))
     }
 
-    /// Stops the server, and says what it saw up to its end.
+    /// Stops the server and returns its final counts.
     #[must_use = "dropping the server stops it as well"]
     pub fn stop(mut self) -> Stats {
         self.end();

@@ -1,4 +1,4 @@
-//! What a query string asks for, as plain data, and how it is read.
+//! The options: what a query string asks for, as plain data, and how it is parsed.
 
 mod conflicts;
 

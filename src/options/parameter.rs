@@ -1,4 +1,4 @@
-//! What a parameter is: its name, its bounds, its effect, and where it goes.
+//! A parameter: its name, its bounds, its effect, and the option that it sets.
 
 use super::Options;
 use super::value::Value;
@@ -12,20 +12,20 @@ pub struct Parameter {
     pub allowed: &'static str,
     /// What it does.
     pub effect: &'static str,
-    /// Sets the option, unless the value is not allowed.
+    /// Sets the option; `None` if the value is not allowed.
     pub(super) set: fn(&mut Options, &Value<'_>) -> Option<()>,
 }
 
-/// Parameters that belong together.
+/// A group of parameters, one table of the README.
 #[derive(Debug)]
 pub struct Group {
-    /// What they are about.
+    /// The heading of the group.
     pub title: &'static str,
     /// The parameters, in the order of the README's table.
     pub parameters: &'static [Parameter],
 }
 
-/// A row of the table.
+/// Returns a row of the table.
 pub(super) const fn row(
     name: &'static str,
     allowed: &'static str,
@@ -40,7 +40,7 @@ pub(super) const fn row(
     }
 }
 
-/// Sets an option, if there is a value for it.
+/// Sets `option`; `None` if there is no value.
 pub(super) fn set<T>(option: &mut Option<T>, value: Option<T>) -> Option<()> {
     *option = Some(value?);
     Some(())

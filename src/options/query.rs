@@ -1,4 +1,4 @@
-//! Reads the options from a request, or says what is wrong with them.
+//! Reads the options from a query string, or says what is wrong with it.
 
 use std::fmt;
 
@@ -11,13 +11,13 @@ use super::parameter::Parameter;
 use super::table::{KEY, parameters};
 use super::value::Value;
 
-/// The header by which a client goes on where it was cut off, HTML 9.2.4.
+/// The header with which a client resumes, HTML 9.2.4.
 pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// The most characters of a bad value that an error repeats.
+/// The most characters of a bad name or value in an error text.
 const REPEATED: usize = 64;
 
-/// A parameter that cannot be followed, as a line that says what is allowed.
+/// A parameter that is not allowed, as one line that says what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadParameter(String);
 
@@ -38,11 +38,11 @@ impl BadParameter {
 }
 
 impl Options {
-    /// The options of a stream; those of the Node example when there is no query string.
+    /// Reads the options of `request`; without a query string those of the Node example.
     ///
     /// # Errors
     ///
-    /// When a name is unknown or given twice, a value is not allowed, or two cannot go together.
+    /// If a name is unknown or repeated, a value is not allowed, or two parameters conflict.
     pub fn of<B>(request: &Request<B>) -> Result<Self, BadParameter> {
         let mut options = Self::default();
         let mut seen = Vec::<(&Parameter, Value<'_>)>::new();
@@ -70,11 +70,11 @@ impl Options {
     }
 }
 
-/// The key of the streams that `/stats` is asked for.
+/// Returns the key in the query string of `/stats`.
 ///
 /// # Errors
 ///
-/// When there is more than one key, a bad one, or any other parameter.
+/// If there is more than one key, a bad one, or any other parameter.
 pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
     let mut key = None;
     for (name, value) in query(request) {
@@ -86,10 +86,10 @@ pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
     Ok(key)
 }
 
-/// Whether the query string asks for `credentials`, whatever else is wrong with it.
+/// Returns whether the query string has `credentials`, even if it is not allowed as a whole.
 pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
-    let mut asked = query(request).filter(|(name, _)| &**name == "credentials");
-    asked
+    let mut given = query(request).filter(|(name, _)| &**name == "credentials");
+    given
         .next()
         .is_some_and(|(_, value)| value.flag() == Some(true))
 }
@@ -108,7 +108,7 @@ fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = &str> {
     query.split('&').filter(|pair| !pair.is_empty())
 }
 
-/// Where a `redirect` leads: the path and the other parameters, byte for byte.
+/// Returns where a `redirect` leads: the path and the other parameters, byte for byte.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! The one table of the options: each with its bounds, its effect, and where it goes.
+//! The table of the options: names, bounds, effects, and where each value goes.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{End, Eol};
 /// The characters of a key.
 pub(super) const KEY: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
 
-/// All parameters, in the order of the README's tables.
+/// Returns all parameters, in the order of the README's tables.
 pub fn parameters() -> impl Iterator<Item = &'static Parameter> {
     GROUPS.iter().flat_map(|group| group.parameters)
 }

@@ -1,4 +1,4 @@
-//! A name or a value of a query string, and what it may stand for.
+//! Names and values of a query string, and their types.
 
 use std::borrow::Cow;
 use std::ops::{Deref, RangeInclusive};
@@ -21,8 +21,8 @@ static HEADERS: [HeaderName; 5] = [
     HeaderName::from_static("x-accel-buffering"),
 ];
 
-/// A name or a value as it was meant: its bytes, and the text that they are. Where nothing was
-/// encoded, both are the request's own.
+/// A decoded name or value, as bytes and as text. Both borrow from the request where nothing was
+/// encoded.
 #[derive(Debug)]
 pub(super) struct Value<'a> {
     bytes: Cow<'a, [u8]>,
@@ -48,7 +48,7 @@ impl<'a> Value<'a> {
         &self.bytes
     }
 
-    /// A number of digits alone.
+    /// Parses digits and nothing else.
     pub(super) fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
         let digits = self.text.bytes().all(|byte| byte.is_ascii_digit());
         let number = self.text.parse().ok().filter(|_| digits)?;
@@ -104,14 +104,14 @@ impl<'a> Value<'a> {
         (headers.len() <= 5).then_some(headers)
     }
 
-    /// Whether it may name a stream.
+    /// Returns whether the value is allowed as a key.
     pub(super) fn is_key(&self) -> bool {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         (1..=64).contains(&self.text.len()) && self.text.bytes().all(allowed)
     }
 }
 
-/// What is not UTF-8 becomes U+FFFD.
+/// The text; bytes that are not UTF-8 are U+FFFD.
 impl Deref for Value<'_> {
     type Target = str;
 

@@ -9,9 +9,8 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 /// The most bytes of the JSON.
 pub(super) const MAX_ECHO: usize = 4096;
 
-/// The headers whose values are shown: those that a client itself decides and nobody keeps secret.
-/// Of any other the value may tell who a client is: a proxy may have added it, and any page may
-/// ask for an echo.
+/// The headers whose values are shown. The value of any other header may identify a user: a proxy
+/// may have added it, and any page may request an echo.
 const SHOWN: [&str; 10] = [
     "accept",
     "accept-language",
@@ -25,37 +24,36 @@ const SHOWN: [&str; 10] = [
     "user-agent",
 ];
 
-/// How the names of more such headers begin.
+/// The prefixes of further names whose values are shown.
 const SHOWN_BEGINNINGS: [&str; 2] = ["sec-fetch-", "x-test-"];
 
-/// What a client has sent, its content apart: whole, if it fits, and as it is when something else
-/// does not.
+/// The JSON of a request without its content, and the same shortened where that is needed.
 pub(super) struct Echo {
     whole: Option<String>,
     cut: Option<String>,
 }
 
 impl Echo {
-    /// The echo of `request`. Where it is too long, the last headers go first, then the end of the
-    /// target.
+    /// Returns the echo of `request`. If it is too long, the last headers are left out first, then the
+    /// end of the target.
     pub(super) fn of(request: &Request<()>) -> Self {
-        let headers = told(request.headers());
-        let told = Told {
+        let headers = visible(request.headers());
+        let shown = Shown {
             method: request.method().as_str(),
             target: request.uri().path_and_query().map_or("", |it| it.as_str()),
             headers: Headers(&headers),
             body: "",
             cut: false,
         };
-        let whole = json(&told);
-        let cut = Told { cut: true, ..told };
+        let whole = json(&shown);
+        let cut = Shown { cut: true, ..shown };
         Self {
             cut: (json(&cut).len() > MAX_ECHO).then(|| shortened(cut, &headers)),
             whole: Some(whole).filter(|whole| whole.len() <= MAX_ECHO),
         }
     }
 
-    /// The JSON with `content`, whose end goes before anything else.
+    /// Returns the JSON with `content`, which is cut before anything else.
     pub(super) fn with(self, content: &[u8]) -> String {
         let text = String::from_utf8_lossy(content);
         let body = |text: &str| serde_json::to_string(text).unwrap_or_default();
@@ -76,7 +74,7 @@ impl Echo {
 }
 
 #[derive(Clone, Copy, serde::Serialize)]
-struct Told<'a> {
+struct Shown<'a> {
     method: &'a str,
     target: &'a str,
     headers: Headers<'a>,
@@ -98,11 +96,11 @@ impl Serialize for Headers<'_> {
     }
 }
 
-/// `told` with as many of the `headers` as fit, or else with none and the beginning of its target.
-fn shortened<'a>(told: Told<'a>, headers: &'a [(&'a str, String)]) -> String {
+/// Returns `shown` with as many `headers` as fit, or with none and the beginning of its target.
+fn shortened<'a>(shown: Shown<'a>, headers: &'a [(&'a str, String)]) -> String {
     let with = |kept: usize| {
         let headers = Headers(&headers[..kept]);
-        json(&Told { headers, ..told })
+        json(&Shown { headers, ..shown })
     };
     let counts: Vec<usize> = (1..=headers.len()).collect();
     let kept = with(counts.partition_point(|kept| with(*kept).len() <= MAX_ECHO));
@@ -110,17 +108,17 @@ fn shortened<'a>(told: Told<'a>, headers: &'a [(&'a str, String)]) -> String {
         return kept;
     }
     let (target, headers) = ("", Headers(&[]));
-    let bare = Told {
+    let bare = Shown {
         target,
         headers,
-        ..told
+        ..shown
     };
-    let target = beginning(told.target, MAX_ECHO - json(&bare).len());
-    json(&Told { target, ..bare })
+    let target = beginning(shown.target, MAX_ECHO - json(&bare).len());
+    json(&Shown { target, ..bare })
 }
 
-/// The headers, repeated ones joined, and those that may be secret without their values.
-fn told(headers: &HeaderMap) -> Vec<(&str, String)> {
+/// Returns the headers, repeated ones joined, and without their values those that may be secret.
+fn visible(headers: &HeaderMap) -> Vec<(&str, String)> {
     let is_shown = |name: &str| {
         let mut beginnings = SHOWN_BEGINNINGS.iter();
         SHOWN.contains(&name) || beginnings.any(|beginning| name.starts_with(beginning))
@@ -141,11 +139,11 @@ fn told(headers: &HeaderMap) -> Vec<(&str, String)> {
         .collect()
 }
 
-fn json(told: &Told<'_>) -> String {
-    serde_json::to_string(told).unwrap_or_default()
+fn json(shown: &Shown<'_>) -> String {
+    serde_json::to_string(shown).unwrap_or_default()
 }
 
-/// The longest beginning of `text` that takes no more than `room` in JSON.
+/// Returns the longest beginning of `text` that takes at most `room` bytes in JSON.
 fn beginning(text: &str, room: usize) -> &str {
     let mut taken = 0;
     let end = text.char_indices().find(|(_, letter)| {

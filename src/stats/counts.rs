@@ -1,4 +1,4 @@
-//! What the server saw of its streams: the answer to `/stats`.
+//! The counts of streams and events, and the JSON of `/stats`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -14,14 +14,14 @@ pub(crate) struct Counts {
     pub(crate) shutdown: AtomicU64,
 }
 
-/// What the server saw of its streams, or of those of one key.
+/// The counts of all streams, or of those of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Stats {
     /// Streams that are open.
     pub open: u64,
     /// Streams that were opened.
     pub opened: u64,
-    /// Events that were sent; comments, gaps and halves of events are none.
+    /// Events that were sent; comments, gaps and halves of events do not count.
     pub events: u64,
     /// Streams that have ended.
     pub closed: Closed,
@@ -40,17 +40,17 @@ pub struct Stats {
     pub dropped: Option<u64>,
 }
 
-/// What a request for a stream came with, and when.
+/// A request of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Arrival {
     /// The header `Last-Event-ID`, cut as in [`Stats::last_event_ids`].
     pub last_event_id: Option<String>,
-    /// The milliseconds since the newest end of a stream of the key; none where none has ended, or
-    /// one is open.
+    /// The milliseconds since the newest end of a stream of the key; `None` if none has ended or one
+    /// is open.
     pub after_ms: Option<u64>,
 }
 
-/// The streams that have ended, by the reason.
+/// The streams that have ended, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Closed {
     /// The client left, or could not be reached any more.
