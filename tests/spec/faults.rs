@@ -1,15 +1,18 @@
 //! What goes wrong on request, in bytes and in the framing of HTTP.
 
 use std::io::{ErrorKind, Read};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::Request;
+use serde_json::json;
 use sse_clock::options::{Options, Plan, StreamRequest};
 use sse_clock::service::respond;
 use tokio::time::Instant as VirtualInstant;
 
-use crate::support::{self, Server, eventually};
+use crate::browser::Browser;
+use crate::support::{self, Server, eventually, there_is};
 use crate::wire::{
     Reply, assert_played, body_of, come_back, encoded, frame, get, nothing, now, post, whole,
 };
@@ -490,6 +493,205 @@ fn a_400_is_plain_text_whatever_type_was_asked_for() {
     assert_eq!(reply.status(), "400 Bad Request");
     let plain = Some("text/plain; charset=utf-8");
     assert_eq!(reply.header("Content-Type"), plain);
+}
+
+/// The headers that `header` may set, and what they are without it.
+const CHANGED: [(&str, Option<&str>); 5] = [
+    ("Cache-Control", Some("no-cache")),
+    ("Content-Encoding", None),
+    ("Content-Type", Some("text/event-stream")),
+    ("Retry-After", None),
+    ("X-Accel-Buffering", Some("no")),
+];
+
+/// The targets whose answers `header` changes, and their statuses.
+const CHANGEABLE: [(&str, u16); 8] = [
+    ("/events?count=1&interval=10", 200),
+    ("/stream?wire=a&interval=0", 200),
+    ("/stream?status=404", 404),
+    ("/stream?status=302", 302),
+    ("/stream?status=204", 204),
+    ("/stream?status=500&wire=a", 500),
+    ("/stream?then=410", 410),
+    ("/stream?key=k&responses=503", 503),
+];
+
+/// The answers to the target of [`CHANGEABLE`] by each method, with `header`.
+fn changed<'a>(server: &'a Server, header: &'a str) -> impl Iterator<Item = (String, Reply)> + 'a {
+    let asked = ["GET", "HEAD", "POST"].into_iter().flat_map(|method| {
+        CHANGEABLE.map(|(target, status)| (format!("{method} {target}"), status))
+    });
+    asked.map(move |(asked, status)| {
+        let head = "HTTP/1.1\r\nContent-Length: 0\r\nLast-Event-ID: 1\r\n\r\n";
+        let request = format!("{asked}&header={} {head}", encoded(header));
+        let reply = Reply::to(server, &request);
+        assert!(reply.status().starts_with(&status.to_string()), "{request}");
+        (request, reply)
+    })
+}
+
+/// The values of a header in the order of their lines.
+fn values<'a>(reply: &'a Reply, name: &str) -> Vec<&'a str> {
+    let lines = reply.head.lines().filter_map(|line| line.split_once(": "));
+    let lines = lines.filter(|(known, _)| known.eq_ignore_ascii_case(name));
+    lines.map(|(_, value)| value).collect()
+}
+
+#[test]
+fn header_sets_each_of_its_headers_in_place_of_the_streams_on_the_stream_and_on_each_status() {
+    let server = Server::start();
+    for write in [str::to_owned, str::to_lowercase, str::to_uppercase] {
+        let lines: Vec<_> = CHANGED
+            .iter()
+            .map(|(name, _)| format!("{}:value of {name}", write(name)))
+            .collect();
+        for (request, reply) in changed(&server, &lines.join("\n")) {
+            for (name, _) in CHANGED {
+                assert_eq!(
+                    values(&reply, name),
+                    [format!("value of {name}")],
+                    "{request}"
+                );
+            }
+            assert_eq!(values(&reply, "Access-Control-Allow-Origin"), ["*"]);
+        }
+    }
+}
+
+#[test]
+fn header_with_an_empty_value_removes_each_of_its_headers() {
+    let server = Server::start();
+    let lines = CHANGED.map(|(name, _)| format!("{name}:"));
+    for (request, reply) in changed(&server, &lines.join("\n")) {
+        for (name, _) in CHANGED {
+            assert_eq!(values(&reply, name), [""; 0], "{request}");
+        }
+        assert_eq!(values(&reply, "Access-Control-Allow-Origin"), ["*"]);
+    }
+}
+
+#[test]
+fn header_leaves_the_headers_that_it_does_not_name() {
+    let server = Server::start();
+    for (name, _) in CHANGED {
+        for value in ["x", ""] {
+            for (request, reply) in changed(&server, &format!("{name}:{value}")) {
+                let has_wire = request.contains("status=500&wire");
+                for (other, own) in CHANGED.iter().filter(|(other, _)| *other != name) {
+                    let own = if has_wire && *other == "Content-Type" {
+                        Some("text/plain")
+                    } else {
+                        *own
+                    };
+                    assert_eq!(reply.header(other), own, "{request}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn header_changes_no_redirect_and_nothing_that_is_refused() {
+    let server = Server::start();
+    let lines = CHANGED.map(|(name, _)| format!("{name}:text/html"));
+    let removed = CHANGED.map(|(name, _)| format!("{name}:"));
+    for (request, status) in [
+        ("GET /events?redirect=301", 301),
+        ("POST /stream?redirect=308&key=k&responses=503", 308),
+        ("GET /events?nope", 400),
+        ("GET /events?interval=9", 400),
+        ("PUT /events?count=1", 405),
+        ("OPTIONS /events?count=1", 204),
+    ] {
+        let headers = |header: &str| {
+            let length = "Content-Length: 0";
+            let request = format!("{request}{header} HTTP/1.1\r\n{length}\r\n\r\n");
+            let reply = Reply::to(&server, &request);
+            assert!(reply.status().starts_with(&status.to_string()), "{request}");
+            let own = ["Date: ", "Location: "];
+            let lines = reply.head.lines();
+            let lines = lines.filter(|line| !own.iter().any(|own| line.starts_with(own)));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let without = headers("");
+        for lines in [&lines, &removed] {
+            let header = format!("&header={}", encoded(lines.join("\n")));
+            assert_eq!(headers(&header), without, "{request}");
+        }
+    }
+}
+
+#[test]
+fn what_has_no_media_type_or_another_than_the_streams_is_sandboxed_and_not_sniffed() {
+    let server = Server::start();
+    for (value, is_guarded) in [
+        ("", true),
+        ("text/html", true),
+        ("text/event-stream; charset=utf-8", true),
+        ("text/event-stream,text/html", true),
+        ("Text/Event-Stream", true),
+        ("text/event-stream", false),
+    ] {
+        let others = "Cache-Control:\nContent-Encoding:gzip\nX-Accel-Buffering:";
+        for header in [
+            format!("Content-Type:{value}"),
+            format!("{others}\nContent-Type:{value}"),
+        ] {
+            for (request, reply) in changed(&server, &header) {
+                let policy = is_guarded.then_some("sandbox; default-src 'none'");
+                assert_eq!(reply.header("Content-Security-Policy"), policy, "{request}");
+                let sniffed = is_guarded.then_some("nosniff");
+                assert_eq!(reply.header("X-Content-Type-Options"), sniffed, "{request}");
+            }
+        }
+    }
+}
+
+/// `data: a\n\ndata: b\n\n`, as the program `gzip -n` packs it.
+const PACKED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x49\x2c\x49\xb4\x52\x48\xe4\
+    \xe2\x4a\x01\x33\x92\xb8\xb8\x00\xba\x59\xc7\xdf\x12\x00\x00\x00";
+
+fn packed() -> String {
+    let wire = encoded(PACKED);
+    format!("/events?interval=0&header=Content-Encoding:gzip&wire={wire}")
+}
+
+#[test]
+fn curl_unpacks_a_stream_that_comes_packed() {
+    if !there_is("curl") {
+        return;
+    }
+    let server = Server::start();
+    for (options, expected) in [
+        (&["--compressed"][..], b"data: a\n\ndata: b\n\n".as_slice()),
+        (&[], PACKED),
+    ] {
+        let output = Command::new("curl")
+            .args(["--silent", "--show-error", "--max-time", "20"])
+            .args(options)
+            .arg(server.url(&packed()))
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{errors}");
+        assert_eq!(output.stdout, expected);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_browser_hears_the_events_of_a_stream_that_comes_packed() {
+    let server = Server::start();
+    let browser = Browser::open(&server.url("/stats")).await;
+    let script = format!(
+        "const done = arguments[arguments.length - 1];
+        const heard = [];
+        const source = new EventSource('{}');
+        source.onmessage = ({{ data }}) => heard.push(data);
+        source.onerror = () => {{ source.close(); done(heard); }};",
+        packed()
+    );
+    assert_eq!(browser.run_async(&script).await, json!(["a", "b"]));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -195,6 +196,22 @@ fn bystander(document: impl FnOnce(&str) -> String) -> (String, String, Asked) {
     (url, document, asked)
 }
 
+/// `text` as the program `gzip` packs it.
+fn packed(text: &str) -> Vec<u8> {
+    let mut gzip = Command::new("gzip")
+        .args(["--stdout", "--no-name"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("gzip is there");
+    gzip.stdin
+        .take()
+        .unwrap()
+        .write_all(text.as_bytes())
+        .unwrap();
+    gzip.wait_with_output().unwrap().stdout
+}
+
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
 async fn a_document_of_a_stranger_loads_nothing() {
@@ -223,17 +240,34 @@ async fn a_document_of_a_stranger_loads_nothing() {
     // Elsewhere the document loads it all, before it is loaded itself.
     let browser = Browser::open(&url).await;
     assert_eq!(seen(), wanted.map(str::to_owned).into());
+    let packed = packed(&document);
+    let header = "header=Content-Type:text/html%0ACache-Control:";
+    let sent = [
+        (header.to_owned(), document.as_bytes(), "there"),
+        (
+            format!("{header}%0AContent-Encoding:gzip"),
+            &packed,
+            "there",
+        ),
+        // Without a media type the bytes are no document, and not sniffed to be one.
+        ("header=Content-Type:".to_owned(), document.as_bytes(), ""),
+    ];
     for path in ["/events", "/stream"] {
-        let target = format!(
-            "{path}?header=Content-Type:text/html&interval=0&wire={}",
-            encoded(&document)
-        );
-        browser.goto(&server.url(&target)).await;
-        let title = browser
-            .devtools("Page.getNavigationHistory", json!({}))
-            .await;
-        let entries = title["entries"].as_array().unwrap();
-        assert_eq!(entries.last().unwrap()["title"], "there");
-        assert_eq!(seen(), BTreeSet::new(), "{path}");
+        for (header, wire, title) in &sent {
+            let target = format!("{path}?{header}&interval=0&wire={}", encoded(wire));
+            browser.goto(&server.url(&target)).await;
+            let history = browser
+                .devtools("Page.getNavigationHistory", json!({}))
+                .await;
+            let entries = history["entries"].as_array().unwrap();
+            let entry = entries.last().unwrap();
+            assert!(entry["url"].as_str().unwrap().contains(header), "{entry}");
+            if title.is_empty() {
+                assert_ne!(entry["title"], "there", "{path} {header}");
+            } else {
+                assert_eq!(entry["title"], *title, "{path} {header}");
+            }
+            assert_eq!(seen(), BTreeSet::new(), "{path} {header}");
+        }
     }
 }

@@ -471,3 +471,49 @@ async fn a_client_by_http_1_1_that_left_bytes_behind_is_gone_within_three_second
         }
     }
 }
+
+#[tokio::test]
+async fn a_dropped_request_is_a_stream_reset_with_internal_error_and_the_others_go_on() {
+    let server = Server::start_tls();
+    let mut requests = http2(server.address()).await;
+    let mut other = open(&mut requests, "/events?interval=10&data=x").await;
+    let path = "/events?key=k&responses=drop,drop,drop,200&count=1";
+    for (method, content) in [("HEAD", ""), ("GET", ""), ("POST", ""), ("POST", "hello")] {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(format!("https://clock{path}"))
+            .body(())
+            .unwrap();
+        let is_empty = content.is_empty();
+        let (answer, mut sending) = requests.send_request(request, is_empty).unwrap();
+        if !is_empty {
+            sending
+                .send_data(Bytes::from_static(content.as_bytes()), true)
+                .unwrap();
+        }
+        let answer = timeout(DEADLINE, answer).await.expect("in time");
+        let error = answer.expect_err("no head comes");
+        assert!(error.is_remote() && error.is_reset(), "{method}: {error}");
+        assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR), "{method}");
+        for _ in 0..2 {
+            next(&mut other).await.expect("it goes on").unwrap();
+        }
+    }
+    let mut stream = open(&mut requests, path).await;
+    end(&mut stream).await.unwrap();
+    assert_eq!(server.stats_of("k").dropped, Some(3));
+    assert_eq!(server.stats_of("k").requests.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_delay_comes_before_the_reset_of_a_dropped_request() {
+    let server = Server::start_tls();
+    let mut requests = http2(server.address()).await;
+    let begin = Instant::now();
+    let path = "/events?key=k&responses=drop&delay=300";
+    let answer = requests.send_request(get(path), true).unwrap().0;
+    let answer = timeout(DEADLINE, answer).await.expect("in time");
+    let error = answer.expect_err("no head comes");
+    assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
+    assert!(begin.elapsed() >= Duration::from_millis(300));
+}
