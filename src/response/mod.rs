@@ -135,9 +135,11 @@ impl Body for SmallFrames {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.rest {
-            None => SizeHint::with_exact(self.content.len() as u64),
-            Some(_) => SizeHint::default(),
+        let mut hint = SizeHint::with_exact(self.content.len() as u64);
+        if self.rest.is_some() {
+            // It ends, and so a server that shuts down lets it go out whole.
+            hint.set_upper(u64::MAX);
         }
+        hint
     }
 }

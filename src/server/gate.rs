@@ -8,17 +8,18 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http_body_util::{Either, Full};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
+use super::content::Content;
 use super::handler::Handler;
 use super::shutdown::{Exchange, UntilShutdown};
 use crate::connection::DropConnection;
 
 /// Hands `request` to the handler, unless it is one that no route may see.
 pub(super) async fn pass<H: Handler, E: Exchange + Clone>(
-    mut request: Request<Incoming>,
+    mut request: Request<Content>,
     handler: H,
     exchange: E,
 ) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>, E>>, Dropped> {

@@ -4,11 +4,13 @@ use std::error::Error;
 use std::future::Future;
 
 use bytes::Bytes;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::{Request, Response};
 
+use super::content::Content;
+
 /// What answers the requests: any function from a request to a response.
-pub trait Handler: Fn(Request<Incoming>) -> Self::Future + Clone + Send + Sync + 'static {
+pub trait Handler: Fn(Request<Content>) -> Self::Future + Clone + Send + Sync + 'static {
     /// What its call returns.
     type Future: Future<Output = Response<Self::Body>> + Send;
 
@@ -18,7 +20,7 @@ pub trait Handler: Fn(Request<Incoming>) -> Self::Future + Clone + Send + Sync +
 
 impl<H, F, B> Handler for H
 where
-    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Request<Content>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<B>> + Send,
     B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static,
 {

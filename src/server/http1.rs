@@ -5,12 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use hyper::Request;
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::content::Content;
 use super::gate::{log_refused, pass};
 use super::handler::Handler;
 use super::limits::Limits;
@@ -44,7 +45,8 @@ where
 {
     let whose = Arc::clone(&line);
     let service = service_fn(move |request: Request<Incoming>| {
-        whose.set_content(!request.body().is_end_stream());
+        let request = request.map(Content::new);
+        whose.begin(request.body().unread());
         Box::pin(pass(request, handler.clone(), Arc::clone(&whose)))
     });
     let mut serving = http.serve_connection(TokioIo::new(io), service);

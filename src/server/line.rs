@@ -1,9 +1,10 @@
 //! What is under way on the line of one connection, where HTTP/1.1 answers one request at a time.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use super::content::{Unread, is_unread};
 use super::shutdown::Exchange;
 use crate::connection::Connection;
 
@@ -14,7 +15,8 @@ pub(super) struct Line {
     answering: AtomicBool,
     stuck: AtomicBool,
     shared: AtomicBool,
-    content: AtomicBool,
+    busy: AtomicBool,
+    content: Mutex<Unread>,
 }
 
 impl Line {
@@ -24,7 +26,8 @@ impl Line {
             answering: AtomicBool::new(false),
             stuck: AtomicBool::new(false),
             shared: AtomicBool::new(false),
-            content: AtomicBool::new(false),
+            busy: AtomicBool::new(false),
+            content: Mutex::default(),
         })
     }
 
@@ -43,13 +46,24 @@ impl Line {
         self.shared.load(Relaxed)
     }
 
-    /// Notes whether the request under way has content.
-    pub(super) fn set_content(&self, content: bool) {
-        self.content.store(content, Relaxed);
+    /// Notes that a request was passed on, with content that is still to be read if it has any.
+    pub(super) fn begin(&self, content: Unread) {
+        self.busy.store(true, Relaxed);
+        *self.content() = content;
     }
 
+    /// Whether a request was passed on whose response is not at its end.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.load(Relaxed)
+    }
+
+    /// Whether bytes of the peer may be content that is still to be read.
     pub(super) fn has_content(&self) -> bool {
-        self.content.load(Relaxed)
+        is_unread(&self.content())
+    }
+
+    fn content(&self) -> MutexGuard<'_, Unread> {
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Notes whether bytes wait for room in the socket, and says whether they did before.
@@ -65,6 +79,7 @@ impl Exchange for Arc<Line> {
 
     fn set_answering(&self, answering: bool) {
         self.answering.store(answering, Relaxed);
+        self.busy.store(answering, Relaxed);
     }
 
     /// The wire wakes the task when its bytes have left.

@@ -3,6 +3,8 @@
 
 mod handler;
 
+mod content;
+
 mod limits;
 
 pub mod host;
@@ -34,6 +36,7 @@ use tokio::sync::SetOnce;
 use tokio::time::timeout;
 
 use crate::connection::Connection;
+pub use content::Content;
 pub use handler::Handler;
 pub use limits::Limits;
 use line::Line;
@@ -129,7 +132,7 @@ impl Server {
                 admitted = admit(&mut listener, &self.places) => admitted,
             };
             let line = Line::new(Connection::new(peer, alive.shutdown()));
-            let wire = Wire::new(io, Arc::clone(&line), L::is_gone);
+            let wire = Wire::new(io, Arc::clone(&line), L::peer);
             let handler = handler.clone();
             #[cfg(feature = "tls")]
             if let Some(tls) = &self.tls {

@@ -3,7 +3,7 @@
 //! 1. The accept loops stop and close their listeners (`Server::serve`).
 //! 2. The shutdown begins for the connections of each loop: one without an answer under way is
 //!    dropped, any other takes no further request (`attend`).
-//! 3. A body of unknown length ends, with its terminating chunk; one of a known length goes on
+//! 3. A body of unbounded length ends, with its terminating chunk; any other goes on
 //!    (`UntilShutdown`).
 //! 4. When the drain's time has passed it is over, and what is left is dropped (`attend`).
 //! 5. When all places are free again, the server is over (`Places::all_free`).
@@ -83,8 +83,8 @@ impl<B: Body, E: Exchange> UntilShutdown<B, E> {
     pub(super) fn new(body: B, exchange: E) -> Self {
         exchange.set_answering(true);
         Self {
-            // A body of a known length was promised in the head: it goes out whole.
-            endless: body.size_hint().exact().is_none(),
+            // A body of bounded length goes out whole.
+            endless: body.size_hint().upper().is_none(),
             body,
             failed: false,
             underway: Underway(exchange),

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -22,6 +23,20 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 /// Bytes of a kernel buffer, which Linux doubles for its own books: a stalled reader costs no more.
 const BUFFER: usize = 16 * 1024;
 
+/// What is known of the peer of a connection while nobody reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peer {
+    /// It may send more.
+    Open,
+    /// Its unread bytes fill the receive buffer, so that its end would not fit behind them.
+    Full,
+    /// It has closed or reset the connection.
+    Gone,
+}
+
+/// Unread bytes that may leave no room for the end of the peer: half of the smallest window.
+const FULL: usize = BUFFER / 2;
+
 /// What the server takes its connections from.
 pub trait Accept: Send {
     /// A connection.
@@ -35,14 +50,14 @@ pub trait Accept: Send {
     /// connection it waits a little.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Io, SocketAddr)>> + Send;
 
-    /// Whether the peer has closed or reset `io`, though some of its bytes may be unread.
+    /// Returns what is known of the peer of `io` without reading.
     ///
-    /// Asked twice a second while a response is under way and the next request waits behind it.
-    /// Without an answer, which is the default, the end of such a peer is seen once its bytes are
-    /// read or a write fails.
-    fn is_gone(io: &Self::Io) -> bool {
+    /// Asked twice a second while a response is under way and the next request waits behind it. With
+    /// [`Peer::Open`], the default, the end of such a peer is seen once its bytes are read or a
+    /// write fails.
+    fn peer(io: &Self::Io) -> Peer {
         let _ = io;
-        false
+        Peer::Open
     }
 }
 
@@ -56,16 +71,22 @@ impl Accept for TcpListener {
         Ok((stream, peer))
     }
 
-    fn is_gone(io: &TcpStream) -> bool {
-        is_closed(io)
+    fn peer(io: &TcpStream) -> Peer {
+        peer(io)
     }
 }
 
-/// Whether the system has told of the end of a connection, be it an orderly one or a reset.
-fn is_closed(io: &TcpStream) -> bool {
+fn peer(io: &TcpStream) -> Peer {
     let mut ready = pin!(io.ready(Interest::READABLE));
     let ready = ready.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed())
+    if matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed()) {
+        return Peer::Gone;
+    }
+    let mut unread = [MaybeUninit::uninit(); FULL];
+    match SockRef::from(io).peek(&mut unread) {
+        Ok(FULL) => Peer::Full,
+        _ => Peer::Open,
+    }
 }
 
 /// The bound sockets of a host: two on one port for the loopback, else one.
@@ -199,7 +220,7 @@ impl Accept for Listener {
         Ok((stream, peer))
     }
 
-    fn is_gone(io: &TcpStream) -> bool {
-        is_closed(io)
+    fn peer(io: &TcpStream) -> Peer {
+        peer(io)
     }
 }

@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 use super::line::Line;
+use super::socket::Peer;
 
 /// How long a peer may go on sending after the last answer.
 const LINGER: Duration = Duration::from_secs(1);
@@ -27,7 +28,7 @@ const THROWN_AWAY: usize = 2 << 20;
 pub(super) struct Wire<I> {
     io: I,
     line: Arc<Line>,
-    is_gone: fn(&I) -> bool,
+    peer: fn(&I) -> Peer,
     lingering: Option<Pin<Box<Sleep>>>,
     /// Whether hyper, since it flushed last, has begun to wait for what the peer sends.
     is_heard: bool,
@@ -37,6 +38,8 @@ pub(super) struct Wire<I> {
 /// The watch over a peer that hyper does not read, because it has bytes of the next request.
 struct Unread {
     next_look: Pin<Box<Sleep>>,
+    /// Whether the receive buffer was full at the last look.
+    was_full: bool,
     /// What may be thrown away before the next look.
     allowance: usize,
     /// Whether bytes were thrown away, so that no request can follow.
@@ -44,11 +47,11 @@ struct Unread {
 }
 
 impl<I> Wire<I> {
-    pub(super) fn new(io: I, line: Arc<Line>, is_gone: fn(&I) -> bool) -> Self {
+    pub(super) fn new(io: I, line: Arc<Line>, peer: fn(&I) -> Peer) -> Self {
         Self {
             io,
             line,
-            is_gone,
+            peer,
             lingering: None,
             is_heard: false,
             unread: None,
@@ -66,19 +69,26 @@ impl<I> Wire<I> {
 }
 
 impl<I: AsyncRead + Unpin> Wire<I> {
-    /// Finds out whether the peer is gone while hyper does not read. What the peer sends is thrown
-    /// away, unless it may be content: its end would not fit behind it.
+    /// Finds out whether the peer is gone while hyper does not read.
+    ///
+    /// Where unread bytes fill the receive buffer for long, they are thrown away, unless they may be
+    /// content: the end of the peer would not fit behind them.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let unread = self.unread.get_or_insert_with(|| Unread {
             next_look: Box::pin(sleep(LOOK)),
+            was_full: false,
             allowance: 0,
             is_cut: false,
         });
         while unread.next_look.as_mut().poll(cx).is_ready() {
-            if (self.is_gone)(&self.io) {
+            let peer = (self.peer)(&self.io);
+            if peer == Peer::Gone {
                 return Poll::Ready(());
             }
-            unread.allowance = THROWN_AWAY;
+            let was_full = std::mem::replace(&mut unread.was_full, peer == Peer::Full);
+            if unread.is_cut || (was_full && unread.was_full) {
+                unread.allowance = THROWN_AWAY;
+            }
             unread.next_look.as_mut().reset(Instant::now() + LOOK);
         }
         let mut scrap = [MaybeUninit::uninit(); 4096];
@@ -102,7 +112,13 @@ impl<I: AsyncRead + Unpin> AsyncRead for Wire<I> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.unread.as_ref().is_some_and(|unread| unread.is_cut) {
-            return Poll::Ready(Ok(()));
+            return match (self.line.is_busy(), self.line.has_content()) {
+                // Its content may be among the bytes that were thrown away.
+                (true, true) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                // The watch goes on, and wakes the task.
+                (true, false) => Poll::Pending,
+                (false, _) => Poll::Ready(Ok(())),
+            };
         }
         self.unread = None;
         let read = Pin::new(&mut self.io).poll_read(cx, buffer);

@@ -318,6 +318,15 @@ fn fill(server: &Server, key: &str) {
     }
 }
 
+/// The chunks of a response as a whole.
+fn json(client: &mut Client) -> Vec<u8> {
+    let chunks = std::iter::repeat_with(|| client.chunk());
+    chunks
+        .take_while(|chunk| !chunk.is_empty())
+        .flatten()
+        .collect()
+}
+
 #[test]
 fn all_that_a_key_remembers_is_told_in_order() {
     let server = Server::start();
@@ -353,15 +362,7 @@ fn a_slow_reader_is_told_what_its_key_remembers_still() {
     for _ in 0..50 {
         get(&server, "/stream?key=full&status=204&lastEventId=new");
     }
-    let mut json = Vec::new();
-    loop {
-        let chunk = client.chunk();
-        if chunk.is_empty() {
-            break;
-        }
-        json.extend(chunk);
-    }
-    let seen: serde_json::Value = serde_json::from_slice(&json).expect("JSON as a whole");
+    let seen: serde_json::Value = serde_json::from_slice(&json(&mut client)).unwrap();
     for list in ["last_event_ids", "requests"] {
         let length = seen[list].as_array().unwrap().len();
         assert!((50..100).contains(&length), "{length} {list}");
@@ -373,17 +374,27 @@ fn a_slow_reader_is_told_what_its_key_remembers_still() {
     for other in 0..1000 {
         get(&server, &format!("/stream?key=other{other}&status=204"));
     }
-    let mut json = Vec::new();
-    loop {
-        let chunk = client.chunk();
-        if chunk.is_empty() {
-            break;
-        }
-        json.extend(chunk);
-    }
-    let seen: serde_json::Value = serde_json::from_slice(&json).expect("JSON as a whole");
+    let seen: serde_json::Value = serde_json::from_slice(&json(&mut client)).unwrap();
     assert!(seen["requests"].as_array().unwrap().len() < 100);
     assert_eq!(server.stats_of("full").requests, Some(Vec::new()));
+}
+
+#[test]
+fn a_slow_reader_is_told_all_while_the_server_shuts_down() {
+    let server = Server::start();
+    fill(&server, "full");
+    let seen = serde_json::to_string(&server.stats_of("full")).unwrap();
+    let mut client = Client::connect_narrow(server.address());
+    let request = "GET /stats?key=full HTTP/1.1\r\nHost: clock\r\n\r\n";
+    client.0.write_all(request.as_bytes()).unwrap();
+    client.head();
+    let address = server.address();
+    let stopping = std::thread::spawn(move || drop(server));
+    eventually("the server is stopping", || {
+        std::net::TcpStream::connect(address).is_err()
+    });
+    assert_eq!(String::from_utf8(json(&mut client)).unwrap(), seen);
+    stopping.join().unwrap();
 }
 
 #[test]

@@ -13,23 +13,22 @@ use pin_project_lite::pin_project;
 
 use super::joined::Joined;
 use super::stream::Stream;
+use crate::server::content::{Content, Unread, is_unread};
 use crate::server::gate::{Dropped, pass};
 use crate::server::handler::Handler;
 use crate::server::shutdown::Failed;
 
 /// Answers the request of a stream.
 pub(super) async fn answer<H: Handler>(
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     handler: H,
     stream: Arc<Stream>,
 ) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failed>>>, Dropped> {
     let is_head = request.method() == Method::HEAD;
-    let has_content = !request.body().is_end_stream();
+    let mut request = request.map(Content::new);
+    let unread = request.body().unread();
     name_host(&mut request);
     let response = pass(request, handler, Arc::clone(&stream)).await?;
-    let status = response.status();
-    // What is left of the content is refused by a reset behind the end of the response.
-    let is_reset = has_content && (status.is_client_error() || status.is_server_error());
     stream.add_frame();
     let (mut head, body) = response.into_parts();
     if is_head
@@ -43,7 +42,7 @@ pub(super) async fn answer<H: Handler>(
     let sent = Sent {
         body,
         stream,
-        is_reset,
+        unread,
         error: None,
         pause: None,
     };
@@ -51,7 +50,7 @@ pub(super) async fn answer<H: Handler>(
 }
 
 /// Repeats `:authority` where HTTP/1.1 has it: as `Host`, the first of the headers.
-fn name_host(request: &mut Request<Incoming>) {
+fn name_host(request: &mut Request<Content>) {
     let authority = request.uri().authority();
     let host = authority.and_then(|it| HeaderValue::from_str(it.as_str()).ok());
     if let Some(host) = host {
@@ -68,8 +67,8 @@ pin_project! {
         #[pin]
         body: Option<Joined<B>>,
         stream: Arc<Stream>,
-        // Whether a reset follows the end.
-        is_reset: bool,
+        // What is left of the content is refused by a reset behind the end of the response.
+        unread: Unread,
         // What the body failed with, until it is passed on.
         error: Option<B::Error>,
         // The wait between the end of the body and a reset.
@@ -96,7 +95,7 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
                     return Poll::Ready(Some(Ok(frame.map_data(sending))));
                 }
                 Some(Err(error)) => *this.error = Some(error),
-                None if *this.is_reset => {}
+                None if is_unread(this.unread) => {}
                 None => this.body.set(None),
             }
             if this.body.is_some() {
@@ -115,7 +114,7 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
 
     fn is_end_stream(&self) -> bool {
         let is_over = self.body.as_ref().is_none_or(Body::is_end_stream) && self.stream.has_left();
-        is_over && !self.is_reset && self.error.is_none()
+        is_over && !is_unread(&self.unread) && self.error.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -183,7 +182,7 @@ mod tests {
             let mut sent = Sent {
                 body,
                 stream,
-                is_reset: false,
+                unread: None,
                 error: None,
                 pause: None,
             };

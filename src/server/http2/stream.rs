@@ -23,7 +23,7 @@ const FRAMES: u64 = 2;
 /// client that has a processor to itself.
 const BEFORE_RESET: Duration = Duration::from_millis(250);
 
-/// How often a stream that is to be reset looks whether its frames were written.
+/// How soon a stream that is to be reset looks whether its frames were written; less often later.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// A frame, in a number that counts bytes below it.
@@ -145,8 +145,10 @@ impl Stream {
     pub(super) async fn read_by_client(self: Arc<Self>) {
         poll_fn(|_| self.poll_none()).await;
         let flushes = self.turn.flushes();
+        let mut pause = LOOK;
         while self.turn.flushes() == flushes {
-            sleep(LOOK).await;
+            sleep(pause).await;
+            pause = (2 * pause).min(BEFORE_RESET);
         }
         sleep(BEFORE_RESET).await;
     }

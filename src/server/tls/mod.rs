@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,6 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, crypto, version};
 use tokio_rustls::server::TlsStream;
 
+use super::content::Content;
 use super::handler::Handler;
 use super::limits::Limits;
 use super::line::Line;
@@ -166,7 +166,7 @@ async fn attend_http1<I, H: Handler>(
 }
 
 /// 400 for a request in the clear, with the URL that it meant.
-fn refuse(request: &Request<Incoming>) -> Response<Full<Bytes>> {
+fn refuse(request: &Request<Content>) -> Response<Full<Bytes>> {
     let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
     let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
     let line = host.map_or_else(
