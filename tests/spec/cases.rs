@@ -141,6 +141,7 @@ fn play(server: &Server, case: &Case) {
         let mut values = parameters.iter().filter(|(known, _)| known == wanted);
         values.next().map(|(_, value)| value.as_slice())
     };
+    let items = items(value("responses"));
     let mut stream = EventStream::default();
     let target = format!("{url}&key={name}");
 
@@ -163,11 +164,12 @@ fn play(server: &Server, case: &Case) {
     if !is_a_stream(&first) {
         assert_eq!(case.expect, [], "{name}");
         assert_eq!(case.reconnect, Some(Reconnect::Never(false)), "{name}");
-        let failure = value("fail").map(|_| b"503".as_slice());
-        if let Some(status) = value("status").or(failure) {
-            assert_eq!(first.status().as_bytes()[..3], *status, "{name}");
-        }
-        if value("fail") == Some(b"1") {
+        let status = value("status").or(items.first().copied());
+        let status = status.expect("a status, or responses");
+        assert_eq!(first.status().as_bytes()[..3], *status, "{name}");
+        if let [failure, b"200", ..] = items[..]
+            && failure != b"200"
+        {
             // A client that comes back all the same would hear events that nobody expects.
             assert!(is_a_stream(&answer(server, &target, "")), "{name}");
         }
@@ -189,14 +191,20 @@ fn play(server: &Server, case: &Case) {
     assert_eq!(back, case.reconnect, "{name}");
     if back.is_some() {
         let second = answer(server, &target, &id);
-        let status = value("then").filter(|_| !id.is_empty()).unwrap_or(b"204");
-        assert_eq!(second.status().as_bytes()[..3], *status, "{name}");
+        assert_eq!(items[0], b"200", "{name}");
+        assert_eq!(second.status().as_bytes()[..3], *items[1], "{name}");
         let requests = server.stats_of(name).requests.unwrap();
         let ids: Vec<_> = requests.iter().map(|it| it.last_event_id.clone()).collect();
         assert_eq!(ids, [None, Some(id).filter(|id| !id.is_empty())], "{name}");
         let after: Vec<_> = requests.iter().map(|it| it.after_ms.is_some()).collect();
         assert_eq!(after, [false, true], "{name}");
     }
+}
+
+/// The items of `responses`.
+fn items(responses: Option<&[u8]>) -> Vec<&[u8]> {
+    let items = responses.map(|items| items.split(|byte| *byte == b','));
+    items.into_iter().flatten().collect()
 }
 
 /// What a client that comes with `id` is answered in the end, redirects followed.
@@ -350,8 +358,23 @@ fn no_case_asks_for_what_the_server_refuses() {
         let whole = format!("http://localhost{url}");
         assert_eq!(Url::parse(&whole).unwrap().as_str(), whole, "{name}");
         let known = [
-            "wire", "interval", "split", "pace", "end", "delay", "type", "status", "redirect",
-            "fail", "then", "once", "data", "size", "count", "event", "retry", "eol", "bom",
+            "wire",
+            "interval",
+            "split",
+            "pace",
+            "end",
+            "delay",
+            "header",
+            "status",
+            "redirect",
+            "responses",
+            "data",
+            "size",
+            "count",
+            "event",
+            "retry",
+            "eol",
+            "bom",
             "comment",
         ];
         for (parameter, _) in &parameters {
@@ -369,6 +392,7 @@ fn no_case_asks_for_what_the_server_refuses() {
         together("wire", &wires);
         together("size", &["data"]);
         together("redirect", &["status"]);
+        together("responses", &["status"]);
         assert!(
             wire.is_none() || number("comment").unwrap_or(0) == 0,
             "{name}"
@@ -391,15 +415,23 @@ fn no_case_asks_for_what_the_server_refuses() {
             ("comment", 50, 3_600_000),
             ("delay", 0, 60_000),
             ("status", 200, 599),
-            ("then", 200, 599),
-            ("fail", 1, 100),
         ];
         for (parameter, least, most) in bounds {
             let within = number(parameter).is_none_or(|it| (least..=most).contains(&it));
             assert!(within, "{name}: {parameter}");
         }
-        let streams = value("status").is_none() || value("fail").is_some();
-        let ready = value("once") == Some(b"") && value("interval").is_some();
+        let items = items(value("responses"));
+        let is_status = |item: &&[u8]| matches!(item, [b'2'..=b'5', rest @ ..] if rest.len() == 2 && rest.iter().all(u8::is_ascii_digit));
+        assert!(items.len() <= 16 && items.iter().all(is_status), "{name}");
+        if let Some(header) = value("header") {
+            let media_type = header.strip_prefix(b"Content-Type:").expect(&name);
+            let fits = (1..=128).contains(&media_type.len());
+            let is_printable = media_type.iter().all(|byte| matches!(byte, b' '..=b'~'));
+            assert!(fits && is_printable, "{name}");
+        }
+        let streams = value("status").is_none();
+        // The last one lets every client go.
+        let ready = items.last().is_some_and(|last| *last != b"200") && value("interval").is_some();
         assert!(
             !streams || ready,
             "{name} does not end by itself, or not soon"
