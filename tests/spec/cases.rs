@@ -309,7 +309,7 @@ impl Formatter for Spaced {
 fn a_case_is_one_sentence_under_a_name_of_its_own() {
     let cases = cases();
     assert!(cases.len() >= 140, "{} cases", cases.len());
-    assert!(SUITE.len() < 90_000, "{} bytes", SUITE.len());
+    assert!(SUITE.len() < 92_000, "{} bytes", SUITE.len());
     let mut names = BTreeSet::new();
     for case in &cases {
         let Case { name, why, .. } = case;
