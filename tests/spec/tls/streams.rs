@@ -60,37 +60,46 @@ async fn lingering(server: &Server, leave: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
+/// That the middle one of `times` is below 50 ms: other tests have the processors now and then.
+fn assert_prompt(how: &str, mut times: [Duration; 5]) {
+    times.sort();
+    assert!(times[2] < Duration::from_millis(50), "{how}: {times:?}");
+}
+
 #[tokio::test]
 async fn a_reset_stream_and_a_closed_or_aborted_connection_are_gone_within_50_milliseconds() {
+    const PATH: &str = "/events?interval=3600000";
     let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
-    let other = open(&mut requests, "/events?interval=3600000").await;
-
-    let stream = open(&mut requests, "/events?interval=3600000").await;
-    let by_reset = lingering(&server, || drop(stream)).await;
-    assert_eq!(server.stats().open, 1, "the other stream goes on");
-
-    let by_close = lingering(&server, || drop((other, requests))).await;
-
-    let io = TcpStream::connect(server.address()).await.unwrap();
-    let socket = SockRef::from(&io).try_clone().unwrap();
-    let mut requests = http2_over(shake_over(io, "h2").await).await;
-    let stream = open(&mut requests, "/events?interval=3600000").await;
-    let by_abort = lingering(&server, || {
-        socket.set_linger(Some(Duration::ZERO)).unwrap();
-        socket.shutdown(std::net::Shutdown::Both).unwrap();
-    })
-    .await;
-    drop(stream);
-
-    for (how, time) in [
-        ("reset", by_reset),
-        ("close", by_close),
-        ("abort", by_abort),
-    ] {
-        assert!(time < Duration::from_millis(50), "{how}: {time:?}");
+    let other = open(&mut requests, PATH).await;
+    let [mut by_reset, mut by_close, mut by_abort] = [[Duration::ZERO; 5]; 3];
+    for time in &mut by_reset {
+        let stream = open(&mut requests, PATH).await;
+        *time = lingering(&server, || drop(stream)).await;
+        assert_eq!(server.stats().open, 1, "the other stream goes on");
     }
-    assert_eq!(server.stats().closed.client, 3);
+    drop((other, requests));
+    for time in &mut by_close {
+        let mut requests = http2(server.address()).await;
+        let stream = open(&mut requests, PATH).await;
+        *time = lingering(&server, || drop((stream, requests))).await;
+    }
+    for time in &mut by_abort {
+        let io = TcpStream::connect(server.address()).await.unwrap();
+        let socket = SockRef::from(&io).try_clone().unwrap();
+        let mut requests = http2_over(shake_over(io, "h2").await).await;
+        let stream = open(&mut requests, PATH).await;
+        *time = lingering(&server, || {
+            socket.set_linger(Some(Duration::ZERO)).unwrap();
+            socket.shutdown(std::net::Shutdown::Both).unwrap();
+        })
+        .await;
+        drop(stream);
+    }
+    assert_prompt("reset", by_reset);
+    assert_prompt("close", by_close);
+    assert_prompt("abort", by_abort);
+    assert_eq!(server.stats().closed.client, 16);
 }
 
 #[tokio::test]
