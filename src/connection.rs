@@ -51,6 +51,6 @@ impl Connection {
 }
 
 /// Marks a response that is not sent: the server closes the connection before its first byte, and
-/// over HTTP/2 it resets the stream. A handler puts it into the response's extensions.
+/// over HTTP/2 resets the stream. A handler inserts the mark into the response's extensions.
 #[derive(Clone, Copy, Debug)]
 pub struct DropConnection;

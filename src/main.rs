@@ -52,8 +52,8 @@ fn run(settings: &Settings) -> Result<(), String> {
     let sockets = socket::bind(host, settings.port).map_err(explain)?;
     let server = Server::new(limits);
     #[cfg(not(feature = "tls"))]
-    let security = Security::in_the_clear();
-    // Once nothing else is wrong: it may make files.
+    let security = Security::plain();
+    // Last, because it may write files.
     #[cfg(feature = "tls")]
     let security = Security::of(settings, host)?;
     #[cfg(feature = "tls")]
@@ -63,12 +63,12 @@ fn run(settings: &Settings) -> Result<(), String> {
     serve(&server, sockets, announcement).map_err(explain)
 }
 
-/// Serves until a signal, and says so as soon as it does.
+/// Serves until a signal, and announces the address once the server listens.
 fn serve(server: &Server, sockets: Sockets, announcement: String) -> io::Result<()> {
     serve_on_every_core(server, &sockets)?;
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        // Before the announcement, so that whoever reads it finds the process as it will stay.
+        // Before the announcement: a reader may look at the open files at once.
         drop(sockets);
         announce(announcement);
         let signal = signals.stop().await;

@@ -15,7 +15,7 @@ use super::settings::Files;
 ///
 /// # Errors
 ///
-/// The line for the user whose certificate cannot be used.
+/// One line that says why the certificate cannot be used.
 pub(super) fn certificate(
     host: Option<IpAddr>,
     files: Option<Files<'_>>,
@@ -102,7 +102,7 @@ fn publish(beside: &Path, file: &Path) -> io::Result<()> {
     })
 }
 
-/// What to tell the user whose files, if there are any, cannot be used.
+/// Returns one line that says why the certificate cannot be used.
 fn explain(bad: BadPem, files: Option<Files<'_>>) -> String {
     let Some(Files { cert, key }) = files else {
         return format!("of what was made, {bad}");

@@ -17,26 +17,25 @@ use tracing_subscriber::{EnvFilter, Layer};
 /// Lines that are written in any one second: 9 GB a day at most.
 const A_SECOND: usize = 1000;
 
-/// Those of them that warnings and errors alone may take.
+/// The part of these lines that is kept for warnings and errors.
 const FOR_WARNINGS: usize = 100;
 
-/// Where the line comes from that says how many others were left out: it is never left out itself.
+/// The target of the line that says how many lines were left out; this line is always written.
 const LEFT_OUT: &str = "sse_clock::left_out";
 
-/// Lines that may wait for a slow reader of stderr; what comes on top of them is lost.
+/// Lines that may wait for a slow reader of stderr; further lines are lost.
 const WAITING: usize = 16 * 1024;
 
 /// Bytes of lines that are written together.
 const TOGETHER: usize = 8 * 1024;
 
-/// How long lines gather after some were written: whoever logs while the writer sleeps need not
-/// wake it.
+/// The pause after a write: a line that is logged meanwhile does not wake the writer.
 const REST: Duration = Duration::from_millis(10);
 
-/// What is logged where `RUST_LOG` says nothing else: h2 would warn of what clients get wrong.
+/// The filter without `RUST_LOG`: h2 would warn of every fault of a client.
 const USUAL: &str = "info,h2=error";
 
-/// Starts the log as `RUST_LOG` has it, else the usual one; dropping the guard flushes it.
+/// Starts the log with the filter of `RUST_LOG`, or the usual one; dropping the result flushes it.
 pub(crate) fn start() -> Log {
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING)
@@ -57,7 +56,7 @@ pub(crate) fn start() -> Log {
         .finish()
         .with(Limit::on(Arc::clone(&lines)))
         .init();
-    // The standard hook writes to stderr itself, and waits there when it is full.
+    // The standard hook writes to stderr, and would wait for a full pipe.
     panic::set_hook(Box::new(|panic| {
         tracing::error!("a task panicked: {panic}");
     }));
@@ -67,7 +66,7 @@ pub(crate) fn start() -> Log {
     }
 }
 
-/// Lets no more lines pass than a second may have, and counts those that it leaves out.
+/// Limits the lines of a second, and counts the lines that are left out.
 struct Limit {
     lines: Arc<Mutex<Lines>>,
     reporter: Thread,
@@ -75,13 +74,13 @@ struct Limit {
 
 #[derive(Default)]
 struct Lines {
-    /// When those of the last second passed.
+    /// When each line of the last second was written.
     passed: VecDeque<Instant>,
     left_out: u64,
 }
 
 impl Limit {
-    /// A limit whose `lines` are reported a second after the first that it leaves out.
+    /// Returns a limit that reports a second after the first line that is left out.
     fn on(lines: Arc<Mutex<Lines>>) -> Self {
         let shared = Arc::clone(&lines);
         let reporter = thread::spawn(move || {
@@ -98,7 +97,7 @@ impl Limit {
     }
 }
 
-/// What is left out is not even formatted.
+/// A line that is left out is not formatted either.
 impl<S: Subscriber> Layer<S> for Limit {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
@@ -128,7 +127,7 @@ impl<S: Subscriber> Layer<S> for Limit {
     }
 }
 
-/// Says how many lines were left out since the last time, if there were any.
+/// Logs how many lines were left out since the last report, if any.
 fn report(lines: &Mutex<Lines>) {
     let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
     let left_out = mem::take(&mut lines.left_out);
@@ -146,7 +145,7 @@ fn report(lines: &Mutex<Lines>) {
 struct Gathering(Vec<u8>);
 
 impl Gathering {
-    /// Writes what it has; what nobody takes is lost, and the lines after it are not.
+    /// Writes the lines; if stderr is closed they are lost.
     fn send(&mut self) {
         drop(io::stderr().write_all(&self.0));
         self.0.clear();
@@ -177,7 +176,7 @@ pub(crate) struct Log {
     lines: Arc<Mutex<Lines>>,
 }
 
-/// Flushes, for a moment at most: the guard prints to stdout when it fails, and would wait there.
+/// Flushes for a second at most: the guard prints to stdout when it fails, and would wait there.
 impl Drop for Log {
     fn drop(&mut self) {
         report(&self.lines);

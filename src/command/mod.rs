@@ -1,4 +1,4 @@
-//! What the command is beside its server: settings, security, log, process, signals.
+//! The program around the server: settings, security, log, process, signals.
 
 #[cfg(feature = "tls")]
 mod certificate;

@@ -1,4 +1,4 @@
-//! HTTP in the clear, or HTTPS: what the server needs for it, and what the user is told.
+//! HTTP or HTTPS: the configuration of the server, and the lines that announce it.
 
 #[cfg(feature = "tls")]
 use sse_clock::server::Server;
@@ -26,11 +26,11 @@ impl Security {
     ///
     /// # Errors
     ///
-    /// The line for the user who asks for HTTPS and cannot have it.
+    /// One line that says why HTTPS is not possible.
     #[cfg(feature = "tls")]
     pub(crate) fn of(settings: &Settings, host: Host) -> Result<Self, String> {
         if !settings.tls {
-            return Ok(Self::in_the_clear());
+            return Ok(Self::plain());
         }
         let host = match host {
             Host::Address(address) => Some(address),
@@ -40,7 +40,7 @@ impl Security {
         Ok(Self::by(certificate, note))
     }
 
-    pub(crate) fn in_the_clear() -> Self {
+    pub(crate) fn plain() -> Self {
         Self {
             scheme: "http",
             curl: "curl -N",

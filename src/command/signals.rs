@@ -2,9 +2,9 @@
 
 use std::io;
 
-/// The signals of the process: SIGINT, SIGTERM and SIGHUP ask it to stop.
+/// The signals of the process: SIGINT, SIGTERM and SIGHUP begin the shutdown.
 ///
-/// SIGUSR1 and SIGUSR2, which would kill it without a word, are noted in the log and ignored.
+/// SIGUSR1 and SIGUSR2, which end a process by default, are logged and ignored.
 #[cfg(unix)]
 #[derive(Debug)]
 pub(crate) struct Signals {
@@ -34,7 +34,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next signal that asks the process to stop, and names it.
+    /// Waits for the next signal to stop, and returns its name.
     pub(crate) async fn stop(&mut self) -> &'static str {
         let [user1, user2] = &mut self.user;
         loop {
@@ -49,7 +49,7 @@ impl Signals {
     }
 }
 
-/// The signals of the process: ctrl-C asks it to stop.
+/// The signals of the process: ctrl-C begins the shutdown.
 #[cfg(not(unix))]
 #[derive(Debug)]
 pub(crate) struct Signals;
@@ -65,7 +65,7 @@ impl Signals {
         Ok(Self)
     }
 
-    /// Waits for the next signal that asks the process to stop, and names it.
+    /// Waits for the next signal to stop, and returns its name.
     pub(crate) async fn stop(&mut self) -> &'static str {
         match tokio::signal::ctrl_c().await {
             Ok(()) => "ctrl-C",

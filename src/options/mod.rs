@@ -1,4 +1,4 @@
-//! The options: what a query string asks for, as plain data, and how it is parsed.
+//! The options: what a query string asks for, as plain data, and their parser.
 
 mod conflicts;
 
@@ -103,12 +103,12 @@ pub fn is_without_body(status: StatusCode) -> bool {
     )
 }
 
-/// How the bytes of a stream are cut and which line ends they have; the standard allows all of it.
+/// How the bytes of a stream are cut and which line ends they have; the standard allows every way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Framing {
     /// Whether a byte order mark comes first.
     pub bom: bool,
-    /// The line end; LF without it.
+    /// The line end; LF by default.
     pub eol: Option<Eol>,
     /// The most bytes in a frame; each frame is a chunk and a write of its own.
     pub split: Option<usize>,

@@ -1,4 +1,4 @@
-//! A parameter: its name, its bounds, its effect, and the option that it sets.
+//! A parameter: name, bounds, effect, and the option that a value sets.
 
 use super::Options;
 use super::value::Value;
@@ -8,9 +8,9 @@ use super::value::Value;
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
-    /// The values that it may have.
+    /// The allowed values.
     pub allowed: &'static str,
-    /// What it does.
+    /// The effect.
     pub effect: &'static str,
     /// Sets the option; `None` if the value is not allowed.
     pub(super) set: fn(&mut Options, &Value<'_>) -> Option<()>,

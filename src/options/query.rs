@@ -1,4 +1,4 @@
-//! Reads the options from a query string, or says what is wrong with it.
+//! Reads the options from a query string, or returns the error text.
 
 use std::fmt;
 
@@ -86,7 +86,7 @@ pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
     Ok(key)
 }
 
-/// Returns whether the query string has `credentials`, even if it is not allowed as a whole.
+/// Returns whether the query string has `credentials`, even if the whole query string is not allowed.
 pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
     let mut given = query(request).filter(|(name, _)| &**name == "credentials");
     given

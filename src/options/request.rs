@@ -1,4 +1,4 @@
-//! A request for a stream, and the response that it plans.
+//! A request for a stream, and the plan of its response.
 
 use bytes::Bytes;
 use hyper::header::HeaderValue;
@@ -32,7 +32,7 @@ pub struct StreamRequest {
 pub enum Plan {
     /// The stream.
     Stream,
-    /// A status, and a body in place of the line that names it.
+    /// A status, and a body in place of the line that names the status.
     Status(StatusCode, Option<Bytes>),
     /// A redirect.
     Redirect(StatusCode, HeaderValue),

@@ -51,7 +51,7 @@ pub fn with_faults<S>(
 }
 
 /// Keeps the bytes of a stranger from running as a page or a script of this origin, and from
-/// loading anything. No browser runs an event stream, whatever it holds.
+/// loading anything. No browser runs an event stream.
 fn guard_bytes(head: &mut HeaderMap) {
     if head
         .get(CONTENT_TYPE)

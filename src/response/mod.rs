@@ -137,7 +137,7 @@ impl Body for SmallFrames {
     fn size_hint(&self) -> SizeHint {
         let mut hint = SizeHint::with_exact(self.content.len() as u64);
         if self.rest.is_some() {
-            // It ends, and so a server that shuts down lets it go out whole.
+            // A body with a bound is sent whole when the server shuts down.
             hint.set_upper(u64::MAX);
         }
         hint

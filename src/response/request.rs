@@ -36,7 +36,7 @@ const AS_CODE: [&str; 10] = [
     "xslt",
 ];
 
-/// Reads a request for a stream to its end and validates it.
+/// Reads and validates a request for a stream.
 ///
 /// # Errors
 ///
@@ -67,7 +67,7 @@ async fn read_request<B: Body>(request: Request<B>) -> Result<StreamRequest, Rej
         ..StreamRequest::default()
     };
     known.read_ids(request.headers());
-    // The rest of the head is freed: it would stay in memory while content or a delay lasts.
+    // Frees the rest of the request head, which would stay in memory during content or a delay.
     known.extensions = request.into_parts().0.extensions;
     let content = read(content, echo.is_some()).await?;
     known.echo = echo.map(|echo| echo.with(&content));

@@ -24,7 +24,7 @@ where
         ("Content-Type", "application/json"),
         ("Cache-Control", "no-store"),
         ("Access-Control-Allow-Origin", "*"),
-        // A page of another origin learns the protocol from it.
+        // Tells a page of another origin the protocol.
         ("Timing-Allow-Origin", "*"),
     ]);
     let json = SmallFrames::made_of(saw(key.as_deref()));

@@ -76,7 +76,7 @@ impl<T> Newest<T> {
         self.next - self.items.len()..self.next
     }
 
-    /// The item of this number, unless it is forgotten.
+    /// Returns the item of this number, unless the sequence has dropped the item.
     fn get(&self, number: usize) -> Option<&T> {
         let index = number.checked_sub(self.numbers().start)?;
         self.items.get(index)
@@ -85,7 +85,7 @@ impl<T> Newest<T> {
 
 impl Keys {
     /// The key of this name. A new one takes the place of the oldest that no request holds; if all
-    /// are held, there is none. Unless it `is_kept`, a new one is as if it had never been.
+    /// are held, there is none. Without `is_kept`, a new key is not stored.
     pub(super) fn get(&self, name: &str, is_kept: bool) -> Option<Arc<Key>> {
         let Kept { keys, seen } = &mut *lock(&self.0);
         if let Some((_, key)) = keys.get(name) {
@@ -113,7 +113,7 @@ impl Keys {
         kept.keys.get(name).map(|(_, key)| Arc::clone(key))
     }
 
-    /// What was seen of the streams of this name: nothing, if it is not kept.
+    /// Returns the counts and requests of this name, or empty ones for an unknown key.
     pub(super) fn stats(&self, name: &str) -> Stats {
         let key = self.known(name).unwrap_or_default();
         let past = lock(&key.past);
@@ -168,7 +168,8 @@ fn list(
 }
 
 impl Key {
-    /// Returns the next of `items`, or the last if there are no more; `takes` it if that counts.
+    /// Returns the next of `items`, or the last if there are no more, and counts that if it `takes`
+    /// the item.
     pub(super) fn next(&self, items: &[Planned], takes: bool) -> Planned {
         let mut past = lock(&self.past);
         let item = items[past.taken.min(items.len() - 1)];

@@ -66,7 +66,7 @@ impl<S: Stream<Item = Block>> Stream for Ended<S> {
         }
         match this.end {
             End::Clean => Poll::Ready(None),
-            // The server aborts once it has written the body so far.
+            // The server writes the body so far, and then aborts.
             End::Abort => Poll::Ready(Some(Err(Aborted))),
             End::Truncate => {
                 let block = ready!(this.blocks.poll_next(cx));

@@ -35,7 +35,7 @@ pub struct Tick {
     pub event: Bytes,
 }
 
-/// An endless stream of ticks that starts when it is first polled.
+/// An endless stream of ticks that starts with the first poll.
 #[derive(Debug)]
 pub struct Interval {
     pub(super) period: Duration,

@@ -57,7 +57,7 @@ impl<S: Stream<Item = Block>> Stream for KeptAlive<S> {
         let since = *this.since.get_or_insert_with(Instant::now);
         loop {
             let due = since + *this.silence;
-            // Blocks do not reset the timer; it is set anew when it has elapsed.
+            // Blocks do not reset the timer; an elapsed timer is set anew.
             let timer = this.timer.get_or_insert_with(|| Timer::new(due));
             ready!(timer.poll(cx));
             if timer.due() >= due {

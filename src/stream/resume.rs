@@ -1,4 +1,4 @@
-//! Ticks as ids: a client that reconnects gets the ticks that it missed.
+//! Ticks as ids: a client that reconnects gets the missed ticks.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -39,14 +39,14 @@ pub fn tick_of(id: &str) -> Option<u64> {
 }
 
 /// Returns the tick after which a stream resumes: the `last` one that its client saw, or `now` if
-/// there is none or it is more than an `interval` in the future.
+/// there is none or that is more than an `interval` in the future.
 #[must_use]
 pub fn start(last: Option<u64>, interval: u64, now: u64) -> u64 {
     let possible = last.filter(|last| *last <= now.saturating_add(interval));
     possible.unwrap_or(now)
 }
 
-/// An endless stream of ticks and gaps that starts when it is first polled.
+/// An endless stream of ticks and gaps that starts with the first poll.
 #[derive(Debug)]
 pub struct Resumed {
     interval: u64,

@@ -1,4 +1,4 @@
-//! Events of any size, whose data is made while it is sent.
+//! Events of any size: their data is made while they are sent.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use super::sse::Block;
 static XS: [u8; 4096] = [b'x'; 4096];
 
 pin_project! {
-    /// A stream of blocks whose data has been filled in.
+    /// A stream of blocks with their data filled in.
     pub struct Filled<S> {
         #[pin]
         blocks: S,

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 /// The time zone of the machine, or the one that `TZ` names; UTC if none is found.
 static ZONE: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::try_system().unwrap_or(TimeZone::UTC));
 
-/// Loads the time zone now, while file descriptors are left to read it with.
+/// Loads the time zone now, while file descriptors are left.
 pub fn find_zone() {
     LazyLock::force(&ZONE);
 }
