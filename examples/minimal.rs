@@ -1,5 +1,5 @@
 //! The Node `http` example, literally: a clock as Server-Sent Events, in one file on hyper.
-//! What the server beside it does more is listed at the end.
+//! The end lists what the full server does in addition.
 
 use std::{convert::Infallible, error::Error, time::Duration};
 
@@ -23,10 +23,10 @@ async fn answer(req: Request<Incoming>) -> Result<Answer, Infallible> {
         // const interval = setInterval(() => {
         let second = Duration::from_secs(1);
         let mut interval = interval_at(Instant::now() + second, second);
-        // Nor does Node make up for late ticks in a burst.
+        // Node does not send late ticks in a burst either.
         interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        // Node pushes each event with res.write; hyper pulls: it asks the body for the next event
-        // when the socket has room.
+        // Node pushes each event with res.write; hyper pulls: hyper polls the body for the next
+        // event when the socket has room.
         let events = IntervalStream::new(interval).map(|_| {
             // const time = new Date().toLocaleTimeString()
             let time = jiff::Zoned::now().strftime("%-I:%M:%S %p");
@@ -72,11 +72,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-// What it leaves out, each with the test of `tests/spec` that shows it in the server beside it:
-// an end on a signal, streams open: lifetime::shutdown_ends_thousands_of_streams_cleanly
-// a limit of time for a head: limits::no_client_may_take_longer_than_ten_seconds_for_a_head
-// a limit of connections, below that of files: limits::one_connection_too_many_waits_for_a_place
-// a limit of size for a head: limits::a_head_over_8_kib_is_431
-// an end for who never reads: lifetime::a_client_that_never_reads_is_gone_within_thirty_seconds
-// an end for who vanished: lifetime::a_client_that_vanished_is_gone_within_thirty_seconds
-// ids, and what a client missed: resume::a_client_that_comes_back_goes_on_with_the_next_tick
+// What this example leaves out, each with the test in `tests/spec` of the full server:
+// a shutdown on a signal, with open streams: lifetime::shutdown_ends_thousands_of_streams_cleanly
+// a timeout for request heads: limits::no_client_may_take_longer_than_ten_seconds_for_a_head
+// a limit of connections, below the limit of open files: limits::one_connection_too_many_waits_for_a_place
+// a size limit for request heads: limits::a_head_over_8_kib_is_431
+// an end for clients that never read: lifetime::a_client_that_never_reads_is_gone_within_thirty_seconds
+// an end for clients that vanished: lifetime::a_client_that_vanished_is_gone_within_thirty_seconds
+// ids, and the events that a client missed: resume::a_client_that_comes_back_goes_on_with_the_next_tick
