@@ -13,12 +13,11 @@
 //! default allocator and with jemalloc. Each server is killed twice, and so has three lives:
 //!
 //! 1. Clients connect for a minute (in a short run, a quarter of the life). When all have left, the
-//! resources of the process are its base.
+//!    resources of the process are its base.
 //! 2. Clients connect for the rest of the life. When all have left, the resources must be back at
-//! the base.
+//!    the base.
 //! 3. Clients with gapless ids reconnect and stay idle. The statistics, the log and the clients
-//!    must
-//! agree on the number of streams. Then the server is killed, and the clients reconnect.
+//!    must agree on the number of streams. Then the server is killed, and the clients reconnect.
 //!
 //! Each memory measurement follows the same preparation:
 //!
