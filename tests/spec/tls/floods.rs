@@ -203,7 +203,7 @@ async fn floods_end_their_connection_or_are_held_back_and_nobody_else_notices() 
         let (address, over) = (server.address(), Arc::clone(&over));
         thread::spawn(move || canary(address, &over))
     };
-    // The first connection frees room for all others.
+    // The first flood grows the memory that all others reuse.
     ends_of(&floods()[0], &server, true).await;
     for (flood, reads) in floods().iter().flat_map(|it| [(it, true), (it, false)]) {
         let (memory, cpu, start) = (server.memory(), server.cpu(), Instant::now());
