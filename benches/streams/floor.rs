@@ -108,7 +108,7 @@ fn listener(port: u16) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// Reads on in a request head. Returns nothing when the client has closed.
+/// Reads more of a request head. Returns nothing if the client closed.
 fn read_head(socket: &mut TcpStream, mut head: Vec<u8>) -> Option<Vec<u8>> {
     let mut buffer = [0; 4096];
     loop {

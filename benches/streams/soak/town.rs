@@ -104,7 +104,7 @@ impl Town {
         faults.push(what);
     }
 
-    /// Reports a fault for every kind of event that never occurred.
+    /// Reports a fault if no id, no resumed stream or no gap occurred.
     pub(super) fn judge(&self) {
         let Notes {
             ids, resumed, gaps, ..
@@ -150,7 +150,7 @@ impl House {
         *lock(&self.guests) = Arc::default();
     }
 
-    /// Registers the next process.
+    /// Marks that the next process has started.
     pub(super) fn begin_anew(&self) {
         self.ends.store(false, SeqCst);
     }
