@@ -1,4 +1,4 @@
-//! A browser per test, controlled through WebDriver: headless Chromium, or `WebKit`.
+//! A browser per test, controlled through `WebDriver`: headless Chromium, or `WebKit`.
 
 use std::env;
 use std::fs;
@@ -52,7 +52,7 @@ impl Engine {
         }
     }
 
-    /// The WebDriver capabilities: Chromium gets arguments and accepts any certificate.
+    /// The `WebDriver` capabilities: Chromium gets arguments and accepts any certificate.
     fn capabilities(self, more: &[&str]) -> Value {
         let arguments = [
             "--headless",

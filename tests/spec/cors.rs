@@ -12,7 +12,7 @@ fn asked(server: &Server, method: &str, target: &str, headers: &str) -> Reply {
     )
 }
 
-/// The origin with access to the response with credentials, if any.
+/// The response headers that decide on access with credentials.
 fn taken(reply: &Reply) -> [Option<&str>; 3] {
     for name in [
         "access-control-allow-origin",

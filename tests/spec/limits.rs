@@ -565,7 +565,7 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_asks_for() {
     let stats = |client: &mut Client| {
         let _ = client.0.write_all(get("/stats").repeat(400).as_bytes());
     };
-    // Each pair first changes what the key remembers, and then requests the counts.
+    // Each client first changes what the key remembers, and then requests the counts.
     let stats_of_a_key = |client: &mut Client| {
         let long = "%01".repeat(64);
         let fill = get(&format!("/stream?key=k&status=204&lastEventId={long}"));

@@ -55,7 +55,7 @@ pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
     frame(SETTINGS, 0, 0, payload)
 }
 
-/// A WINDOW_UPDATE for `stream`; 0 is the connection.
+/// A `WINDOW_UPDATE` for `stream`; 0 is the connection.
 pub fn window(stream: u32, bytes: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, stream, bytes.to_be_bytes())
 }

@@ -23,7 +23,7 @@ use crate::support::{Binary, DEADLINE, Random, Server};
 /// The first half of a TLS 1.3 handshake.
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03half of it";
 
-/// A whole ClientHello of TLS 1.2 only.
+/// A whole `ClientHello` of TLS 1.2 only.
 fn hello_of_tls_1_2() -> Vec<u8> {
     let suites = b"\x00\x02\xc0\x2f";
     let groups = b"\x00\x0a\x00\x04\x00\x02\x00\x1d";
