@@ -531,8 +531,7 @@ impl Muted {
     }
 
     /// Asserts that streams begin and end while another one ticks, and that a signal ends the
-    /// process
-    /// with status 0. Returns how long the process takes to exit after the last stream.
+    /// process with status 0. Returns how long the process takes to exit after the last stream.
     #[track_caller]
     fn streams_well(mut self) -> Duration {
         let mut client = Client::send(self.1, GET_STREAM);

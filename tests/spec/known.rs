@@ -1,6 +1,5 @@
 //! Compares clients with their rows in `clients/results.json`: each fails the listed cases, by
-//! events
-//! and by ids, and no others. The clients in Rust are run here.
+//! events and by ids, and no others. The clients in Rust are run here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -129,8 +128,7 @@ impl Judged {
 }
 
 /// Compares a client with its row. Cases with a difference run a second time, because a busy
-/// machine
-/// makes a client late.
+/// machine makes a client late.
 async fn hold<S>(client: &str, open: impl Fn(String) -> S)
 where
     S: Stream<Item = Message> + Send + 'static,

@@ -1,6 +1,5 @@
 //! Compares `examples/minimal.rs` with the Node example that it copies. The streams are equal,
-//! except
-//! that the response head does not wait for the first event.
+//! except that the response head does not wait for the first event.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -27,8 +26,7 @@ fn program() -> &'static PathBuf {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
         let mut cargo = Command::new(env!("CARGO"));
         // Other features, or environment variables of `cargo test` that build scripts read, would
-        // make
-        // cargo build a hundred crates again.
+        // make cargo build a hundred crates again.
         cargo
             .current_dir(ROOT)
             .args(["build", "--frozen", "--example", "minimal"])

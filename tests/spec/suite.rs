@@ -1,6 +1,5 @@
 //! The conformance suite in third-party clients, run by the script of the README. The cases that
-//! each
-//! client fails are in `clients/results.json`.
+//! each client fails are in `clients/results.json`.
 
 use std::collections::BTreeSet;
 use std::io::Write;

@@ -82,8 +82,7 @@ async fn a_client_told_to_stop_does_not_come_back(engine: Engine) {
     eventually("no stream is open", || server.stats().open == 0);
 
     // Twice the reconnection time, as measured by a stream of the test. A page that reconnected
-    // would
-    // report the reconnect, whatever the response.
+    // would report the reconnect, whatever the response.
     let changes = browser.texts("#changes li").await;
     let before = server.stats().opened;
     server.exchange(
