@@ -1,4 +1,4 @@
-//! What stays in memory of clients that come and go.
+//! Memory that remains after clients connect and leave.
 
 use std::{
     thread::sleep,

@@ -1,4 +1,4 @@
-//! What both load clients are: given turns, they take what comes and count it.
+//! What both load clients share: a poll loop that counts events.
 
 use std::{
     io::ErrorKind,
@@ -11,11 +11,11 @@ use mio::{Events, Poll};
 
 use crate::{deviation::Deviation, servers::Server};
 
-/// For the last to open, when all were begun.
+/// Time for the last stream to open after all requests were sent.
 const OPEN_DEADLINE: Duration = Duration::from_secs(120);
 const EXIT_DEADLINE: Duration = Duration::from_secs(30);
 
-/// What to ask for, and how often events are due.
+/// The URL to request, and the interval of the events.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) address: SocketAddrV4,
@@ -23,7 +23,7 @@ pub(crate) struct Target {
     pub(crate) interval: Duration,
 }
 
-/// What a window has seen.
+/// Counts of one measurement window.
 pub(crate) struct Tally {
     pub(crate) events: u64,
     pub(crate) lost: usize,
@@ -31,22 +31,22 @@ pub(crate) struct Tally {
 }
 
 pub(crate) trait Client {
-    /// Waits for what comes at most this long, and takes it.
+    /// Waits at most `timeout` for data, and processes it.
     fn turn(&mut self, timeout: Duration) -> Result<(), String>;
 
-    /// What was counted since the last window.
+    /// Returns the counts since the last window.
     fn tally(&mut self) -> &mut Tally;
 
-    /// Streams that ended as their protocol has it: with the terminating chunk, or `END_STREAM`.
+    /// Returns the number of streams that ended with the terminating chunk or `END_STREAM`.
     fn ended_cleanly(&self) -> usize;
 
-    /// Streams that have not ended, and have had no event for so long.
+    /// Returns the number of unfinished streams without an event for `time`.
     fn silent_for(&self, time: Duration) -> usize;
 
-    /// Why the last lost stream was lost.
+    /// Returns why the last lost stream was lost.
     fn reason(&self) -> &str;
 
-    /// Takes what comes for a while and says what came.
+    /// Counts events for `duration`.
     fn watch(&mut self, duration: Duration) -> Result<Tally, String> {
         *self.tally() = Tally::new();
         let end = Instant::now() + duration;
@@ -59,7 +59,7 @@ pub(crate) trait Client {
         }
     }
 
-    /// Asks the server to end, and says how long it took.
+    /// Sends SIGTERM and returns the time until the server exits.
     fn watch_the_end_of(&mut self, server: &mut Server) -> Result<Duration, String> {
         server.terminate()?;
         let begin = Instant::now();
@@ -84,7 +84,7 @@ impl Tally {
     }
 }
 
-/// The opening of so many, evenly over a time; all at once over none.
+/// A schedule that opens `count` streams evenly over a duration. Zero opens all at once.
 pub(crate) struct Pace {
     begin: Instant,
     count: usize,
@@ -97,7 +97,7 @@ impl Pace {
         Self { begin, count, over }
     }
 
-    /// How many are to be begun by now.
+    /// Returns how many streams should be started by now.
     pub(crate) fn due(&self) -> usize {
         let share = self.begin.elapsed().as_secs_f64() / self.over.as_secs_f64().max(1e-9);
         (self.count as f64 * share.min(1.0)) as usize
@@ -107,13 +107,13 @@ impl Pace {
         self.begin.elapsed()
     }
 
-    /// Whether the last of them should long be open.
+    /// Returns whether the deadline of the last stream has passed.
     pub(crate) fn is_over(&self) -> bool {
         self.elapsed() > self.over + OPEN_DEADLINE
     }
 }
 
-/// Waits for ready sockets at most this long.
+/// Waits at most `timeout` for ready sockets.
 pub(crate) fn wait(poll: &mut Poll, ready: &mut Events, timeout: Duration) -> Result<(), String> {
     match poll.poll(ready, Some(timeout)) {
         Err(error) if error.kind() == ErrorKind::Interrupted => {

@@ -1,4 +1,5 @@
-//! Beyond one process: eleven servers and eleven load clients, and what a million streams would need.
+//! More than one process: eleven servers with eleven load clients, and an estimate for a million
+//! streams.
 
 use std::{
     env,
@@ -26,7 +27,7 @@ const STREAMS: usize = 18_000;
 const INTERVAL: Duration = Duration::from_secs(4);
 const WINDOW: Duration = Duration::from_secs(20);
 const MILLION: f64 = 1e6;
-/// What a socket is made of; the other caches grow and shrink with whatever else the machine does.
+/// The slab caches of a socket. Other caches depend on the rest of the machine.
 const OF_A_SOCKET: [&str; 7] = [
     "TCP",
     "sock_inode_cache",
@@ -117,7 +118,7 @@ fn measure(kind: Kind) -> Result<Sample, String> {
     if events == 0.0 {
         return Err("no event came".into());
     }
-    // Both windows are 20 s long, but for what it takes to read the counters.
+    // Both windows are 20 s long, plus the time to read the counters.
     let per_second = events / WINDOW.as_secs_f64();
     let per_event = spent / seconds / per_second;
     let due = streams * WINDOW.as_secs_f64() / INTERVAL.as_secs_f64();
@@ -148,7 +149,7 @@ fn measure(kind: Kind) -> Result<Sample, String> {
     })
 }
 
-/// What a reader needs to size a machine.
+/// Describes the memory and processors for a million streams.
 fn arithmetic(
     kind: Kind,
     memory: f64,
@@ -167,7 +168,7 @@ fn arithmetic(
         .keys()
         .filter(|name| OF_A_SOCKET.iter().any(|part| name.starts_with(part)))
         .map(|name| {
-            // Whoever looks at /proc meanwhile makes names of files there, which are no sockets'.
+            // Programs that read /proc meanwhile create directory entries that belong to no socket.
             let others = if name == "dentry" {
                 after.dentry * (after.proc_inodes - before.proc_inodes)
             } else {
@@ -215,7 +216,7 @@ fn arithmetic(
     text
 }
 
-/// A load client in a process of its own, because of the limit on open files.
+/// A load client in its own process, because of the limit on open files.
 struct Worker {
     child: Child,
     output: BufReader<std::process::ChildStdout>,
@@ -242,7 +243,7 @@ impl Worker {
         Ok(line.trim().to_owned())
     }
 
-    /// Closing its input is the word to count from now on.
+    /// Closes the worker's stdin, which starts its measurement.
     fn begin(&mut self) -> Result<(), String> {
         self.child
             .stdin
@@ -251,7 +252,7 @@ impl Worker {
             .ok_or_else(|| "a load client has begun already".into())
     }
 
-    /// Events, lost streams, and the p99 of the deviation.
+    /// Returns the events, the lost streams, and the p99 of the deviation.
     fn counts(&mut self) -> Result<[f64; 3], String> {
         let line = self.line()?;
         let numbers: Vec<f64> = line
@@ -271,7 +272,7 @@ impl Drop for Worker {
     }
 }
 
-/// The worker's side: opens its streams, says so, and counts in a window from the word to begin.
+/// Runs a worker: opens the streams, reports that, and counts once stdin is closed.
 pub(crate) fn work(arguments: &[String]) -> Result<(), String> {
     let [address, path] = arguments else {
         return Err("a load client takes an address and a path".into());
@@ -296,7 +297,7 @@ pub(crate) fn work(arguments: &[String]) -> Result<(), String> {
         early + tally.lost,
         tally.deviation.percentile_ms(0.99)
     );
-    // The others still count: leaving now would cost the processors their time.
+    // The other workers still count. Closing now would take processor time from them.
     load.watch(Duration::from_secs(3))?;
     Ok(())
 }

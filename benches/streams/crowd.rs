@@ -1,6 +1,6 @@
-//! The load client over HTTP/2: one thread that holds thousands of connections, each with many streams.
+//! The HTTP/2 load client: one thread with thousands of connections of many streams each.
 //!
-//! It says no more than it must and opens every window at once, so that it costs little beside the server.
+//! The client sends only required frames and uses the largest windows, to cost little CPU time.
 
 mod connection;
 
@@ -18,10 +18,10 @@ use crate::{
 };
 use connection::{Connection, Counts, Seen};
 
-/// Connections that may be shaking hands at a time.
+/// The limit of concurrent TLS handshakes.
 const AT_ONCE: usize = 64;
 
-/// Every stream to one server.
+/// All connections to one server.
 pub(crate) struct Crowd {
     poll: Poll,
     ready: Events,
@@ -39,7 +39,7 @@ pub(crate) struct Crowd {
 impl Crowd {
     pub(crate) fn new(target: Target) -> Result<Self, String> {
         let mut config = trust::anybody(&["h2"])?;
-        // Every connection pays for a whole handshake.
+        // Every connection makes a full handshake.
         config.resumption = Resumption::disabled();
         Ok(Self {
             poll: Poll::new().map_err(|e| format!("no epoll: {e}"))?,
@@ -56,8 +56,10 @@ impl Crowd {
         })
     }
 
-    /// Opens so many connections with so many streams each, evenly over the time given, and says
-    /// how long it took until the last connection had settled and the last head had arrived.
+    /// Opens `connections` with `streams` each, evenly over the given time.
+    ///
+    /// Returns the time until the last SETTINGS was acknowledged and the last response head
+    /// arrived.
     pub(crate) fn open(
         &mut self,
         connections: usize,

@@ -1,4 +1,4 @@
-//! How far events come from their time, kept in buckets about 1.5 % wide, so that nothing grows.
+//! A histogram of how far events deviate from their interval, with buckets about 1.5 % wide.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Deviation {
         self.max = self.max.max(micros);
     }
 
-    /// Takes in what another has recorded.
+    /// Adds the values of another histogram.
     pub(crate) fn add(&mut self, other: &Self) {
         for (bucket, events) in self.buckets.iter_mut().zip(&other.buckets) {
             *bucket += events;
@@ -41,7 +41,7 @@ impl Deviation {
         self.max as f64 / 1000.0
     }
 
-    /// The deviation in milliseconds that this share of the events does not pass.
+    /// Returns the percentile `share` of the deviation, in milliseconds.
     pub(crate) fn percentile_ms(&self, share: f64) -> f64 {
         let wanted = self.count as f64 * share;
         let mut seen = 0;

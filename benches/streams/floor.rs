@@ -1,4 +1,4 @@
-//! The least that a server can do: one thread, a ring of sockets, one prepared event to each when it is due.
+//! The minimal server, as a lower bound: one thread, a ring of sockets, one prepared event.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -21,7 +21,7 @@ const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
     Cache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n";
 const EVENT: &[u8] = b"12\r\ndata: 9:05:07 AM\n\n\r\n";
 const LISTENER: Token = Token(usize::MAX);
-/// Events sent between two looks at new connections.
+/// Events sent between two checks for new connections.
 const SWEEP: usize = 512;
 
 struct Due {
@@ -29,7 +29,7 @@ struct Due {
     at: Instant,
 }
 
-/// Serves until it is killed.
+/// Serves until the process is killed.
 pub(crate) fn serve() -> Result<(), String> {
     let port = env::var("PORT").ok().and_then(|port| port.parse().ok());
     let interval = env::var("INTERVAL")
@@ -48,10 +48,10 @@ fn ring(port: u16, interval: Duration) -> io::Result<()> {
 
     let mut callers: HashMap<usize, (TcpStream, Vec<u8>)> = HashMap::new();
     let mut calls = 0;
-    // All wait equally long, so the ring is in the order in which they are due.
+    // All sockets have the same interval, so the ring is ordered by due time.
     let mut ring: VecDeque<Due> = VecDeque::new();
     loop {
-        // Whole milliseconds, as the timers of tokio and Node have them.
+        // Whole milliseconds, like the timers of tokio and Node.
         let wait = ring
             .front()
             .map(|due| due.at.saturating_duration_since(Instant::now()));
@@ -108,7 +108,7 @@ fn listener(port: u16) -> io::Result<TcpListener> {
     Ok(TcpListener::from_std(socket.into()))
 }
 
-/// What has arrived of the head so far; nothing when the caller has left.
+/// Reads more of a request head. Returns nothing if the client closed.
 fn read_head(socket: &mut TcpStream, mut head: Vec<u8>) -> Option<Vec<u8>> {
     let mut buffer = [0; 4096];
     loop {

@@ -1,7 +1,7 @@
-//! Counts the events in one chunked answer, exactly, wherever the packets cut it.
+//! Counts the events of one chunked response, independent of packet boundaries.
 
 const FIELD: &[u8] = b"data:";
-/// Columns count how much of `data:` a line has matched; this one says that it is another line.
+/// `column` is the number of matched bytes of `data:`. This value marks a line without a match.
 const OTHER: u8 = FIELD.len() as u8 + 1;
 const MAX_HEAD: usize = 16 * 1024;
 
@@ -16,11 +16,11 @@ enum Part {
     End,
 }
 
-/// What has been seen of one answer.
+/// The parser state of one response.
 pub(crate) struct Framing {
     head: Vec<u8>,
     part: Part,
-    /// Bytes left of the chunk, or the size read so far.
+    /// The remaining bytes of the chunk, or the size parsed so far.
     left: u64,
     column: u8,
     has_data: bool,
@@ -37,20 +37,17 @@ impl Framing {
         }
     }
 
-    /// Whether the whole head of a good answer has arrived.
+    /// Returns whether the response head is complete and valid.
     pub(crate) fn is_open(&self) -> bool {
         self.part != Part::Head
     }
 
-    /// Whether the terminating chunk has arrived.
+    /// Returns whether the terminating chunk has arrived.
     pub(crate) fn is_ended(&self) -> bool {
         self.part == Part::End
     }
 
-    /// The events that these bytes complete.
-    ///
-    /// # Errors
-    /// When the answer is not a chunked 200, or its framing is broken.
+    /// Parses `bytes` and returns the number of completed events.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> Result<u32, &'static str> {
         let mut events = 0;
         if self.part == Part::Head {
@@ -139,7 +136,7 @@ impl Framing {
         };
     }
 
-    /// A block of lines is an event only if one of them is a `data:` line; a comment is none.
+    /// Counts blocks with a `data:` line. A comment is not an event.
     fn count(&mut self, body: &[u8]) -> u32 {
         let mut events = 0;
         for &byte in body {
@@ -164,7 +161,7 @@ impl Framing {
     }
 }
 
-/// Proves the count over every cut of an answer into three packets; run before any measurement.
+/// Tests every split of a response into three packets. Runs before any measurement.
 pub(crate) fn check() {
     let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
         3\r\n:\n\n\r\n7\r\ndata: a\r\n2;x=y\r\n\n\n\r\n\

@@ -1,4 +1,4 @@
-//! What a connection costs that asks for nothing: TLS's handshake, and HTTP/2 with its settings acknowledged.
+//! The cost of a connection without requests: the TLS handshake and the HTTP/2 settings.
 
 use std::time::Duration;
 

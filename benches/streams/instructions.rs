@@ -1,4 +1,4 @@
-//! What an event takes in user space, counted by callgrind to the instruction.
+//! The exact number of user-space instructions per event, counted by callgrind.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 

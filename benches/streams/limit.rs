@@ -1,4 +1,4 @@
-//! How many events a second a server sends before they come late.
+//! The rate of events that a server sends in time.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ fn climb(kind: Kind) -> Result<Sample, String> {
             Err(_) => break,
             Ok(_) => {}
         }
-        // A second try, because the machine is shared and one hiccup is no limit.
+        // A second attempt, because one hiccup of a shared machine is no limit.
         for _ in 0..2 {
             let early = load.watch(SECOND / 2)?.lost;
             let window = Window::watch(server.pid(), &mut load, length)?;
@@ -53,7 +53,7 @@ fn climb(kind: Kind) -> Result<Sample, String> {
             let rate = window.per_second();
             let due = load.len() as f64 / FAST.as_secs_f64();
             let lost = early + tally.lost;
-            // Node's interval of 25 ms takes up to 26, which is no stream that starves.
+            // A Node interval of 25 ms takes up to 26 ms, which is not starvation.
             if lost == 0 && rate >= 0.9 * due && late <= FAST.as_secs_f64() * 500.0 {
                 best = Some((rate, load.len(), late, busy));
                 continue 'steps;

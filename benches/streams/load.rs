@@ -1,4 +1,4 @@
-//! The load client: one thread that holds thousands of streams through epoll, with one read to an event.
+//! The HTTP/1.1 load client: one thread, thousands of streams, epoll, and one read per event.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -17,9 +17,9 @@ use crate::{
     framing::Framing,
 };
 
-/// New connections between two looks at the ready ones.
+/// New connections between two polls.
 const BATCH: usize = 64;
-/// For a hundred thousand connections, one after the other.
+/// Time for a hundred thousand sequential connections.
 const CHURN_DEADLINE: Duration = Duration::from_secs(180);
 const GROUP: usize = 1024;
 
@@ -39,7 +39,7 @@ struct Stream {
     last: Option<Instant>,
 }
 
-/// Every stream to one server.
+/// All streams to one server.
 pub(crate) struct Load {
     poll: Poll,
     ready: Events,
@@ -49,7 +49,7 @@ pub(crate) struct Load {
     target: Target,
     opened: usize,
     ended: usize,
-    /// Streams whose connection was lost before its head: they are opened again.
+    /// Streams to open again, because their connection was lost before the response head.
     again: Vec<usize>,
     refused: usize,
     reason: String,
@@ -78,7 +78,7 @@ impl Load {
         self.streams.len()
     }
 
-    /// How many connections were lost before their head, and made anew.
+    /// Returns how many connections were lost before their response head, and opened again.
     pub(crate) fn refused(&self) -> usize {
         self.refused
     }
@@ -87,8 +87,9 @@ impl Load {
         self.streams.iter().all(|stream| stream.socket.is_none())
     }
 
-    /// Opens `count` more streams, evenly over the time given (all at once for none), and says
-    /// how long it took until the last head had arrived.
+    /// Opens `count` more streams, evenly over the given time. Zero opens all at once.
+    ///
+    /// Returns the time until the last response head arrived.
     pub(crate) fn open(&mut self, count: usize, over: Duration) -> Result<Duration, String> {
         let pace = Pace::begin(count, over);
         let wanted = self.opened + count;
@@ -116,12 +117,13 @@ impl Load {
         Ok(pace.elapsed())
     }
 
-    /// Connects and leaves again as soon as the head has arrived, `count` times, `at_once` at a time.
+    /// Opens `count` connections, `at_once` at a time, and closes each after its response head.
     pub(crate) fn come_and_go(&mut self, count: usize, at_once: usize) -> Result<(), String> {
         let begin = Instant::now();
         let wanted = self.opened + count;
         let mut made = 0;
-        // A connection that was closed keeps its port for a minute; many source addresses have many ports.
+        // A closed connection occupies its port for a minute. Many source addresses have many
+        // ports.
         let source = |made: usize| Ipv4Addr::new(127, 0, 1, 1 + (made % 200) as u8);
         while self.opened < wanted {
             for slot in 0..at_once.min(count) {
@@ -149,7 +151,7 @@ impl Load {
         Ok(())
     }
 
-    /// Leaves every stream.
+    /// Closes every stream.
     pub(crate) fn close(&mut self) {
         self.streams.clear();
     }
@@ -264,8 +266,11 @@ impl Stream {
         asked.map_err(|error| error.to_string())
     }
 
-    /// A read that does not fill the buffer has emptied the socket: epoll reports what comes later,
-    /// so that an event costs one read and not two. Only the end may already lie behind it.
+    /// Reads until the socket is empty.
+    ///
+    /// A read that does not fill the buffer has emptied the socket, and epoll reports later data.
+    /// An event therefore costs one read instead of two. If the server has closed the connection,
+    /// only the end of the stream is still unread.
     fn receive(
         &mut self,
         buffer: &mut [u8],
@@ -311,7 +316,7 @@ impl Stream {
     }
 }
 
-/// The head that Chromium's `EventSource` sends.
+/// Returns the request head of Chromium's `EventSource`.
 fn request(target: &Target) -> String {
     let Target { address, path, .. } = target;
     format!(

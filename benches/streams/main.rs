@@ -1,7 +1,8 @@
-//! What a stream costs: this server beside what people would pick instead, and beside the least that the kernel allows.
+//! The cost of a stream: this server compared with its alternatives and a minimal server.
 //!
-//! `cargo bench --bench streams -- quick`, `all`, or the names of points, and `rounds=1` for a shorter look at them;
-//! `soak` is no point: it measures nothing, and holds promises.
+//! - `cargo bench --bench streams -- quick`, `all`, or the names of points.
+//! - `rounds=1` for a shorter measurement.
+//! - `soak` tests promises and measures nothing.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -49,7 +50,7 @@ use report::Outcome;
 use servers::Kind;
 
 fn main() -> ExitCode {
-    // cargo adds --bench to whatever it is given.
+    // cargo adds --bench to the arguments.
     let words: Vec<String> = env::args()
         .skip(1)
         .filter(|word| word != "--bench")
@@ -63,7 +64,7 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            // A load client's words go to the one who started it.
+            // The parent process reads the stdout of a load client.
             if words.first().is_some_and(|word| word == "load") {
                 println!("{reason}");
             }
@@ -113,7 +114,7 @@ fn bench(words: &[String]) -> Result<(), String> {
     let document = report::document(&outcomes, &groups, &machine, &versions);
     println!("{document}");
 
-    // Only a whole run replaces the figures that are kept.
+    // Only a complete run replaces the stored figures.
     let whole = rounds.is_empty() && words.first().is_some_and(|word| word == "all");
     let folder = if whole {
         concat!(env!("CARGO_MANIFEST_DIR"), "/benches")
@@ -131,14 +132,14 @@ fn bench(words: &[String]) -> Result<(), String> {
     }
 }
 
-/// What stands below the figures, by hand or from a soak, and stays as it is.
+/// Returns the notes below the figures, by hand or from a soak, which a run keeps.
 fn notes(folder: &str) -> String {
     let kept = fs::read_to_string(Path::new(folder).join("numbers.md")).unwrap_or_default();
     let start = kept.find("\n## ");
     start.map_or_else(String::new, |start| kept[start..].to_owned())
 }
 
-/// Only a whole run replaces the table that is kept.
+/// Runs a soak. Only a complete run replaces the stored table.
 fn soak(words: &[String]) -> Result<(), String> {
     let (text, whole, broken) = soak::run(words, &versions()?)?;
     println!("{text}");
@@ -153,7 +154,7 @@ fn soak(words: &[String]) -> Result<(), String> {
     }
 }
 
-/// What was measured, with what, and when.
+/// Returns the measured commit, the versions of the tools, and the date.
 fn versions() -> Result<String, String> {
     let git = |arguments: &[&str]| {
         said_by(
@@ -205,7 +206,9 @@ fn choose(words: &[String]) -> Result<Vec<Point>, String> {
     Ok(known)
 }
 
-/// Takes one point: every server in every round, so that a change of the machine's mood meets all.
+/// Measures one point.
+///
+/// Each round includes every server, so that a change of the machine affects all of them.
 fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
     let mut outcome = Outcome {
         point,

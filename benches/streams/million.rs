@@ -1,4 +1,4 @@
-//! Over HTTP/2: thousands of connections with a hundred streams each, up to a million in one process.
+//! HTTP/2: thousands of connections with 125 streams each, up to a million streams in one process.
 
 use std::{fs, time::Duration};
 
@@ -16,12 +16,13 @@ use crate::{
 pub(crate) const FEW_CPU: &str = "CPU at 10,000, µs";
 pub(crate) const FEW_MEMORY: &str = "memory at 10,000, KiB";
 pub(crate) const FEW_P99: &str = "p99 at 10,000, ms";
-/// Of a connection.
+/// Streams per connection.
 const STREAMS: usize = 125;
 const SECOND: Duration = Duration::from_secs(1);
-/// The plain floor at the rate of a million streams with an event each every ten seconds.
+/// Streams and interval of the minimal server: the rate of a million streams with an interval of 10
+/// s.
 const FLOOR: (usize, Duration) = (5000, Duration::from_millis(50));
-/// KiB that a stream takes of both ends together, with room to spare.
+/// KiB per stream for client and server together, with reserve.
 const BOTH_ENDS: f64 = 5.0;
 
 pub(crate) fn smaller() -> Point {
@@ -100,7 +101,7 @@ fn over_the_floor() -> Ratio {
     }
 }
 
-/// What is missing for so many streams.
+/// Returns which resource is missing for this number of streams.
 fn lacks(streams: usize) -> Option<String> {
     let info = fs::read_to_string("/proc/meminfo").ok()?;
     let line = info
@@ -117,13 +118,13 @@ fn lacks(streams: usize) -> Option<String> {
     })
 }
 
-/// What a server showed while it held so many streams.
+/// Measurements of a server with a number of open streams.
 struct Held {
     streams: usize,
     window: Window,
     of_those_due: f64,
     opening: Duration,
-    /// Of the opening, without the events that came meanwhile.
+    /// The processor time of opening, without the events of that time.
     opened_by: f64,
     memory: f64,
     whole: f64,
@@ -146,7 +147,7 @@ fn hold(
 
     let before = process::resident(pid)?;
     let start = Cpu::of(pid)?;
-    // So that their ticks are spread evenly, whole intervals.
+    // A whole number of intervals, so that ticks are spread evenly.
     let spread = (connections as f64 / 400.0 / interval.as_secs_f64())
         .ceil()
         .max(1.0);
@@ -178,7 +179,7 @@ impl Held {
     fn sample(&self) -> Sample {
         let Self { window, .. } = self;
         let streams = self.streams as f64;
-        // One more warmed the server up.
+        // Plus the warm-up stream.
         let cleanly = self.cleanly as f64 / (streams + 1.0);
         Sample::default()
             .with("streams", streams, 0)
@@ -203,7 +204,7 @@ impl Held {
     }
 }
 
-/// One thread, one `send()` an event, in the clear over HTTP/1.1.
+/// Measures the minimal server: one thread, one `send()` per event, plain HTTP/1.1.
 fn floor(length: Duration) -> Result<Sample, String> {
     let (streams, interval) = FLOOR;
     let server = Server::start(Kind::Floor, interval)?;

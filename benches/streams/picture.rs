@@ -1,4 +1,4 @@
-//! What a reader decides by as bars, in an SVG that follows the reader's light or dark scheme.
+//! A bar chart of the key figures: an SVG that follows the light or dark scheme.
 
 use std::fmt::Write;
 
@@ -34,7 +34,7 @@ const STYLE: &str = "
   }
 ";
 
-/// The picture of what was measured, if anything in it was.
+/// Draws the groups, unless they are empty.
 pub(crate) fn draw(groups: &[Group]) -> Option<String> {
     let rows = || groups.iter().flat_map(|group| &group.rows);
     let count = rows().count();

@@ -1,4 +1,4 @@
-//! The points to measure: what is done to a server at each, and what is written down.
+//! The points of the benchmark: how each loads a server, and which figures it records.
 
 use std::time::Duration;
 
@@ -22,12 +22,12 @@ pub(crate) const P99: &str = "p99, ms";
 pub(crate) const RATE: &str = "events per second";
 const SECOND: Duration = Duration::from_secs(1);
 pub(crate) const FAST: Duration = Duration::from_millis(25);
-/// Streams are opened at this rate where the rate is not the question, so that their ticks are spread evenly.
+/// Streams opened per second where the rate is not measured, so that ticks are spread evenly.
 const CALLS_PER_SECOND: f64 = 5000.0;
 
 type Measure = Box<dyn Fn(Kind) -> Result<Sample, String>>;
 
-/// One point, for the servers that it makes sense for.
+/// One point, with the servers to measure.
 pub(crate) struct Point {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
@@ -35,12 +35,12 @@ pub(crate) struct Point {
     pub(crate) kinds: Vec<Kind>,
     pub(crate) rounds: usize,
     pub(crate) ratios: Vec<Ratio>,
-    /// Why it cannot be measured here.
+    /// Why the point cannot be measured on this machine.
     pub(crate) lacks: Option<String>,
     pub(crate) measure: Measure,
 }
 
-/// Every point, in the order in which `all` takes them.
+/// Returns every point, in the order of `all`.
 pub(crate) fn all() -> Vec<Point> {
     vec![
         steady(),
@@ -58,7 +58,7 @@ pub(crate) fn all() -> Vec<Point> {
     ]
 }
 
-/// The point that tells most in under a minute.
+/// Returns the most informative point that takes less than a minute.
 pub(crate) fn quick() -> Vec<Point> {
     vec![Point {
         name: "quick",
@@ -164,12 +164,12 @@ fn cpu_ratios() -> Vec<Ratio> {
     ]
 }
 
-/// What a server showed while it held a number of streams.
+/// Measurements of a server with a number of open streams.
 pub(crate) struct Held {
     window: Window,
     of_those_due: f64,
     pub(crate) memory: f64,
-    /// Connections that were lost before their head, and made anew.
+    /// Connections that were lost before their response head, and opened again.
     refused: usize,
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn hold(
     })
 }
 
-/// The first stream makes a server set up what all share, such as its time zone.
+/// Opens one stream, because the first sets up shared state such as the time zone.
 pub(crate) fn warm_up(load: &mut Load) -> Result<(), String> {
     load.open(1, Duration::ZERO)?;
     load.close();
@@ -224,7 +224,7 @@ pub(crate) fn warm_up(load: &mut Load) -> Result<(), String> {
     Ok(())
 }
 
-/// The time in which to open so many streams: a whole number of intervals.
+/// Returns the time in which to open `streams`: a whole number of intervals.
 pub(crate) fn even_spread(streams: usize, interval: Duration) -> Duration {
     let intervals = streams as f64 / CALLS_PER_SECOND / interval.as_secs_f64();
     interval.mul_f64(intervals.ceil().max(1.0))

@@ -1,8 +1,8 @@
-//! What the kernel says of a process and of itself, read from `/proc`.
+//! Figures of a process and of the kernel, read from `/proc`.
 
 use std::{collections::BTreeMap, fs, io};
 
-/// The processor time of a process so far.
+/// The total processor time of a process.
 pub(crate) struct Cpu {
     /// Nanoseconds on a processor, by thread.
     threads: BTreeMap<String, u64>,
@@ -53,8 +53,10 @@ impl Cpu {
         })
     }
 
-    /// What was spent since `earlier`: the sum is the scheduler's and exact to the nanosecond,
-    /// its split into user and system comes from the kernel's clock ticks.
+    /// Returns the processor time since `earlier`.
+    ///
+    /// The sum comes from the scheduler and is exact to the nanosecond. The split into user and
+    /// system comes from the kernel's clock ticks.
     pub(crate) fn since(&self, earlier: &Self) -> Result<Spent, String> {
         let run: u64 = self
             .threads
@@ -87,20 +89,20 @@ impl Cpu {
     }
 }
 
-/// Resident memory in KiB.
+/// Returns the resident memory in KiB.
 pub(crate) fn resident(pid: u32) -> Result<f64, String> {
-    // statm counts per processor and lags; the rollup walks the pages.
+    // `statm` lags because it counts per processor. `smaps_rollup` walks the pages.
     let rollup = read(&format!("/proc/{pid}/smaps_rollup"))?;
     labelled(&rollup, "Rss:").ok_or_else(|| format!("/proc/{pid}/smaps_rollup has no Rss"))
 }
 
-/// Open file descriptors.
+/// Returns the number of open file descriptors.
 pub(crate) fn descriptors(pid: u32) -> Result<usize, String> {
     let listing = fs::read_dir(format!("/proc/{pid}/fd")).map_err(|e| gone(pid, &e))?;
     Ok(listing.count())
 }
 
-/// The descriptors of its epoll instances, one of each.
+/// Returns one descriptor for each epoll instance of the process.
 pub(crate) fn polls(pid: u32) -> Result<Vec<String>, String> {
     let listing = fs::read_dir(format!("/proc/{pid}/fd")).map_err(|e| gone(pid, &e))?;
     let mut instances = BTreeMap::new();
@@ -108,14 +110,14 @@ pub(crate) fn polls(pid: u32) -> Result<Vec<String>, String> {
         let kind = fs::read_link(file.path()).unwrap_or_default();
         if kind.as_os_str() == "anon_inode:[eventpoll]" {
             let name = file.file_name().to_string_lossy().into_owned();
-            // Copies of one instance say the same of what they watch.
+            // Duplicates of one instance list the same watched files.
             instances.insert(watched_by(pid, &name)?, name);
         }
     }
     Ok(instances.into_values().collect())
 }
 
-/// How many files each of these epoll instances watches.
+/// Returns how many files each of these epoll instances watches.
 pub(crate) fn watched(pid: u32, polls: &[String]) -> Result<Vec<usize>, String> {
     let count = |poll: &String| Ok(watched_by(pid, poll)?.len());
     polls.iter().map(count).collect()
@@ -127,17 +129,17 @@ fn watched_by(pid: u32, poll: &str) -> Result<Vec<String>, String> {
     Ok(lines.map(str::to_owned).collect())
 }
 
-/// Threads.
+/// Returns the number of threads.
 pub(crate) fn threads(pid: u32) -> Result<usize, String> {
     let listing = fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| gone(pid, &e))?;
     Ok(listing.count())
 }
 
-/// What the kernel holds for everybody.
+/// Kernel memory of the whole machine.
 pub(crate) struct Kernel {
     /// KiB by slab cache.
     pub(crate) slabs: BTreeMap<String, f64>,
-    /// KiB of a directory entry.
+    /// KiB per directory entry.
     pub(crate) dentry: f64,
     /// Inodes of `/proc`, each with a directory entry.
     pub(crate) proc_inodes: f64,
@@ -183,7 +185,7 @@ impl Kernel {
     }
 }
 
-/// The machine in a line: kernel, processors, memory.
+/// Returns the kernel, the processors and the memory in one line.
 pub(crate) fn machine() -> Result<String, String> {
     let kernel = read("/proc/sys/kernel/osrelease")?;
     let info = read("/proc/cpuinfo")?;

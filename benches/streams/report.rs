@@ -1,4 +1,4 @@
-//! From what the rounds measured to medians, ratios and Markdown tables.
+//! Medians, ratios and Markdown tables of the measured rounds.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -8,7 +8,7 @@ use crate::{
     summary::{self, Group},
 };
 
-/// One measured number, with the digits that it deserves.
+/// One measured number and its decimal places.
 #[derive(Clone, Copy)]
 pub(crate) struct Figure {
     pub(crate) name: &'static str,
@@ -16,7 +16,7 @@ pub(crate) struct Figure {
     pub(crate) digits: usize,
 }
 
-/// What one server showed at one point in one round.
+/// The figures of one server at one point in one round.
 #[derive(Clone, Default)]
 pub(crate) struct Sample {
     pub(crate) figures: Vec<Figure>,
@@ -41,7 +41,7 @@ impl Sample {
     }
 }
 
-/// A figure over the same figure of another server in the same round.
+/// The ratio of a figure to the same figure of another server in the same round.
 #[derive(Clone, Copy)]
 pub(crate) struct Ratio {
     pub(crate) name: &'static str,
@@ -49,7 +49,7 @@ pub(crate) struct Ratio {
     pub(crate) base: Kind,
 }
 
-/// Every round of one point.
+/// All rounds of one point.
 pub(crate) struct Outcome {
     pub(crate) point: Point,
     pub(crate) rounds: Vec<BTreeMap<Kind, Sample>>,
@@ -58,7 +58,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// The median over the rounds.
+    /// Returns the median over the rounds.
     pub(crate) fn median(&self, kind: Kind, name: &str) -> Option<f64> {
         median(
             self.rounds
@@ -68,7 +68,7 @@ impl Outcome {
         )
     }
 
-    /// The median of the ratios, each taken within its round.
+    /// Returns the median of the ratios, each taken within its round.
     fn ratio(&self, kind: Kind, ratio: &Ratio) -> Option<f64> {
         let of = |round: &BTreeMap<Kind, Sample>| {
             let base = round.get(&ratio.base)?.get(ratio.figure)?;
@@ -81,7 +81,7 @@ impl Outcome {
         self.rounds.iter().find_map(|round| round.get(&kind))
     }
 
-    /// The point as a heading, a table and its notes.
+    /// Returns the point as a heading, a table and notes.
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("### {}\n\n", self.point.title);
         let Point {
@@ -97,7 +97,7 @@ impl Outcome {
         );
         let kinds = self.point.kinds.iter().copied();
         let kinds: Vec<Kind> = kinds.filter(|kind| self.sample(*kind).is_some()).collect();
-        // Some have fewer figures than others.
+        // Some servers have fewer figures than others.
         let samples = kinds.iter().filter_map(|kind| self.sample(*kind));
         if let Some(most) = samples.max_by_key(|sample| sample.figures.len()) {
             let names: Vec<&str> = most.figures.iter().map(|figure| figure.name).collect();
@@ -137,7 +137,7 @@ impl Outcome {
         text
     }
 
-    /// How many rounds are behind a row, where some failed.
+    /// Returns the number of successful rounds of a row, if some failed.
     fn missing(&self, kind: Kind) -> String {
         let rounds = self.rounds.iter();
         let there = rounds.filter(|round| round.contains_key(&kind)).count();
@@ -167,7 +167,7 @@ impl Outcome {
     }
 }
 
-/// The whole document.
+/// Returns the whole document.
 pub(crate) fn document(
     outcomes: &[Outcome],
     groups: &[Group],
@@ -205,7 +205,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     }
 }
 
-/// A number with commas between thousands.
+/// Returns a number with commas between thousands.
 pub(crate) fn grouped(value: f64, digits: usize) -> String {
     let plain = format!("{value:.digits$}");
     let (whole, rest) = plain

@@ -1,4 +1,4 @@
-//! The servers to measure: how each is started on a free port, and stopped by its own process id.
+//! The measured servers: each starts on a free port and is stopped by its process id.
 
 mod kind;
 
@@ -21,7 +21,7 @@ use kind::certificate;
 const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
 const LOOK: Duration = Duration::from_millis(1);
 
-/// A server that runs until this is dropped.
+/// A server process, killed on drop.
 pub(crate) struct Server {
     kind: Kind,
     child: Child,
@@ -34,7 +34,7 @@ impl Server {
         Self::start_under(&[], kind, interval)
     }
 
-    /// Starts it as the last arguments of another command, such as a profiler.
+    /// Starts the server as the last arguments of another command, such as a profiler.
     pub(crate) fn start_under(
         wrapper: &[String],
         kind: Kind,
@@ -43,7 +43,7 @@ impl Server {
         Self::start_on(free_port()?, wrapper, kind, interval)
     }
 
-    /// Kills it, and starts it again on its port.
+    /// Kills the server and starts a new process on the same port.
     pub(crate) fn kill_and_start_again(self) -> Result<Self, String> {
         let (kind, target) = (self.kind, self.target.clone());
         drop(self);
@@ -96,7 +96,7 @@ impl Server {
         self.child.id()
     }
 
-    /// What it says on stderr, as long as it runs.
+    /// Returns the file with the server's stderr, which is removed on drop.
     pub(crate) fn log(&self) -> &Path {
         &self.log
     }
@@ -113,7 +113,7 @@ impl Server {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Asks it to end, and waits.
+    /// Sends SIGTERM and waits for the exit.
     pub(crate) fn stop(mut self, patience: Duration) -> Result<ExitStatus, String> {
         self.terminate()?;
         let begin = Instant::now();
@@ -130,7 +130,8 @@ impl Server {
         }
     }
 
-    /// Whether it answers, and its certificate is there: the port is open before that is made.
+    /// Returns whether the server accepts connections and its certificate exists. The port opens
+    /// before the certificate is written.
     fn listens(&self) -> bool {
         let is_made = |file: &PathBuf| file.metadata().is_ok_and(|file| file.len() > 0);
         let needs_none = !Kind::SECURE.contains(&self.kind);
@@ -166,7 +167,8 @@ impl Drop for Server {
     }
 }
 
-/// One that the kernel gives to no client while a server starts again.
+/// Returns a free port below the kernel's ephemeral range, so that no client takes the port during
+/// a restart.
 fn free_port() -> Result<u16, String> {
     let first = 10_000 + std::process::id() as u16 % 20_000;
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
@@ -174,7 +176,7 @@ fn free_port() -> Result<u16, String> {
     free.ok_or_else(|| "no port is free".into())
 }
 
-/// Runs a command to its end; its last line is the reason when it fails.
+/// Runs a command to its exit. An error line of its stderr is the reason for a failure.
 pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let name = name.rsplit('/').next().unwrap_or_default().to_owned();

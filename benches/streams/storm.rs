@@ -1,4 +1,4 @@
-//! Everybody at once, and then the end of the server.
+//! All clients connect at once, then the server shuts down.
 
 use std::time::{Duration, Instant};
 

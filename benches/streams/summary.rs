@@ -1,4 +1,4 @@
-//! What a reader decides by: the processor time of an event, the memory of a stream, and how far events come from their time.
+//! The key figures: processor time per event, memory per stream, and the deviation of events.
 
 use std::fmt::Write;
 
@@ -33,7 +33,7 @@ pub(crate) const COLUMNS: [Column; 3] = [
     },
 ];
 
-/// Where the rows of a group come from.
+/// The source of a group's rows.
 struct Source {
     point: &'static str,
     group: &'static str,
@@ -73,20 +73,20 @@ pub(crate) struct Group {
     pub(crate) rows: Vec<Row>,
 }
 
-/// A server with a value for every column.
+/// A server with one value per column.
 pub(crate) struct Row {
     pub(crate) kind: Kind,
     pub(crate) values: [f64; 3],
 }
 
 impl Row {
-    /// The server, whose protocol stands above it.
+    /// Returns the server's name without the protocol, which is in the heading.
     pub(crate) fn name(&self) -> String {
         self.kind.title().replace(", HTTP/2", "")
     }
 }
 
-/// The groups that were measured.
+/// Returns the measured groups.
 pub(crate) fn groups(outcomes: &[Outcome]) -> Vec<Group> {
     let group = |source: &Source| {
         let outcome = outcomes.iter().find(|it| it.point.name == source.point)?;
@@ -105,7 +105,7 @@ pub(crate) fn groups(outcomes: &[Outcome]) -> Vec<Group> {
     SOURCES.iter().filter_map(group).collect()
 }
 
-/// The groups as one table.
+/// Returns the groups as one table.
 pub(crate) fn table(groups: &[Group]) -> String {
     let titles = COLUMNS.map(|it| format!("{}, {}", it.title, it.unit));
     let mut text = format!(

@@ -1,4 +1,4 @@
-//! Memory per stream where the kernel makes huge pages of it.
+//! Memory per stream with transparent huge pages.
 
 use std::{
     fs,
@@ -38,9 +38,9 @@ pub(crate) fn point() -> Point {
     }
 }
 
-/// The machine's setting for transparent huge pages, put back when this is dropped.
+/// The machine's setting for transparent huge pages, restored on drop.
 ///
-/// A shell of its own puts it back when its input ends, and so after ctrl-C and a kill as well.
+/// A shell restores the setting when its stdin closes, and so also after ctrl-C or a kill.
 struct HugePages(Child);
 
 impl HugePages {
@@ -73,7 +73,7 @@ impl HugePages {
 
 impl Drop for HugePages {
     fn drop(&mut self) {
-        // Waiting ends its input first.
+        // `Child::wait` closes stdin first.
         if !self.0.wait().is_ok_and(|status| status.success()) {
             eprintln!("could not put {} back", Self::SETTING);
         }

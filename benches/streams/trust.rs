@@ -1,4 +1,4 @@
-//! TLS to a server that is known, and so may show any certificate.
+//! TLS without verification: the server is known, so any certificate is accepted.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// The settings of a client that goes on by one of these protocols.
+/// Returns client settings that negotiate one of `protocols`.
 pub(crate) fn anybody(protocols: &[&str]) -> Result<ClientConfig, String> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,4 +1,4 @@
-//! What a server shows in a window of time: what came of it, and what it spent on that.
+//! The events and the processor time of a server in one measurement window.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use crate::{
 pub(crate) struct Window {
     pub(crate) tally: Tally,
     pub(crate) seconds: f64,
-    /// By the server.
+    /// The processor time of the server.
     pub(crate) spent: Spent,
     pub(crate) by_client: Spent,
 }
 
 impl Window {
-    /// Watches the server of this process id, whose streams `client` holds.
+    /// Measures the process `pid` while `client` counts the events of its streams.
     pub(crate) fn watch(
         pid: u32,
         client: &mut impl Client,
@@ -47,18 +47,18 @@ impl Window {
         self.events() / self.seconds
     }
 
-    /// Microseconds of the server's processor time per event.
+    /// Returns the server's processor time per event, in microseconds.
     pub(crate) fn cpu(&self) -> f64 {
         self.spent.total / self.events()
     }
 
-    /// The events that came, in percent of those that were due.
+    /// Returns the received events in percent of the due events.
     pub(crate) fn of_those_due(&self, streams: usize, interval: Duration) -> f64 {
         let due = streams as f64 * self.seconds / interval.as_secs_f64();
         100.0 * self.events() / due
     }
 
-    /// The deviation in milliseconds that this share of the events does not pass.
+    /// Returns the percentile `share` of the deviation, in milliseconds.
     pub(crate) fn deviation(&self, share: f64) -> f64 {
         self.tally.deviation.percentile_ms(share)
     }

@@ -1,4 +1,4 @@
-//! A body of the client's own: `wire`, byte for byte and block by block.
+//! A body chosen by the client: `wire`, byte for byte and block by block.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -195,7 +195,7 @@ fn blocks_with_a_data_field_count_as_events() {
             3,
         ),
         ("data: a\n\ndata: b\n", 1),
-        // A mark is read over at the head of a stream, and nowhere else.
+        // A byte order mark is ignored at the beginning of a stream only.
         ("\u{feff}data: a\n\n\u{feff}data: b\n\ndata: c\n\n", 2),
         ("data: a", 0),
         ("\n\n", 0),
@@ -237,7 +237,7 @@ fn a_client_that_comes_back_to_a_wire_goes_on_after_the_last_block_with_its_id()
             let first = format!("{target}&ids&lastEventId={}", encoded(id));
             assert_eq!(get(&server, &first).text(), rest, "{id}");
         }
-        // Two say nothing.
+        // Two values are an error.
         let twice = format!("GET {target}&ids HTTP/1.1\r\nLast-Event-ID: 1\r\n");
         let twice = format!("{twice}Last-Event-ID: 1\r\n\r\n");
         assert_eq!(Reply::to(&server, &twice).text(), wire);
@@ -325,7 +325,7 @@ async fn no_block_of_a_wire_is_left_out_under_a_pace() {
         (240, ""),
     ];
     assert_played(&target, &paced).await;
-    // A block that is not due yet is waited for.
+    // A client waits for a block that is not due yet.
     let target = target.replace("interval=10", "interval=100");
     let waits = [
         (0, "a\n"),

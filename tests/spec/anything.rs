@@ -1,4 +1,4 @@
-//! Whatever is asked for, the handler answers, and with bounded work.
+//! The handler responds to every request, with bounded work.
 
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -20,7 +20,7 @@ use tokio::runtime::Builder;
 
 use crate::wire::encoded;
 
-/// More than a comment, a gap and all that is made up for, a frame each.
+/// More than the frames of a comment, a gap and all replayed ticks.
 const FRAMES: usize = 1100;
 
 #[derive(Default)]
@@ -67,7 +67,7 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 fn parameters() -> impl Strategy<Value = String> {
-    // What is refused alone, beside what it needs.
+    // Parameters that are only valid together with others.
     const TOGETHER: &[&str] = &[
         "key=k&fail=1",
         "key=k&once",
@@ -115,7 +115,7 @@ fn check(uri: Uri, id: Option<HeaderValue>, content: Option<Vec<u8>>) -> Result<
         .chain(other.map(|(_, status)| status))
         .chain([200, 400])
         .collect();
-    // An event may come in many frames.
+    // An event may consist of many frames.
     let is_long = has("split") || has("size");
     let method = if content.is_some() { "POST" } else { "GET" };
     let content = Full::new(Bytes::from(content.unwrap_or_default()));
@@ -150,7 +150,7 @@ fn check(uri: Uri, id: Option<HeaderValue>, content: Option<Vec<u8>>) -> Result<
         let (mut frames, mut bytes) = (0, 0);
         let woken = Arc::<Woken>::default();
         let waker = Waker::from(Arc::clone(&woken));
-        // All that the body has to say at this instant.
+        // All frames of the body that are ready now.
         while frames < 20 * FRAMES && !(has("size") && frames > FRAMES) {
             woken.0.store(0, SeqCst);
             let mut next = pin!(body.frame());

@@ -1,4 +1,4 @@
-//! A browser of each test's own, driven through its driver: a headless Chromium, or `WebKit`.
+//! A browser per test, controlled through `WebDriver`: headless Chromium, or `WebKit`.
 
 use std::env;
 use std::fs;
@@ -19,28 +19,28 @@ use url::{ParseError, Url};
 
 use crate::support::free_port;
 
-/// How long a fact on the page may take to come true, with other browsers on the same cores.
+/// The time limit for a fact on the page to come true, while other browsers use the same cores.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// How soon a fact on the page is asked for again, at first and at most.
+/// The first and the longest pause between two checks of a fact on the page.
 const SOON: Duration = Duration::from_millis(20);
 const SELDOM: Duration = Duration::from_millis(200);
 
-/// How long a browser may take to end.
+/// The time limit for a browser to exit.
 const QUITS: Duration = Duration::from_secs(10);
 
-/// What Chromium itself reports of the faults that an experiment is about. Anything else that it
-/// reports is an error of the page.
+/// Errors that Chromium reports for the faults that an experiment causes. Any other reported error
+/// is a bug of the page.
 pub const CUT: &str = "net::ERR_INCOMPLETE_CHUNKED_ENCODING";
 pub const GONE: &str = "net::ERR_CONNECTION_";
 pub const REFUSED: &str = "400 (Bad Request)";
 pub const NO_STREAM: &str = "that is not \"text/event-stream\"";
 
-/// Whose browser it is.
+/// The browser engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
     Chromium,
-    /// Safari's, in the `MiniBrowser` of `WebKitGTK`; it needs a display.
+    /// Safari's engine, in the `MiniBrowser` of `WebKitGTK`; needs a display.
     WebKit,
 }
 
@@ -52,7 +52,7 @@ impl Engine {
         }
     }
 
-    /// What is asked of the browser: Chromium takes arguments, and any certificate.
+    /// The `WebDriver` capabilities: Chromium gets arguments and accepts any certificate.
     fn capabilities(self, more: &[&str]) -> Value {
         let arguments = [
             "--headless",
@@ -63,7 +63,8 @@ impl Engine {
             "--disable-background-networking",
             "--disable-component-update",
             "--disable-sync",
-            // The lists under an address bar that nobody sees: pages, and a third of a start.
+            // The suggestion lists of the address bar: pages of their own, a third of the start-up
+            // time.
             "--disable-features=WebUIOmniboxPopup,WebUIOmniboxAimPopup",
             "--window-size=1440,1600",
         ];
@@ -84,7 +85,7 @@ impl Engine {
     }
 }
 
-/// Where Debian keeps the browser that `WebKitWebDriver` drives.
+/// Where Debian installs the browser that `WebKitWebDriver` controls.
 fn mini_browser() -> PathBuf {
     let folders = fs::read_dir("/usr/lib").into_iter().flatten().flatten();
     folders
@@ -93,13 +94,13 @@ fn mini_browser() -> PathBuf {
         .expect("MiniBrowser is installed (Debian: apt-get install webkit2gtk-driver)")
 }
 
-/// The browsers that run at a time: more of them take the processors from each other, and what the
-/// page promises to show in time comes late.
+/// The maximum of browsers at a time. More compete for the processors, and the page misses its time
+/// limits.
 const AT_A_TIME: usize = 3;
 
 static PERMITS: Semaphore = Semaphore::const_new(AT_A_TIME);
 
-/// A browser with one window; dropping it ends the browser and its driver.
+/// A browser with one window; dropping the value ends the browser and its driver.
 pub struct Browser {
     _permit: SemaphorePermit<'static>,
     engine: Engine,
@@ -118,7 +119,7 @@ impl Browser {
         Self::start_with(engine, &[]).await
     }
 
-    /// A browser with arguments of the test's own, which Chromium alone takes.
+    /// A browser with extra arguments, which only Chromium accepts.
     pub async fn start_with(engine: Engine, arguments: &[&str]) -> Self {
         let permit = PERMITS.acquire().await;
         let permit = permit.expect("the semaphore is never closed");
@@ -171,7 +172,7 @@ impl Browser {
             .expect("the tab is there");
     }
 
-    /// Shows the tab that was opened as the `number`th, from 0, and hides the others.
+    /// Switches to the tab with this `number`, counted from 0 in the order of opening.
     pub async fn show_tab(&self, number: usize) {
         let tabs = self.client.windows().await.expect("there are tabs");
         let tab = tabs[number].clone();
@@ -182,7 +183,7 @@ impl Browser {
         self.devtools("Page.bringToFront", json!({})).await;
     }
 
-    /// Closes the tab that is shown and shows the first of the others.
+    /// Closes the current tab and switches to the first of the others.
     pub async fn close_tab(&self) {
         self.client.close_window().await.expect("the tab closes");
         let tabs = self.client.windows().await.expect("there are tabs");
@@ -192,31 +193,31 @@ impl Browser {
             .expect("the tab is there");
     }
 
-    /// Clicks as a person does: what is covered or disabled cannot be clicked.
+    /// Clicks as a user does: a covered or disabled element cannot be clicked.
     pub async fn click(&self, css: &str) {
         let element = self.client.find(Locator::Css(css)).await.expect(css);
         element.click().await.expect(css);
     }
 
-    /// Types into a field, in place of what is there.
+    /// Replaces the text of a field.
     pub async fn fill(&self, css: &str, text: &str) {
         let element = self.client.find(Locator::Css(css)).await.expect(css);
         element.clear().await.expect(css);
         element.send_keys(text).await.expect(css);
     }
 
-    /// Presses a key, for what has the focus.
+    /// Presses a key in the focused element.
     pub async fn press(&self, key: &str) {
         let element = self.client.active_element().await.expect("a focus");
         element.send_keys(key).await.expect("the key is pressed");
     }
 
-    /// The result of a function body in the page.
+    /// Runs a function body in the page and returns the result.
     pub async fn run(&self, script: &str) -> Value {
         self.client.execute(script, vec![]).await.expect(script)
     }
 
-    /// The result of a function body that calls its last argument when it is ready.
+    /// Runs an asynchronous function body, which passes its result to its last argument.
     pub async fn run_async(&self, script: &str) -> Value {
         self.client
             .execute_async(script, vec![])
@@ -234,14 +235,14 @@ impl Browser {
             .to_owned()
     }
 
-    /// What is in the first field that matches.
+    /// The value of the first field that matches.
     pub async fn value(&self, css: &str) -> String {
         let script = format!("return document.querySelector({css:?}).value");
         let value = self.run(&script).await;
         value.as_str().unwrap_or_default().to_owned()
     }
 
-    /// Whether the first element that matches is where one looks.
+    /// Whether the first element that matches is within the viewport.
     pub async fn in_view(&self, css: &str) -> bool {
         let script = format!(
             "const {{ top, bottom }} = document.querySelector({css:?}).getBoundingClientRect();
@@ -250,7 +251,7 @@ impl Browser {
         self.run(&script).await == true
     }
 
-    /// Lets the page write to the clipboard and the test read it.
+    /// Grants the page and the test access to the clipboard.
     pub async fn allow_clipboard(&self) {
         let permissions =
             json!({ "permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"] });
@@ -284,7 +285,7 @@ impl Browser {
                     page.as_str().unwrap_or_default()
                 );
             }
-            // To ask is work for the browser: the longer it takes, the less often.
+            // Each check costs the browser time: the longer the wait, the longer the pauses.
             let pause = (start.elapsed() / 8).clamp(SOON, SELDOM);
             tokio::time::sleep(pause).await;
         }
@@ -307,8 +308,8 @@ impl Browser {
         .await
     }
 
-    /// Asserts that the page reported no error and no violation of its policy, but for those that
-    /// are `expected`. `WebKit`'s driver keeps what is reported to itself.
+    /// Asserts that the page reported no error and no policy violation, except those in `expected`.
+    /// `WebKit`'s driver does not report any.
     pub async fn assert_quiet(&self, expected: &[&str]) {
         if self.engine == Engine::WebKit {
             return;
@@ -332,7 +333,7 @@ impl Browser {
             .expect(path)
     }
 
-    /// Ends the session, which ends the browser; the driver answers when that is done.
+    /// Ends the session and with the session the browser; the driver responds afterwards.
     fn end_session(&self) -> std::io::Result<()> {
         let mut driver = TcpStream::connect(("127.0.0.1", self.port))?;
         driver.set_read_timeout(Some(QUITS))?;
@@ -350,7 +351,7 @@ impl Drop for Browser {
         let _ = self.end_session();
         let _ = self.driver.kill();
         let _ = self.driver.wait();
-        // The browser's last helpers may still write a file.
+        // The browser's helper processes may still write a file.
         let start = Instant::now();
         while fs::remove_dir_all(scratch(self.port)).is_err() && start.elapsed() < QUITS {
             thread::sleep(Duration::from_millis(20));
@@ -358,12 +359,12 @@ impl Drop for Browser {
     }
 }
 
-/// Where a driver and its browser keep their files.
+/// The folder for the files of a driver and its browser.
 fn scratch(port: u16) -> PathBuf {
     env::temp_dir().join(format!("sse-clock-browser-{port}"))
 }
 
-/// Starts a driver on a port that is free, which another process may take first.
+/// Starts a driver on a free port, which another process may take first.
 fn start_driver(engine: Engine) -> (Child, u16) {
     for _ in 0..20 {
         let port = free_port();
@@ -385,7 +386,7 @@ fn start_driver(engine: Engine) -> (Child, u16) {
     panic!("{} finds no port", engine.driver());
 }
 
-/// Waits until a driver has its port, or has ended without.
+/// Waits until a driver listens on its port, or has exited without listening.
 fn listens(engine: Engine, driver: &mut Child, port: u16) -> bool {
     if engine == Engine::Chromium {
         let mut lines = BufReader::new(driver.stdout.take().unwrap())
@@ -393,7 +394,7 @@ fn listens(engine: Engine, driver: &mut Child, port: u16) -> bool {
             .map_while(Result::ok);
         return lines.any(|line| line.contains("started successfully"));
     }
-    // WebKit's says nothing.
+    // WebKit's driver prints nothing.
     while driver.try_wait().unwrap().is_none() {
         if TcpStream::connect(("127.0.0.1", port)).is_ok() {
             return true;
@@ -403,7 +404,7 @@ fn listens(engine: Engine, driver: &mut Child, port: u16) -> bool {
     false
 }
 
-/// A command of chromedriver's own.
+/// A command that only chromedriver has.
 #[derive(Debug)]
 struct Vendor {
     path: &'static str,

@@ -1,4 +1,4 @@
-//! The suite: every case is played from the server, and expects what the standard makes of it.
+//! The conformance suite: the server plays every case, and the expectations follow the standard.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -15,10 +15,10 @@ use crate::wire::{self, Reply};
 
 const SUITE: &str = include_str!("../../public/cases.json");
 
-/// The most bytes of a `wire`.
+/// The maximum of bytes in a `wire`.
 const WIRE: usize = 4096;
 
-/// The least reconnection time that is judged.
+/// The shortest reconnection time that the suite judges.
 const JUDGED: u64 = 300;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -86,7 +86,7 @@ impl Expected {
 
 impl From<Message> for Expected {
     fn from(Message { event, data, id }: Message) -> Self {
-        // No `wire` has room for so much.
+        // Longer than any `wire`.
         if data.len() > WIRE && data.bytes().all(|byte| byte == b'x') {
             let (data, size) = ((), data.len());
             return Self::Sized {
@@ -100,7 +100,7 @@ impl From<Message> for Expected {
     }
 }
 
-/// Whether `text` survives as the value of a header.
+/// Whether `text` is unchanged as the value of a header.
 fn is_header_value(text: &str) -> bool {
     text.trim() == text && !text.contains(|letter: char| letter.is_ascii_control())
 }
@@ -132,8 +132,8 @@ fn decoded(value: &str) -> Vec<u8> {
     bytes
 }
 
-/// Plays `case` from `server` to a client that follows the standard, and holds it to what it
-/// expects.
+/// Plays `case` from `server` to a client that follows the standard, and compares the events with
+/// the expected ones.
 fn play(server: &Server, case: &Case) {
     let Case { name, url, .. } = case;
     let parameters = parameters(url);
@@ -170,7 +170,7 @@ fn play(server: &Server, case: &Case) {
         if let [failure, b"200", ..] = items[..]
             && failure != b"200"
         {
-            // A client that comes back all the same would hear events that nobody expects.
+            // A client that reconnects anyway would receive unexpected events.
             assert!(is_a_stream(&answer(server, &target, "")), "{name}");
         }
         return;
@@ -207,7 +207,7 @@ fn items(responses: Option<&[u8]>) -> Vec<&[u8]> {
     items.into_iter().flatten().collect()
 }
 
-/// What a client that comes with `id` is answered in the end, redirects followed.
+/// The final response to a client that connects with `id`, after all redirects.
 fn answer(server: &Server, target: &str, id: &str) -> Reply {
     let ask = |target: &str| match id {
         "" => wire::get(server, target),
@@ -232,7 +232,7 @@ fn events(stream: EventStream) -> Vec<Expected> {
     stream.events.into_iter().map(Expected::from).collect()
 }
 
-/// The layout of the file, in which a change of a case shows as a change of its lines.
+/// The layout of the file: a changed case is a changed line in a diff.
 fn laid_out(case: &Case) -> String {
     let Case {
         name,
@@ -263,7 +263,7 @@ fn json(value: impl Serialize) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// JSON in ASCII, so that nothing of it is invisible, with a space after each comma and colon.
+/// JSON in ASCII, so that every character is visible, with a space after each comma and colon.
 struct Spaced;
 
 impl Formatter for Spaced {
@@ -354,7 +354,7 @@ fn no_case_asks_for_what_the_server_refuses() {
         let path = url.split('?').next().unwrap();
         assert!(["/events", "/stream"].contains(&path), "{name}: {path}");
         assert!(url.len() < 7500, "{name}");
-        // What a browser would write in another way, a redirect might not give back.
+        // A redirect might not preserve characters that a browser would encode differently.
         let whole = format!("http://localhost{url}");
         assert_eq!(Url::parse(&whole).unwrap().as_str(), whole, "{name}");
         let known = [
@@ -430,7 +430,7 @@ fn no_case_asks_for_what_the_server_refuses() {
             assert!(fits && is_printable, "{name}");
         }
         let streams = value("status").is_none();
-        // The last one lets every client go.
+        // The last response tells every client to stop.
         let ready = items.last().is_some_and(|last| *last != b"200") && value("interval").is_some();
         assert!(
             !streams || ready,
@@ -458,7 +458,7 @@ fn every_case_comes_from_the_server_as_it_is_expected() {
     let server = Server::start();
     let cases = cases();
     let next = AtomicUsize::new(0);
-    // Most of a case's time is its pauses.
+    // Most of the time of a case is pauses.
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {

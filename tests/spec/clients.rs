@@ -1,4 +1,4 @@
-//! Clients and a parser that are not ours.
+//! Third-party clients and a third-party parser.
 
 use std::convert::Infallible;
 use std::process::Command;
@@ -14,12 +14,12 @@ use crate::wire::{body_of, frame};
 
 const COUNT: usize = 10;
 
-/// Three events to a connection, so that ten need three more.
+/// Three events per connection, so that ten need three more.
 fn target(key: &str) -> String {
     format!("/events?ids&interval=20&count=3&retry=10&event=tick&data=one%0Atwo&key={key}")
 }
 
-/// What every client must have made of it: events by name, id and data, across reconnects.
+/// The expected result in every client: events by name, id and data, across reconnects.
 #[track_caller]
 fn assert_read(server: &Server, key: &str, events: &[(String, String, String)]) {
     assert_eq!(events.len(), COUNT);

@@ -1,4 +1,4 @@
-//! Ticks as a stream, with a clock on the wall that the tests set.
+//! Ticks as a stream, with a wall clock that the tests set.
 
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -25,7 +25,7 @@ thread_local! {
     static OFFSET: Cell<i64> = const { Cell::new(0) };
 }
 
-/// The wall clock: it runs along with the paused one, but for what it was set by.
+/// The wall clock, which advances with the paused clock and is set by an offset.
 fn wall() -> u64 {
     let origin = ORIGIN.get().expect("the clocks are set");
     (START + milliseconds(origin.elapsed())).saturating_add_signed(OFFSET.get())
@@ -40,14 +40,14 @@ fn set_wall_clock_by(milliseconds: i64) {
     OFFSET.set(OFFSET.get() + milliseconds);
 }
 
-/// What comes next, and how long it took.
+/// The next item, and how long the wait for the item took.
 async fn next<T>(stream: &mut (impl StreamExt<Item = T> + Unpin)) -> (T, Duration) {
     let before = Instant::now();
     let item = stream.next().await.expect("it never ends");
     (item, before.elapsed())
 }
 
-/// All beats that are due, without a wait.
+/// All ticks and gaps that are due now.
 async fn due(ticks: &mut (impl StreamExt<Item = Due> + Unpin)) -> Vec<Due> {
     let mut beats = Vec::new();
     while let Ok(beat) = timeout(Duration::ZERO, ticks.next()).await {
@@ -73,7 +73,7 @@ fn grid(interval: Duration, last: Option<u64>) -> Resumed {
     resume::resume(interval, wall, last)
 }
 
-/// The `beats` as blocks that say when they were due, kept alive.
+/// The `beats` as blocks that contain their due times, with keep-alive comments.
 fn kept_alive(beats: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
     let blocks = beats.map(|beat| match beat {
         Due::Tick(at) => said(at),
@@ -307,7 +307,7 @@ async fn a_stream_without_comments_sleeps_until_its_tick() {
     );
 }
 
-/// The `beats` as blocks that say when they were due, a frame every 35 ms.
+/// The `beats` as blocks that contain their due times, with a frame every 35 ms.
 fn paced(beats: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
     let blocks = beats.map(|beat| match beat {
         Due::Tick(at) => Ok::<_, Infallible>(said(at)),

@@ -1,4 +1,4 @@
-//! How the server is run: its command line, what it says, and its log.
+//! The process: its command line, its output, and its log.
 
 use std::collections::BTreeMap;
 use std::io::{PipeReader, Read, Write, pipe};
@@ -14,7 +14,7 @@ use crate::support::{Binary, Client, eventually, free_port, in_own_network, skip
 const GET_STREAM: &str = "GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";
 const GET_NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
 
-/// What the process says and how it ends, which is within a second of its start.
+/// The output and the exit status of a process that exits within 1 s.
 #[track_caller]
 fn ends(mut command: Command) -> Output {
     let start = Instant::now();
@@ -40,7 +40,7 @@ pub fn command(arguments: &[&str]) -> Command {
     command
 }
 
-/// The one line on stderr of a process that ends with `status` and says nothing else.
+/// The only line on stderr of a process that exits with `status` and prints nothing else.
 #[track_caller]
 pub fn refusal(command: Command, status: i32) -> String {
     let described = format!("{command:?}");
@@ -62,7 +62,7 @@ fn serves(address: impl Into<SocketAddr>) -> bool {
     Client(stream).rest().ends_with("\r\n\r\nNot Found")
 }
 
-/// Whether this machine has IPv6; else what needs it is skipped.
+/// Whether this machine has IPv6; skips the test if not.
 #[track_caller]
 pub fn has_ipv6() -> bool {
     let found = TcpListener::bind(("::1", 0)).is_ok();
@@ -239,7 +239,7 @@ fn a_number_is_digits_alone() {
 
 #[test]
 fn a_port_without_permission_is_one_line_with_the_port_and_the_remedy() {
-    // In a network of its own the low ports are privileged, whatever this machine says of them.
+    // In a network namespace the low ports are privileged, whatever the settings of this machine.
     let Some(mut command) = in_own_network("true", &["setpriv"]) else {
         return;
     };
@@ -320,7 +320,7 @@ fn a_machine_with_one_address_family_only_serves_localhost_on_it() {
             .env_remove("PORT")
             .output();
         let said = String::from_utf8(output.unwrap().stdout).unwrap();
-        // curl and the server share one stdout, in no order.
+        // curl and the server share one stdout, in no fixed order.
         assert!(said.contains("Not Found"), "{set_up}: {said}");
     }
 }
@@ -421,19 +421,19 @@ fn a_line_of_the_log_seldom_wakes_its_writer() {
     assert!(sleeps <= 50 + 2 * tenths, "{sleeps} in {tenths} × 10 ms");
 }
 
-/// How many lines `line` of the log says were left out.
+/// The number of omitted lines that `line` of the log reports.
 pub fn left_out(line: &str) -> Option<usize> {
     let (said, _) = line.split_once(" lines were left out")?;
     said.rsplit(' ').next()?.parse().ok()
 }
 
-/// The lines of a log, and those that it says were left out.
+/// The number of lines in a log, with the omitted lines that the log reports.
 pub fn accounted(log: &[String]) -> usize {
     log.iter().map(|line| left_out(line).unwrap_or(1)).sum()
 }
 
-/// Clients that open one stream of one event after the other, each on a connection that is kept:
-/// how many streams, each of which has two lines in the log.
+/// Clients that request one stream of one event after the other, each on a persistent connection.
+/// Returns the number of streams, each of which has two lines in the log.
 fn storm(server: SocketAddr, clients: usize, time: Duration) -> usize {
     const TOGETHER: usize = 50;
     let end = Instant::now() + time;
@@ -468,7 +468,7 @@ fn the_log_has_at_most_1000_lines_a_second_and_says_how_many_more_there_were() {
             log.extend(server.log_so_far());
             accounted(&log) == 2 * streams
         });
-        // It is said a second after the first line that was left out.
+        // The log reports omitted lines 1 s after the first of them.
         assert!(over.elapsed() < Duration::from_secs(3));
         let mut seconds = BTreeMap::<_, usize>::new();
         let (counts, lines): (Vec<_>, Vec<_>) =
@@ -493,7 +493,7 @@ fn the_lines_that_were_left_out_are_counted_at_the_end_too() {
     server.signal(Signal::TERM);
     assert_eq!(server.wait().code(), Some(0));
     let log: Vec<_> = server.log().lines().map(str::to_owned).collect();
-    // With the line of the signal.
+    // The sum includes the line of the signal.
     assert_eq!(accounted(&log), 2 * streams + 1);
     assert!(left_out(log.last().unwrap()).is_some(), "{streams} streams");
 }
@@ -513,7 +513,7 @@ fn a_warning_is_written_in_a_storm_of_other_lines_too() {
     storm.join().unwrap();
 }
 
-/// A process whose stdout and stderr are what the test makes them.
+/// A process with a stdout and a stderr chosen by the test.
 struct Muted(Child, SocketAddr);
 
 impl Muted {
@@ -530,8 +530,8 @@ impl Muted {
         Self(child, address)
     }
 
-    /// Streams come and go, one stays on its beat, and a signal ends all with status 0: how long
-    /// the process takes to end after the last of them.
+    /// Asserts that streams begin and end while another one ticks, and that a signal ends the
+    /// process with status 0. Returns how long the process takes to exit after the last stream.
     #[track_caller]
     fn streams_well(mut self) -> Duration {
         let mut client = Client::send(self.1, GET_STREAM);
@@ -574,12 +574,12 @@ fn closed_pipe() -> Stdio {
     writer.into()
 }
 
-/// As much as a pipe of Linux takes.
+/// The capacity of a pipe on Linux.
 fn filling() -> Vec<u8> {
     vec![b'x'; 65_536]
 }
 
-/// A pipe that takes not one byte more until somebody reads.
+/// A full pipe: a write blocks until the test reads.
 fn full_pipe() -> (PipeReader, Stdio) {
     let (reader, mut writer) = pipe().unwrap();
     writer.write_all(&filling()).unwrap();

@@ -1,4 +1,4 @@
-//! What a page of another origin is told: requests with credentials, and preflights.
+//! CORS for pages of other origins: requests with credentials, and preflights.
 
 use crate::support::Server;
 use crate::wire::{Reply, get, post};
@@ -12,7 +12,7 @@ fn asked(server: &Server, method: &str, target: &str, headers: &str) -> Reply {
     )
 }
 
-/// Whose credentials the answer takes, if any.
+/// The response headers that decide on access with credentials.
 fn taken(reply: &Reply) -> [Option<&str>; 3] {
     for name in [
         "access-control-allow-origin",
@@ -165,7 +165,7 @@ fn credentials_change_nothing_but_the_headers() {
     }
 }
 
-/// The headers that a preflight with these lines is granted.
+/// The headers that the response to a preflight with these lines allows.
 #[track_caller]
 fn granted(server: &Server, path: &str, lines: &str) -> String {
     let headers = format!("{ORIGIN}{PREFLIGHT}{lines}");

@@ -1,4 +1,4 @@
-//! Clients that come back whenever they are cut off.
+//! Clients that reconnect whenever their connection is cut.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -14,7 +14,7 @@ use tokio_stream::StreamExt;
 use crate::support::eventually;
 use crate::wire::{milliseconds, now};
 
-/// Many of them, in a thread of their own.
+/// Many clients, in a thread of their own.
 #[derive(Debug)]
 pub struct Crowd {
     newest: Vec<Arc<AtomicU64>>,
@@ -23,7 +23,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// So many `clients` at one `url`.
+    /// Starts this many `clients` of one `url`.
     pub fn listen(clients: usize, url: String) -> Self {
         let newest: Vec<Arc<AtomicU64>> = (0..clients).map(|_| Arc::default()).collect();
         let stop = Arc::<AtomicBool>::default();
@@ -50,7 +50,7 @@ impl Crowd {
         }
     }
 
-    /// Waits until every client has got events of `time` from now.
+    /// Waits until every client has received events for `time` from now on.
     #[track_caller]
     pub fn goes_on_for(&self, time: Duration) {
         let end = now() + milliseconds(time);
@@ -68,15 +68,15 @@ impl Crowd {
     }
 }
 
-/// After a failed test nobody goes on knocking.
+/// After a failed test the clients stop reconnecting.
 impl Drop for Crowd {
     fn drop(&mut self) {
         self.stop.store(true, SeqCst);
     }
 }
 
-/// A client that comes back whenever it is cut off, until told to stop: the ids that a parser
-/// which is not ours dispatched.
+/// A client that reconnects whenever its connection is cut, until stopped. Returns the ids that a
+/// third-party parser dispatched.
 pub async fn persist(
     url: String,
     stop: Arc<AtomicBool>,
@@ -112,7 +112,7 @@ pub async fn persist(
     ids
 }
 
-/// Asserts that every tick is there, once.
+/// Asserts that every tick is there exactly once.
 #[track_caller]
 pub fn assert_full_grid(ids: &[u64], interval: u64) {
     for pair in ids.windows(2) {

@@ -1,4 +1,4 @@
-//! The event that tells a client what it has sent.
+//! The `echo` event, which describes the client's request.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -15,10 +15,10 @@ use tokio::runtime::Builder;
 use crate::support::Server;
 use crate::wire::{Reply, come_back, encoded, frame, get, post};
 
-/// The most bytes of the JSON.
+/// The maximum of bytes in the JSON.
 const MOST: usize = 4096;
 
-/// The JSON of an echo in its event, which has nothing else.
+/// The JSON of an echo in its event, which has no other field.
 #[track_caller]
 fn told(event: &str) -> Value {
     let json = event.strip_prefix("event: request\ndata: ");
@@ -28,7 +28,7 @@ fn told(event: &str) -> Value {
     serde_json::from_str(json).expect("JSON")
 }
 
-/// What a stream that ends with its first event tells of `request`.
+/// The echo of `request` in a stream that ends after its first event.
 #[track_caller]
 fn echo(server: &Server, request: &str) -> Value {
     told_by(&Reply::to(server, request))
@@ -153,8 +153,8 @@ fn an_echo_tells_the_values_of_headers_that_a_client_itself_decides() {
     assert_eq!(told["headers"]["content-length"], "5");
 }
 
-/// What clients keep secret, what proxies add of who a client is and where, and names that are
-/// almost those whose values are shown.
+/// Headers with secrets of the client, headers in which proxies name the client and its address,
+/// and names similar to those of headers with visible values.
 #[test]
 fn an_echo_has_the_name_of_any_other_header_without_its_value() {
     let server = Server::start();
@@ -301,7 +301,7 @@ fn an_echo_of_any_type_runs_nowhere() {
     );
 }
 
-/// The JSON of the echo of a request with these headers and this content, with no server around.
+/// The JSON of the echo of a request with these headers and this content, without a server.
 fn echo_of(target: &str, headers: &[(String, Vec<u8>)], content: &[u8]) -> String {
     let mut request = Request::post(target);
     for (name, value) in headers {
@@ -342,7 +342,7 @@ fn what_is_missing_of_an_echo_is_first_the_end_of_the_body() {
         assert_eq!(json.len(), MOST);
         assert!(json.contains("\"headers\":{\"x-test-a\":\"b\"}"));
     }
-    // A character is cut from the whole, and so is what stands for it.
+    // A whole character is cut off, and so is its escape sequence.
     let json = echo_of(TARGET, &headers, "\0".repeat(1000).as_bytes());
     let body = "\\u0000".repeat((fits - cut) / 6);
     assert!(json.ends_with(&format!("\"body\":\"{body}\",\"cut\":true}}")));
@@ -430,7 +430,7 @@ proptest! {
         prop_assert!(target.starts_with(told_target));
         let all = (told_body == body, told_headers == names.len(), told_target == target);
         prop_assert_eq!(told.get("cut").is_some(), all != (true, true, true));
-        // The body goes before the headers, and these before the target.
+        // The body is dropped before the headers, and the headers before the target.
         prop_assert!(all.1 || told_body.is_empty());
         prop_assert!(all.2 || told_headers == 0);
     }

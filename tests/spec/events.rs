@@ -1,4 +1,4 @@
-//! The two streams, in bytes and in time.
+//! The two streams, their bytes and their timing.
 
 use std::convert::Infallible;
 use std::io::Read;
@@ -26,7 +26,7 @@ pub fn greeting(number: u64) -> Vec<u8> {
     format!("data: hello from server sent events ---- [{number}]\n\n").into_bytes()
 }
 
-/// Whether `text` is a time as en-US writes it: `9:05:07 AM`.
+/// Whether `text` is a time in the format of en-US: `9:05:07 AM`.
 pub fn is_time(text: &str) -> bool {
     let number = |text: &str, range: std::ops::Range<u8>| {
         text.bytes().all(|byte| byte.is_ascii_digit())
@@ -53,7 +53,8 @@ fn time_of(event: &[u8]) -> String {
     time.to_owned()
 }
 
-/// The bare handler over a pipe in memory, where time passes only when nothing else is left to do.
+/// The handler without a server over a pipe in memory, on a clock that advances when all tasks
+/// wait.
 struct Pipe(DuplexStream);
 
 impl Pipe {
@@ -176,7 +177,7 @@ async fn a_parser_that_is_not_ours_reads_ten_events_of_each_stream() {
         for _ in 0..10 {
             bytes.extend(pipe.chunk().await);
         }
-        // In pieces that end in the middle of fields and line ends.
+        // Pieces that end in the middle of fields and line ends.
         let pieces = bytes.chunks(7).map(Bytes::copy_from_slice);
         let pieces: Vec<_> = pieces.map(Ok::<_, Infallible>).collect();
         let mut parsed = EventStream::new(tokio_stream::iter(pieces));
@@ -284,7 +285,7 @@ fn one_event_is_one_chunk_in_one_write() {
     }
 }
 
-/// What date(1) calls the times from second `from` to second `to`.
+/// The output of date(1) for the times from second `from` to second `to`.
 fn dates(zone: &str, from: u64, to: u64) -> Vec<String> {
     let date = |second| {
         let output = Command::new("date")

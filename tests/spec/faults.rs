@@ -1,4 +1,4 @@
-//! What goes wrong on request, in bytes and in the framing of HTTP.
+//! Faults on request, in bytes and in the framing of HTTP.
 
 use std::io::{ErrorKind, Read};
 use std::process::Command;
@@ -78,7 +78,7 @@ fn an_aborted_stream_is_cut_after_its_last_event_though_its_reader_is_slow() {
             .get(&format!("{target}&data={data}&count={count}&key={key}"))
             .1
     };
-    // What fits into the sockets and the buffers between them, when nobody reads.
+    // The capacity of the sockets and buffers of a connection that the client does not read.
     let reader_of_nothing = replay(1000, "all");
     let mut room = 0;
     eventually("the sockets are full", || {
@@ -197,7 +197,7 @@ fn a_status_that_has_no_body_gets_none() {
     }
 }
 
-/// Bytes that are no text, and as they are in a query string.
+/// Bytes that are not UTF-8, and their percent-encoding.
 const BYTES: (&[u8], &str) = (
     b"{\"error\": 1}\n\n\xff\0",
     "%7B%22error%22:+1%7D%0A%0A%ff%00",
@@ -367,7 +367,7 @@ fn a_status_with_a_wire_counts_as_a_request_of_its_key_and_as_no_stream() {
     assert_eq!(ids, [None, Some("7".to_owned())]);
     assert_eq!(stats.last_event_ids.unwrap(), ["7"]);
     assert_eq!((stats.opened, stats.events), (0, 0));
-    // The counter of the greetings stands still.
+    // The counter of the greetings does not advance.
     let greeting = get(&server, "/stream?count=1&comment=0").text();
     assert_eq!(greeting, "data: hello from server sent events ---- [0]\n\n");
 }
@@ -495,7 +495,7 @@ fn a_400_is_plain_text_whatever_type_was_asked_for() {
     assert_eq!(reply.header("Content-Type"), plain);
 }
 
-/// The headers that `header` may set, and what they are without it.
+/// The headers that `header` may set, and their default values.
 const CHANGED: [(&str, Option<&str>); 5] = [
     ("Cache-Control", Some("no-cache")),
     ("Content-Encoding", None),
@@ -504,7 +504,7 @@ const CHANGED: [(&str, Option<&str>); 5] = [
     ("X-Accel-Buffering", Some("no")),
 ];
 
-/// The targets whose answers `header` changes, and their statuses.
+/// The targets with responses that `header` changes, and their statuses.
 const CHANGEABLE: [(&str, u16); 8] = [
     ("/events?count=1&interval=10", 200),
     ("/stream?wire=a&interval=0", 200),
@@ -516,7 +516,7 @@ const CHANGEABLE: [(&str, u16); 8] = [
     ("/stream?key=k&responses=503", 503),
 ];
 
-/// The answers to the target of [`CHANGEABLE`] by each method, with `header`.
+/// The responses to the target of [`CHANGEABLE`] by each method, with `header`.
 fn changed<'a>(server: &'a Server, header: &'a str) -> impl Iterator<Item = (String, Reply)> + 'a {
     let asked = ["GET", "HEAD", "POST"].into_iter().flat_map(|method| {
         CHANGEABLE.map(|(target, status)| (format!("{method} {target}"), status))

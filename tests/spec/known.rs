@@ -1,5 +1,5 @@
-//! Clients held to their rows: each fails the cases that `clients/results.json` says it does, by
-//! events and by ids, and no other. Those in Rust are played here.
+//! Compares clients with their rows in `clients/results.json`: each fails the listed cases, by
+//! events and by ids, and no others. The clients in Rust are run here.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -19,14 +19,14 @@ use crate::cases::{Case, Expected, cases};
 use crate::standard::Message;
 use crate::support::Server;
 
-/// The longest that a case may take.
+/// The time limit of a case.
 const CASE: Duration = Duration::from_secs(15);
 
-/// How long a client may still be reading, and how long a stream is held for it.
+/// How long a client may still be reading, and how long a stream stays open for the client.
 const READS: Duration = Duration::from_millis(1200);
 const HELD: Duration = Duration::from_secs(3);
 
-/// A line of the table: the cases that a client fails, score by score.
+/// A row of the table: the cases that a client fails, by score.
 #[derive(Debug, Deserialize)]
 pub struct Row {
     #[serde(skip)]
@@ -38,13 +38,13 @@ pub struct Row {
     waits: BTreeSet<String>,
 }
 
-/// What came of a case in a client, in the words of README's runner.
+/// The result of a case in a client, in the words of the README's runner.
 #[derive(Debug, Deserialize)]
 pub struct Judged {
     pub name: String,
     pub events: bool,
     pub ids: bool,
-    /// In short, for one event has a mebibyte.
+    /// A short form, because one event is a mebibyte.
     heard: String,
 }
 
@@ -63,7 +63,7 @@ impl Row {
         row
     }
 
-    /// The cases that miss each of the suite's three scores, of which the last judges waits too.
+    /// The failed cases of each of the suite's three scores; the last score includes waits.
     pub fn scores(&self) -> [BTreeSet<&str>; 3] {
         let Self {
             events,
@@ -80,7 +80,7 @@ impl Row {
         ]
     }
 
-    /// What came of a case that the row does not say.
+    /// The results of a case that differ from the row.
     fn news(&self, judged: &Judged) -> Vec<String> {
         let Judged { name, heard, .. } = judged;
         let scores = [
@@ -97,7 +97,7 @@ impl Row {
         news.collect()
     }
 
-    /// Fails at what the row does not say, and says which.
+    /// Asserts that the results are those of the row.
     pub fn assert_holds(&self, results: &[Judged]) {
         let news: Vec<_> = results.iter().flat_map(|it| self.news(it)).collect();
         let Self {
@@ -112,7 +112,7 @@ impl Row {
 }
 
 impl Judged {
-    /// Judges what a client heard by what its case expects.
+    /// Compares what a client received with what its case expects.
     fn new(case: &Case, heard: &[Expected]) -> Self {
         let each = |right: fn(&Expected, &Expected) -> bool| {
             let mut pairs = heard.iter().zip(&case.expect);
@@ -127,15 +127,15 @@ impl Judged {
     }
 }
 
-/// Holds a client to its row. What is not known is played a second time, for a busy machine makes a
-/// client late.
+/// Compares a client with its row. Cases with a difference run a second time, because a busy
+/// machine makes a client late.
 async fn hold<S>(client: &str, open: impl Fn(String) -> S)
 where
     S: Stream<Item = Message> + Send + 'static,
 {
     let row = Row::of(client);
     let mut cases = cases();
-    // The time that some take grows with the square of an event, too much for a build to debug.
+    // The time of some clients grows with the square of an event: too long in a debug build.
     cases.retain(|case| !case.url.contains("?size="));
     let results = play(&cases, &open).await;
     let mut each = results.iter();
@@ -143,7 +143,7 @@ where
     row.assert_holds(&play(&cases, &open).await);
 }
 
-/// What comes of each case; some are played at once.
+/// The result of each case; several cases run at once.
 async fn play<S>(cases: &[Case], open: &impl Fn(String) -> S) -> Vec<Judged>
 where
     S: Stream<Item = Message> + Send + 'static,
@@ -183,7 +183,7 @@ where
     heard
 }
 
-/// Waits until nothing more is to be heard: the client came back, or did not, or the stream is held.
+/// Waits until the client has reconnected or stopped, or until the stream is stalled.
 async fn over(server: &TestServer, case: &Case) {
     let start = Instant::now();
     let (mut asked, mut ended) = (None, None);
@@ -203,7 +203,7 @@ async fn over(server: &TestServer, case: &Case) {
         }
         sleep(Duration::from_millis(20)).await;
     }
-    // For what it was sent in the same moment.
+    // For events that were sent in the same moment.
     sleep(Duration::from_millis(100)).await;
 }
 

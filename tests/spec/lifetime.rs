@@ -1,4 +1,4 @@
-//! How streams begin and end: by the client, by a fault, by the end of the server.
+//! How streams begin and end: by the client, by a fault, by the server's shutdown.
 
 use std::future::{pending, ready};
 use std::io::{ErrorKind, Read, Write};
@@ -29,7 +29,7 @@ use crate::support::{
 
 const END: &str = "0\r\n\r\n";
 
-/// Tells when it is dropped, as a body does that holds it.
+/// Sends the time when the last body that holds this value is dropped.
 #[derive(Clone)]
 struct Note(Sender<Instant>);
 
@@ -39,7 +39,7 @@ impl Drop for Note {
     }
 }
 
-/// A server whose answers tick, with the count of all ticks and the drops of its bodies.
+/// A server with ticking responses; counts all ticks and reports the drop of each body.
 fn ticking(interval: Duration) -> (Hosted, Arc<AtomicU64>, Receiver<Instant>) {
     let (sender, dropped) = channel();
     let count = Arc::new(AtomicU64::new(0));
@@ -55,7 +55,7 @@ fn ticking(interval: Duration) -> (Hosted, Arc<AtomicU64>, Receiver<Instant>) {
     (server, count, dropped)
 }
 
-/// A server whose answers never end and are written as fast as they are read.
+/// A server with endless responses, written as fast as the client reads.
 fn gushing(limits: Limits) -> (Hosted, Receiver<Instant>, Arc<AtomicU64>) {
     let (sender, dropped) = channel();
     let frames = Arc::new(AtomicU64::new(0));
@@ -72,7 +72,7 @@ fn gushing(limits: Limits) -> (Hosted, Receiver<Instant>, Arc<AtomicU64>) {
     (server, dropped, frames)
 }
 
-/// A client that never reads, once the server has no room left to write to it.
+/// A client that never reads, once the server can write nothing more to the socket.
 fn stuck_client(address: SocketAddr, frames: &AtomicU64) -> Client {
     let mut client = Client::connect_narrow(address);
     client.0.write_all(get("/").as_bytes()).unwrap();
@@ -84,7 +84,7 @@ fn stuck_client(address: SocketAddr, frames: &AtomicU64) -> Client {
     client
 }
 
-/// How long the process keeps the socket of a client that leaves in the way of `leave`.
+/// How long the process keeps the socket of a client that disconnects by `leave`.
 fn lingering(server: &Binary, leave: impl Fn(Client)) -> Duration {
     let base = server.sockets();
     let mut times: Vec<_> = repeat_with(|| {
@@ -151,8 +151,8 @@ fn a_client_that_half_closes_counts_as_gone() {
         .expect("the body was dropped");
 }
 
-/// What a client may leave behind its request: a line end, other requests, more than the buffers of
-/// hyper and of both sockets hold.
+/// Bytes that a client may send after its request: a line end, other requests, or more than the
+/// buffers of hyper and of both sockets hold.
 fn left_behind() -> [Vec<u8>; 4] {
     [
         b"\r\n".into(),
@@ -162,7 +162,7 @@ fn left_behind() -> [Vec<u8>; 4] {
     ]
 }
 
-/// Requests whose response may not write for an hour, or not for long.
+/// Requests with a response that writes nothing for an hour, or for a short time.
 fn quiet_requests() -> Vec<String> {
     let targets = [
         "/events?comment=0&interval=3600000",
@@ -192,7 +192,7 @@ fn quiet_requests() -> Vec<String> {
     gets.chain(posts).collect()
 }
 
-/// Waits until the server has closed all connections but `base`.
+/// Waits until the server has closed all connections except `base`.
 fn assert_gone_within_three_seconds(server: &Binary, base: usize) {
     let left = Instant::now();
     eventually("they are gone", || server.sockets() <= base);
@@ -214,13 +214,13 @@ fn a_client_that_left_bytes_behind_is_gone_within_three_seconds() {
         eventually("all are connected", || {
             server.sockets() == base + clients.len()
         });
-        // All requests are read before what follows them comes.
+        // The server reads all requests before the bytes that follow.
         std::thread::sleep(Duration::from_millis(300));
         for (client, bytes) in &mut clients {
             client.0.set_nonblocking(true).unwrap();
             let _ = client.0.write(bytes);
         }
-        // One that closes with bytes unread would send a reset.
+        // A server that closes with unread bytes would send a reset.
         std::thread::sleep(Duration::from_millis(300));
         for (client, _) in &mut clients {
             assert!(!client.has_ended());
@@ -248,7 +248,7 @@ fn a_client_that_left_bytes_in_the_packet_of_its_request_is_gone_within_three_se
     assert_gone_within_three_seconds(&server, base);
 }
 
-/// The number of responses that a client gets, which sends each part after its time.
+/// The number of responses to a client that sends each part at its time.
 fn responses(server: &Server, parts: &[(u64, &str)]) -> usize {
     let start = Instant::now();
     let mut client = Client::connect(server.address());
@@ -300,7 +300,7 @@ fn a_request_that_waits_behind_a_stream_is_answered_after_it() {
     client.until("0\r\n\r\n");
     assert!(client.head().starts_with("HTTP/1.1 200 OK\r\n"));
 
-    // Content that its handler takes late comes as a whole, whatever the response has begun with.
+    // Content that the handler reads late is complete, even after the response has begun.
     let late = Hosted::start(Limits::default(), |request| async move {
         let (sender, receiver) = tokio::sync::mpsc::channel(1);
         tokio::spawn(async move {
@@ -361,7 +361,7 @@ fn a_client_that_never_reads_is_gone_within_thirty_seconds() {
     );
 }
 
-/// A process that is killed when it goes out of scope.
+/// A process that is killed when the value is dropped.
 struct Killed(Child);
 
 impl Drop for Killed {
@@ -487,7 +487,7 @@ fn shutdown_ends_thousands_of_streams_cleanly() {
     }
     let elapsed = start.elapsed();
     println!("{count} streams ended in {elapsed:?}");
-    // The promise is a second; an unoptimized build on a busy machine gets three.
+    // The promise is 1 s; an unoptimized build on a busy machine gets 3 s.
     assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
     for (_, answer) in clients {
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
@@ -631,12 +631,12 @@ fn a_kept_connection_gets_no_new_stream_while_the_server_ends() {
     assert_eq!(client.rest(), END);
 }
 
-/// A process with one connection whose answer is stuck, for the client reads nothing.
+/// A process with one connection that is stuck, because the client does not read.
 fn stuck_process(drain: &str) -> (Binary, Client) {
     let server = Binary::start(&["--drain", drain]);
     let mut client = Client::connect_narrow(server.address());
     client.0.write_all(get("/").repeat(100).as_bytes()).unwrap();
-    // The server writes without a pause until it is stuck, and only then looks for signals.
+    // The server writes without a pause until the connection is stuck, and then checks for signals.
     client.0.peek(&mut [0]).unwrap();
     (server, client)
 }

@@ -1,4 +1,4 @@
-//! What clients may cost: time, bytes, memory, file descriptors, places.
+//! The limits of what clients may cost: time, bytes, memory, file descriptors, connections.
 
 use std::collections::VecDeque;
 use std::future::ready;
@@ -23,14 +23,14 @@ use crate::support::{
     Binary, Client, DEADLINE, Hosted, Random, Server, body, eventually, get, room_for_files, ticks,
 };
 
-/// A server whose every answer is short and whole.
+/// A server with short and complete responses.
 fn brief(limits: Limits) -> Hosted {
     Hosted::start(limits, |_| {
         ready(Response::new(Full::new(Bytes::from_static(b"whole"))))
     })
 }
 
-/// The server as a process that a shell starts after `limit`, an ulimit command.
+/// Starts the server as a process, in a shell after the ulimit command `limit`.
 fn limited(limit: &str, arguments: &str) -> Binary {
     let mut command = Command::new("sh");
     command
@@ -296,7 +296,7 @@ fn the_soft_file_limit_is_raised_to_the_hard_one() {
     assert_ne!(soft, Some("100"));
 }
 
-/// A listener that fails first, with one error after the other.
+/// A listener that first fails with these errors, one after the other.
 struct Failing {
     listener: Listener,
     errors: VecDeque<Errno>,
@@ -338,7 +338,7 @@ fn a_client_that_gave_up_before_it_was_accepted_holds_up_nobody() {
     let (server, calls) = failing(errors.into_iter().cycle().take(3000));
     assert_eq!(server.get("/").1.take(5), b"whole");
     assert!(calls.load(SeqCst) > 3000);
-    // A pause of 10 ms each would be half a minute.
+    // A pause of 10 ms for each error would take half a minute.
     assert!(start.elapsed() < Duration::from_secs(5));
 }
 
@@ -565,7 +565,7 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_asks_for() {
     let stats = |client: &mut Client| {
         let _ = client.0.write_all(get("/stats").repeat(400).as_bytes());
     };
-    // Each changes what the key remembers before it asks for it.
+    // Each client first changes what the key remembers, and then requests the counts.
     let stats_of_a_key = |client: &mut Client| {
         let long = "%01".repeat(64);
         let fill = get(&format!("/stream?key=k&status=204&lastEventId={long}"));
@@ -592,7 +592,7 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_asks_for() {
     }
 }
 
-/// That each of many clients that `behave` so costs less than 32 KiB of the server's memory.
+/// Asserts that each of many clients that `behave` this way costs less than 32 KiB of memory.
 #[track_caller]
 fn assert_cost(what: &str, behave: Behaviour, narrow: bool) {
     const COUNT: usize = 500;
@@ -626,7 +626,7 @@ fn assert_cost(what: &str, behave: Behaviour, narrow: bool) {
     assert!(each < 32, "{what}: {each} KiB a connection");
 }
 
-/// A listener that hands the options of what it accepts to a look.
+/// A listener that reports the socket options of each accepted connection.
 struct Looked {
     listener: Listener,
     look: Arc<Mutex<Vec<Options>>>,
@@ -736,13 +736,13 @@ fn the_log_says_which_requests_were_refused_before_the_handler_and_why() {
             answer.starts_with(&format!("HTTP/1.1 {status} ")),
             "{answer}"
         );
-        // Whoever has not read the answer to its end closes with a reset.
+        // A client that has not read the whole response closes with a reset.
         drop(client);
         let line = server.log_line("no valid request");
         assert!(line.contains(reason), "{bytes:?}: {line}");
         assert!(line.contains(&format!("peer={peer}")), "{line}");
     }
-    // A client that leaves, or whose stream is cut on purpose, sent a valid request.
+    // A client that disconnects, or with a stream that is cut on purpose, sent a valid request.
     drop(server.get("/events"));
     server.get("/events?count=1&interval=10&end=abort").1.rest();
     drop(Client::connect(server.address()));

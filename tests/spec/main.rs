@@ -1,4 +1,4 @@
-//! The specification: `cargo test -- --list` reads as the promises of the server.
+//! The specification: `cargo test -- --list` lists the promises of the server.
 
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 

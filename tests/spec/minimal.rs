@@ -1,5 +1,5 @@
-//! `examples/minimal.rs` beside the Node example that it copies: a stream is not told apart, but
-//! that its head does not wait for the first event.
+//! Compares `examples/minimal.rs` with the Node example that it copies. The streams are equal,
+//! except that the response head does not wait for the first event.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -20,12 +20,13 @@ use crate::tidy::{ROOT, code, read};
 
 const FILE: &str = "examples/minimal.rs";
 
-/// Where cargo puts the example; it builds it where `cargo test` has not, as with `--test spec`.
+/// The path of the example. Cargo builds the example if `cargo test` has not, as with `--test
+/// spec`.
 fn program() -> &'static PathBuf {
     static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
         let mut cargo = Command::new(env!("CARGO"));
-        // With other features, or with what `cargo test` says of this crate to a build script that
-        // reads it, cargo would build a hundred crates again.
+        // Other features, or environment variables of `cargo test` that build scripts read, would
+        // make cargo build a hundred crates again.
         cargo
             .current_dir(ROOT)
             .args(["build", "--frozen", "--example", "minimal"])
@@ -55,7 +56,7 @@ fn twins() -> Option<[Binary; 2]> {
     beside_node(Command::new(program()))
 }
 
-/// The example, on a free port, that a shell starts after `set_up`.
+/// Starts the example on a free port, in a shell after `set_up`.
 fn start(set_up: &str) -> Binary {
     let mut command = Command::new("sh");
     command
@@ -120,15 +121,15 @@ fn every_other_url_is_not_found_as_in_the_node_example() {
     }
 }
 
-/// How long the process, if it sleeps, lets its sockets wait for its next timer, in milliseconds;
-/// -1 where there is no timer.
+/// The timeout in milliseconds of the poll in which the process sleeps; -1 without a timer.
+/// `None` if the process does not sleep in a poll.
 fn sleep(server: &Binary) -> Option<i32> {
     let call = fs::read_to_string(format!("/proc/{}/syscall", server.id())).ok()?;
     let number = |at: usize| {
         let digits = call.split_whitespace().nth(at)?.strip_prefix("0x")?;
         u64::from_str_radix(digits, 16).ok()
     };
-    // epoll_wait, or epoll_pwait: the poll, its events, how many of them, how long.
+    // epoll_wait or epoll_pwait: the descriptor, the events, their maximum, the timeout.
     let poll = fs::read_link(format!("/proc/{}/fd/{}", server.id(), number(1)?)).ok()?;
     let low = u32::try_from(number(4)? & u64::from(u32::MAX)).ok()?;
     (poll.as_os_str() == "anon_inode:[eventpoll]").then(|| low.cast_signed())
@@ -155,7 +156,7 @@ fn the_interval_is_gone_when_the_client_is() {
         eventually("the socket is closed", || server.sockets() == sockets);
         time
     });
-    // A write that fails would tell it too, but the second at the earliest.
+    // A failed write would also detect the close, but after 1 s at the earliest.
     let fastest = fastest.min().unwrap();
     assert!(fastest < Duration::from_millis(500), "{fastest:?}");
 }

@@ -1,4 +1,4 @@
-//! Debian's nginx with the configuration that the README shows.
+//! Debian's nginx with the configuration of the README.
 
 use std::env;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use crate::support::{eventually, port_of_our_own, there_is};
 
 const CONFIGURATION: &str = include_str!("../nginx/nginx.conf");
 
-/// What is Debian's and root's in an installed nginx, inside the folder that it runs in.
+/// The paths that an installed nginx takes from Debian or root, here in the working directory.
 const FOLDERS: &str = "http {
     access_log access.log;
     client_body_temp_path body;
@@ -22,7 +22,7 @@ const FOLDERS: &str = "http {
     scgi_temp_path scgi;
 ";
 
-/// A load balancer; dropping it ends it with its workers.
+/// A load balancer; dropping the value ends nginx with its workers.
 #[derive(Debug)]
 pub struct Nginx {
     pub address: SocketAddr,
@@ -31,13 +31,13 @@ pub struct Nginx {
 }
 
 impl Nginx {
-    /// In front of the replicas on these ports; none where nginx is missing.
+    /// Starts nginx in front of the replicas on these ports; `None` where nginx is missing.
     #[track_caller]
     pub fn start(replicas: [u16; 2]) -> Option<Self> {
         Self::configured(CONFIGURATION, replicas)
     }
 
-    /// The same with nginx's own defaults for how it asks and passes on.
+    /// Starts nginx with its own defaults for requests to the replicas and for buffering.
     #[track_caller]
     pub fn start_by_default(replicas: [u16; 2]) -> Option<Self> {
         let is_set = |line: &&str| {
@@ -89,14 +89,14 @@ impl Nginx {
 
 impl Drop for Nginx {
     fn drop(&mut self) {
-        // Killed outright, the master would leave its workers behind.
+        // SIGKILL would end the master and leave its workers running.
         let _ = kill_process(Pid::from_child(&self.master), Signal::TERM);
         let _ = self.master.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// A configuration in a folder and with ports of our own.
+/// A configuration with a folder and ports of the test.
 fn at_home(text: &str, port: u16, [one, other]: [u16; 2]) -> String {
     let replaced = [
         ("listen 8080;", format!("listen 127.0.0.1:{port};")),

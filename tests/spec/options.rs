@@ -1,4 +1,4 @@
-//! What each option does to a stream, its bounds, and what a bad one is told.
+//! The effect of each option on a stream, its bounds, and the error text for a bad value.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn body(target: &str) -> String {
     reply.text()
 }
 
-/// The answer to an option that is not followed: `line`, and that it is readable everywhere.
+/// The rejection of an option: a 400 with `line`, readable from every origin.
 #[track_caller]
 fn assert_refused(server: &Server, query: &str, line: &str) {
     let reply = get(server, &format!("/events?{query}"));
@@ -41,13 +41,13 @@ fn assert_refused(server: &Server, query: &str, line: &str) {
     assert_eq!(reply.text(), line, "{query}");
 }
 
-/// Whether `target` is not refused; the request may be dropped.
+/// Whether `target` is accepted; the connection may be dropped.
 fn is_followed(server: &Server, target: &str) -> bool {
     let request = format!("HEAD {target} HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n");
     !server.send(request).rest().starts_with("HTTP/1.1 400")
 }
 
-/// Each of `good` is followed and each of `bad` refused, as values of `name`.
+/// Asserts that each of `good` is accepted and each of `bad` rejected, as a value of `name`.
 #[track_caller]
 fn assert_bounds(name: &str, good: &[&str], bad: &[&str]) {
     let server = Server::start();
@@ -689,7 +689,7 @@ fn what_cannot_go_together_or_alone_is_refused() {
             assert_eq!(reply.text(), format!("{line}\n"));
         }
     }
-    // A client that comes back is told so too.
+    // A client that reconnects gets the same reconnection time.
     let reply = come_back(&server, "/events?then=204&responses=200", "1");
     assert_eq!(reply.status(), "400 Bad Request");
 }
@@ -735,7 +735,7 @@ fn what_may_go_with_a_wire_is_followed() {
 const RESPONSES: &str = "responses: given \"503,200\", allowed 1 to 16 items separated by \
                          commas, each 200 to 599 or drop; with key, not with status or then";
 
-/// Each option in a query string, and what it makes of a stream of one `x`.
+/// Each option in a query string, and the resulting stream with one `x`.
 const EFFECTS: &[(&str, u16, &str)] = &[
     (
         "interval=10&count=2&data=x",
@@ -782,7 +782,7 @@ const EFFECTS: &[(&str, u16, &str)] = &[
     ),
 ];
 
-/// `text` without what differs from time to time.
+/// `text` without the parts that depend on time.
 fn timeless(text: &str) -> String {
     let lines = text.split_inclusive('\n').map(|line| match line {
         line if line.starts_with("id: ") => "id: 0\n",
@@ -806,7 +806,7 @@ async fn each_option_does_the_same_over_both_paths_and_over_post() {
         for path in ["/events", "/stream"] {
             for (method, content) in [("GET", ""), ("POST", ""), ("POST", "hello")] {
                 let target = format!("{path}?{query}");
-                // Real time passes for a clock with ids.
+                // A clock with ids needs real time.
                 if query.starts_with("ids") {
                     tokio::time::resume();
                 }
@@ -899,13 +899,13 @@ async fn fifteen_seconds_after_the_last_byte_comes_a_comment() {
             let before = VirtualInstant::now();
             let block = frame(&mut body).await.unwrap();
             let seconds = before.elapsed().as_secs();
-            // The first has an empty line, which some clients take for an event later on.
+            // The first stream has an empty line, which some clients treat as an event later on.
             let ends = if number == 0 { 2 } else { 1 };
             let is_comment = block == format!(":{}", eol.repeat(ends));
             waits.push((if is_comment { "comment" } else { "event" }, seconds));
         }
         if query == "&ids" {
-            // The wall clock, which says when a tick with an id is due, is not paused.
+            // The wall clock, which times a tick with an id, is not paused.
             assert_eq!(
                 waits[..3],
                 [("comment", 0), ("comment", 15), ("comment", 15)]
@@ -959,7 +959,7 @@ async fn a_stream_without_options_has_no_comments() {
             let before = VirtualInstant::now();
             let block = frame(&mut body).await.unwrap();
             assert!(block.starts_with(b"data: "), "{block:?}");
-            // The first may wait for others, so that they wake together.
+            // The first tick may be delayed, so that timers fire together.
             let late = before.elapsed().saturating_sub(Duration::from_secs(1));
             let most = Duration::from_millis(if number == 0 { 8 } else { 0 });
             assert!(late <= most, "event {number} is {late:?} late");
@@ -967,7 +967,7 @@ async fn a_stream_without_options_has_no_comments() {
     }
 }
 
-/// An answer without its date.
+/// A response without its date.
 fn dateless(reply: &Reply) -> (Vec<String>, Vec<u8>) {
     let lines = reply.head.lines();
     let lines = lines.filter(|line| !line.starts_with("Date: "));

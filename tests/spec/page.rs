@@ -1,4 +1,4 @@
-//! The page in a real browser, from wherever it is opened.
+//! The page in a real browser, opened from different origins.
 
 use crate::browser::Browser;
 use crate::support::{Server, eventually};
@@ -6,7 +6,7 @@ use crate::support::{Server, eventually};
 const SHOWS_A_TIME: &str =
     "/^\\d{1,2}:\\d\\d:\\d\\d [AP]M$/.test(document.querySelector('#clock').textContent)";
 
-/// Waits for a time and then for another one.
+/// Waits until the page shows a time, and then another one.
 pub async fn assert_new_times(browser: &Browser) {
     browser.until(SHOWS_A_TIME).await;
     let time = browser.text("#clock").await;
@@ -36,7 +36,7 @@ async fn the_page_opened_as_a_file_shows_new_times() {
     browser.click("#connect").await;
     assert_new_times(&browser).await;
 
-    // Its own server is the one of this machine, asked without a click whether it is there or not.
+    // The page's own server is the one on this machine: the page connects without a click.
     browser.goto(page).await;
     browser.until_text("#changes", "connecting").await;
     assert_eq!(browser.text("#url").await, "http://localhost:3000/events");

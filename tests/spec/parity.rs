@@ -1,4 +1,5 @@
-//! The Node examples beside ours: what a client can tell apart is listed here, and nothing else.
+//! Compares the server with the Node examples: every difference that a client can see is listed
+//! here.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -8,12 +9,12 @@ use crate::support::{self, Binary, Client, there_is};
 
 const TWIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/twins/http.js");
 
-/// Node's server and ours, in the same time zone; none where there is no Node.
+/// Node's server and this one, in the same time zone; `None` without Node.
 fn twins() -> Option<[Binary; 2]> {
     beside_node(Binary::command())
 }
 
-/// Node's server and that which `ours` starts.
+/// Node's server and the server that `ours` starts.
 pub fn beside_node(ours: Command) -> Option<[Binary; 2]> {
     there_is("node").then(|| {
         let mut node = Command::new("node");
@@ -29,7 +30,7 @@ fn get(server: &Binary, path: &str) -> (String, BTreeSet<String>, Client) {
     answer(server.send(support::get(path)))
 }
 
-/// The status and the headers that `client` is answered, the date apart.
+/// The status and the headers of the response to `client`, without the date.
 pub fn answer(mut client: Client) -> (String, BTreeSet<String>, Client) {
     let head = client.head();
     let (status, headers) = head.split_once("\r\n").unwrap();
@@ -43,7 +44,7 @@ pub fn answer(mut client: Client) -> (String, BTreeSet<String>, Client) {
     (status.to_owned(), headers.collect(), client)
 }
 
-/// The status and the body of the answer that says `Not Found`.
+/// The status and the body of the `Not Found` response.
 pub fn not_found(server: &Binary, url: &str) -> (String, Vec<u8>) {
     let (status, headers, mut client) = get(server, url);
     let body = if headers.contains("transfer-encoding: chunked") {
@@ -62,7 +63,7 @@ pub fn assert_both_say_where_they_listen(twins: &[Binary; 2]) {
     }
 }
 
-/// Reads three events of each, every one a chunk that says the time.
+/// Reads three events from each server, each of them one chunk with the time.
 #[track_caller]
 pub fn assert_both_say_the_same_time(node: &mut Client, ours: &mut Client) {
     for _ in 0..3 {
@@ -122,7 +123,7 @@ fn stream_has_the_status_the_headers_and_the_greetings_of_the_express_example() 
             .collect();
         assert_eq!(first.chunk(), greeting(0));
         let (_, _, mut second) = get(&twin, "/stream");
-        // On a busy machine the two may take turns in any order; a number goes to one of them.
+        // On a busy machine the order of the two may vary; a number goes to one of them.
         let next = |client: &mut Client| {
             let event = client.chunk();
             (1..99).find(|number| event == greeting(*number))

@@ -1,4 +1,4 @@
-//! POST, answered as GET once its content was read: how it may come, how much, and how long.
+//! POST, handled as GET after its content: its framing, and the limits of its size and time.
 
 use std::convert::Infallible;
 use std::io::{ErrorKind, Write};
@@ -30,12 +30,12 @@ const TOO_LARGE: &str = "content: at most 1048576 bytes are taken\n";
 
 const LATE: &str = "content: it may take 10 seconds\n";
 
-/// A POST of what `headers` say, whose content is to follow.
+/// A POST with these `headers`, before its content.
 fn begin(target: &str, headers: &str) -> String {
     format!("POST {target} HTTP/1.1\r\nHost: clock\r\n{headers}\r\n")
 }
 
-/// A refusal that ends the connection, and is all that comes on it.
+/// Asserts that a rejection is the only response on its connection, which then ends.
 #[track_caller]
 fn assert_last(answer: &str, status: &str, line: &str) {
     assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
@@ -55,7 +55,7 @@ fn assert_last(answer: &str, status: &str, line: &str) {
     assert!(answer.ends_with(&format!("\r\n\r\n{line}")), "{answer}");
 }
 
-/// A head without its `Date` line.
+/// A response head without its `Date` line.
 fn dateless(head: &str) -> String {
     let lines = head.lines().filter(|line| !line.starts_with("Date: "));
     lines.collect::<Vec<_>>().join("\n")
@@ -113,7 +113,7 @@ fn the_head_comes_after_the_end_of_the_content() {
         ),
     ] {
         let mut client = server.send(begin("/stream?count=1&data=x", headers) + begun);
-        // Another request goes from end to end meanwhile.
+        // Another request is served completely in the meantime.
         assert_eq!(get(&server, "/stream?count=1").status(), "200 OK");
         client.0.set_nonblocking(true).unwrap();
         let early = client.0.peek(&mut [0]).unwrap_err().kind();
@@ -363,7 +363,7 @@ fn a_client_that_leaves_within_its_content_frees_its_place() {
             let start = Instant::now();
             leave(server.send(begin("/events?echo", headers) + "4"));
             assert_eq!(get(&server, "/stream?count=1").status(), "200 OK");
-            // Its content would have had ten seconds.
+            // The content would have had 10 s.
             assert!(start.elapsed() < Duration::from_secs(5));
         }
     }
@@ -409,7 +409,7 @@ fn content_that_is_on_its_way_does_not_hold_up_the_end_of_the_server() {
     assert_eq!(client.rest(), "");
 }
 
-/// What a POST with content in these pieces is answered, and after which time of a paused clock.
+/// The response to a POST with content in these pieces, and its delay on a paused clock.
 async fn answer(content: impl Stream<Item = Bytes>) -> (u16, Option<String>, String, Duration) {
     let frames = content.map(|data| Ok::<_, Infallible>(Frame::data(data)));
     let request = Request::post("/events?count=1&data=x&comment=0");
@@ -425,7 +425,7 @@ async fn answer(content: impl Stream<Item = Bytes>) -> (u16, Option<String>, Str
     (status, connection, body, took)
 }
 
-/// A byte every so many milliseconds.
+/// One byte each time this many milliseconds have passed.
 fn bytes(every: u64) -> impl Stream<Item = Bytes> {
     let ticks = IntervalStream::new(interval(Duration::from_millis(every)));
     ticks.map(|_| Bytes::from_static(b"x"))
@@ -458,7 +458,7 @@ async fn content_without_an_end_is_refused_at_its_most() {
     );
 }
 
-/// What a POST is answered over a pipe in memory, its content a byte a second, and when.
+/// The response to a POST with a byte of content per second, over a pipe in memory, and its delay.
 async fn dripped(headers: &str, bytes: impl AsRef<[u8]>) -> (String, Duration) {
     let (mut client, server) = duplex(64 * 1024);
     let service = service_fn(async |request| {
@@ -477,7 +477,7 @@ async fn dripped(headers: &str, bytes: impl AsRef<[u8]>) -> (String, Duration) {
         let dripping = async {
             for byte in bytes.as_ref() {
                 sleep(Duration::from_secs(1)).await;
-                // The server may have ended the connection.
+                // The server may have closed the connection.
                 let _ = writing.write_all(&[*byte]).await;
             }
             std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! A TCP proxy that cuts every connection after a number of bytes that it draws.
+//! A TCP proxy that cuts every connection after a pseudo-random number of bytes.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::support::DEADLINE;
 
-/// Numbers that look drawn and are the same in every run (Steele's splitmix64).
+/// Pseudo-random numbers, the same in every run (Steele's splitmix64).
 #[derive(Debug)]
 pub struct Dice(pub u64);
 
@@ -29,7 +29,8 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of `server`; each connection is cut after fewer than `most` bytes of answer.
+    /// A proxy for `server` that cuts each connection after fewer than `most` bytes of the
+    /// response.
     pub fn start(server: SocketAddr, most: u64, seed: u64) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -43,7 +44,7 @@ impl Proxy {
                     if pass_on(&client, server, offset).is_some() {
                         cuts.fetch_add(1, SeqCst);
                     }
-                    // The client notices the cut only after it was counted.
+                    // The cut is counted before the client notices.
                     drop(client);
                 });
             }
@@ -56,7 +57,7 @@ impl Proxy {
     }
 }
 
-/// Passes `left` bytes of the answer on; nothing, if either side was faster to leave.
+/// Forwards `left` bytes of the response; nothing, if either side closed first.
 fn pass_on(mut client: &TcpStream, server: SocketAddr, mut left: u64) -> Option<()> {
     let mut server = TcpStream::connect(server).ok()?;
     server.set_read_timeout(Some(DEADLINE)).ok()?;

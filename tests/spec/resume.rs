@@ -1,4 +1,4 @@
-//! Nothing is lost and nothing comes twice.
+//! Resuming after a reconnect: each event arrives exactly once.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::proxy::Proxy;
 use crate::support::{Binary, DEADLINE, Server, port_of_our_own};
 use crate::wire::{Reply, body_of, come_back, encoded, frame, get, ids, now, time_events};
 
-/// The ids of `count` events of a stream in which `id` is sent back by header or by option.
+/// The ids of `count` events of a stream that resumes after `id`, sent as a header or as an option.
 fn resumed(server: &Server, id: &str, by_header: bool, rest: &str) -> (String, Vec<u64>) {
     let target = format!("/events?ids&{rest}");
     let reply = if by_header {

@@ -1,4 +1,4 @@
-//! What each request is answered, as bytes.
+//! The raw response to each request.
 
 use crate::support::Server;
 
@@ -34,12 +34,12 @@ const METHOD_NOT_ALLOWED: &str = "HTTP/1.1 405 Method Not Allowed\r\n\
     \r\n\
     Method Not Allowed\n";
 
-/// The answer with which a connection ends whose client may still send.
+/// The response before the server closes a connection on which the client may still send.
 fn and_close(answer: &str) -> String {
     answer.replace("Content-Length: ", "Connection: close\r\nContent-Length: ")
 }
 
-/// The answer of a path that takes POST, where others do not.
+/// The 405 of a path that allows POST, which other paths do not.
 fn with_post(path: &str, answer: &str) -> String {
     if !["/events", "/stream"].contains(&path) {
         return answer.to_owned();
@@ -74,10 +74,10 @@ const BAD_REQUEST: &str =
 const TOO_LARGE_A_HEAD: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\n\
     Connection: close\r\nContent-Length: 0\r\n\r\n";
 
-/// A request that, were it answered, would show.
+/// A second request: a response to it would be visible.
 const FAKE: &str = "GET /fake HTTP/1.1\r\nHost: clock\r\n\r\n";
 
-/// `answer` without the Date line that each of its heads must have.
+/// `answer` without the Date line, which every response head must have.
 #[track_caller]
 fn dateless(answer: &str) -> String {
     let (before, date) = answer
@@ -89,13 +89,13 @@ fn dateless(answer: &str) -> String {
     format!("{before}{after}")
 }
 
-/// All that `server` answers before it closes the connection itself, in one answer.
+/// Everything that `server` sends before it closes the connection, which must be one response.
 #[track_caller]
 fn last(server: &Server, request: impl AsRef<[u8]>) -> String {
     dateless(&server.exchange(request))
 }
 
-/// The bytes of the answer to `request`, on a connection that goes on to serve another request.
+/// The raw response to `request`, on a connection that then serves another request.
 #[track_caller]
 fn kept(server: &Server, request: &str) -> String {
     let goodbye = "GET /goodbye HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
@@ -596,12 +596,12 @@ fn a_target_above_8_kib_is_431() {
     assert_eq!(kept(&server, &request), NOT_FOUND);
 }
 
-/// The first answer's head, without Date: a client that still sends may lose the close to a reset.
+/// The first response head without Date. A client that still sends may lose the close to a reset.
 #[track_caller]
 fn first_answer(server: &Server, request: &str) -> String {
     use std::io::Write;
     let mut client = crate::support::Client::connect(server.address());
-    // The server may have answered and closed before all of it is sent.
+    // The server may have responded and closed before the whole request is sent.
     let _ = client.0.write_all(request.as_bytes());
     let answer = client.rest();
     dateless(&answer)

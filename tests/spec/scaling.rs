@@ -1,4 +1,4 @@
-//! Beyond one process: replicas behind a load balancer, here Debian's nginx.
+//! More than one process: replicas behind a load balancer, Debian's nginx.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::wire::{ids, now};
 
 const CLIENTS: usize = 200;
 const INTERVAL: u64 = 100;
-/// Some events more.
+/// A few events more.
 const A_WHILE: Duration = Duration::from_millis(500);
 
-/// Two replicas and nginx in front of them; none where nginx is missing.
+/// Two replicas behind nginx; `None` where nginx is missing.
 #[track_caller]
 fn cluster() -> Option<(Nginx, [Binary; 2])> {
     let ports = [port_of_our_own(), port_of_our_own()];
@@ -37,12 +37,12 @@ fn assert_nothing_lost_and_nothing_doubled(crowd: Crowd) {
     }
 }
 
-/// A GET of `path` after which the connection is to be closed.
+/// A GET of `path` with `Connection: close`.
 fn get_once(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n")
 }
 
-/// What `replica` itself says that it has open.
+/// The number of open streams that `replica` itself reports.
 fn open_streams(replica: &Binary) -> u64 {
     let reply = replica.send(get_once("/stats")).rest();
     let (_, body) = reply.split_once("\r\n\r\n").expect("a head");

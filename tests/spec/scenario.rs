@@ -1,5 +1,5 @@
-//! The scenario of a key: what each of its requests gets, in which order, and what is remembered of
-//! them.
+//! The scenario of a key: the response to each of its requests, in order, and what the server
+//! remembers of these requests.
 
 use std::io::Write;
 use std::sync::{Arc, Barrier};
@@ -18,7 +18,7 @@ use crate::wire::{Reply, come_back, frame, get, nothing, post};
 
 const STREAM: &str = ":\n\ndata: x\n\n";
 
-/// The statuses of so many requests for `target`, one after the other.
+/// The statuses of successive requests for `target`.
 fn statuses(server: &Server, target: &str, requests: usize) -> Vec<u16> {
     let status = |_| status(&get(server, target));
     (0..requests).map(status).collect()
@@ -32,18 +32,18 @@ fn asked(server: &Server, method: &str, target: &str) -> Reply {
     Reply::to(server, &format!("{method} {target} HTTP/1.1\r\n\r\n"))
 }
 
-/// Asserts that the connection is closed before any byte, though the client did not ask for that.
+/// Asserts that the server closes the connection before any byte, without `Connection: close`.
 #[track_caller]
 fn assert_dropped(mut client: Client) {
     assert_eq!(client.rest(), "");
 }
 
-/// A request whose connection is to go on.
+/// A request on a persistent connection.
 fn lasting(method: &str, target: &str) -> String {
     format!("{method} {target} HTTP/1.1\r\nHost: clock\r\n\r\n")
 }
 
-/// The status of the handler's answer, whose stream is not read.
+/// The status of the handler's response; the stream is not read.
 async fn look(shared: &Arc<Shared>, target: &str) -> StatusCode {
     answer(shared, target).await.status()
 }
@@ -53,7 +53,7 @@ async fn answer(shared: &Arc<Shared>, target: &str) -> Response<impl Sized + use
     respond(request, Arc::clone(shared)).await
 }
 
-/// Opens a thousand streams, each of a key of its own: what is returned keeps them open.
+/// Opens a thousand streams, each with its own key; the returned clients keep them open.
 async fn all_keys_open(shared: &Arc<Shared>) -> Vec<impl Sized + use<>> {
     let mut streams = Vec::new();
     for key in 0..1000 {
@@ -129,7 +129,7 @@ fn a_redirect_keeps_the_other_parameters_byte_for_byte() {
             "data=!$'()*,;[]^`{|}~\\&redirect=308",
             "/events?data=!$'()*,;[]^`{|}~\\",
         ),
-        // What is empty is no parameter.
+        // An empty value is no parameter.
         ("data=a&&redirect=308&&ids", "/events?data=a&ids"),
         ("&redirect=308&", "/events"),
         (
@@ -264,7 +264,7 @@ fn only_requests_that_carry_responses_are_counted() {
         let target = format!("{target}&responses=503,410,200");
         assert_eq!(status(&get(&server, &target)), expected);
     }
-    // Another list goes on where the first one was.
+    // Another list continues at the position of the first one.
     let other = format!("{target}&responses=500,501,502,503,504,505");
     assert_eq!(statuses(&server, &other, 3), [504, 505, 505]);
 }
@@ -284,7 +284,7 @@ fn with_200_and_204_one_request_gets_the_stream_and_later_ones_are_let_go() {
         assert_eq!(reply.bytes(), b"");
         assert_eq!(reply.header("Access-Control-Allow-Origin"), Some("*"));
     }
-    // Others of the key did not ask for that.
+    // Other requests of the key did not set the option.
     assert_eq!(get(&server, "/stream?count=1&data=x&key=k").text(), STREAM);
     assert_eq!(get(&server, &target.replace("=k", "=other")).text(), STREAM);
     assert_eq!(server.stats_of("k").opened, 2);
@@ -362,10 +362,10 @@ fn a_bad_option_then_a_redirect_and_then_the_next_item_answer_in_this_order() {
         assert_eq!(status(&reply), 307);
         assert_eq!(reply.header("Location"), Some(target));
     }
-    // Nothing of that took an item.
+    // None of these requests took an item.
     assert_eq!(statuses(&server, target, 4), [503, 200, 204, 204]);
     assert_eq!(status(&get(&server, &redirected)), 307);
-    // Not even where the next item is a drop.
+    // A redirect takes no item even if the next item is a drop.
     let target = "/stream?count=1&data=x&responses=drop&key=other&redirect=307";
     assert_eq!(statuses(&server, target, 2), [307, 307]);
     assert_eq!(server.stats_of("other").dropped, Some(0));
@@ -416,7 +416,7 @@ fn an_item_is_taken_once_the_content_is_read() {
     let mut client = server.send(format!(
         "POST {target} HTTP/1.1\r\nHost: clock\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
     ));
-    // The server reads the content: it was asked for.
+    // The server reads the content, because the server asked for it with 100 Continue.
     client.until("HTTP/1.1 100 Continue\r\n\r\n");
     client.0.write_all(b"h").unwrap();
     assert_eq!(status(&get(&server, target)), 503);
@@ -494,7 +494,7 @@ fn a_dropped_request_gets_no_byte_and_its_connection_is_closed() {
         }
     }
     assert_eq!(server.stats().opened, 0);
-    // Nothing of it moves the counter of the greetings.
+    // None of these requests advances the counter of the greetings.
     let greeting = get(&server, "/stream?count=1&comment=0").text();
     assert_eq!(greeting, "data: hello from server sent events ---- [0]\n\n");
 }
@@ -550,7 +550,7 @@ async fn the_response_that_is_dropped_is_marked_and_comes_after_the_delay() {
 fn a_client_that_is_dropped_finds_an_empty_answer_and_the_stream_when_it_asks_again() {
     let server = Server::start();
     let url = server.url("/stream?count=1&data=x&key=k&responses=drop,200");
-    // A client of its own each, so that no pool repeats the request.
+    // A new client each time, so that no connection pool repeats the request.
     let first = reqwest::blocking::get(&url).unwrap_err();
     assert!(first.is_request(), "{first}");
     let second = reqwest::blocking::get(&url).unwrap().text().unwrap();
@@ -754,7 +754,7 @@ async fn a_key_that_cannot_be_kept_gets_the_stream() {
     }
     let stats = shared.streams.stats(Some("new"));
     assert_eq!(stats.requests, Some(vec![]));
-    // A key that is known is known still.
+    // A known key is still known.
     let responses = "responses=503,200";
     assert_eq!(
         look(&shared, &format!("/events?key=open-7&{responses}")).await,
@@ -776,7 +776,7 @@ async fn a_key_that_was_forgotten_begins_anew() {
             assert_eq!(look(&shared, target).await, status);
         }
         assert_eq!(shared.streams.stats(Some("k")).requests.unwrap().len(), 3);
-        // A look forgets nobody, and nobody for its sake.
+        // A HEAD request evicts no key, and is not remembered.
         for key in 0..2000 {
             let request = Request::head(format!("/events?key={key}")).body(nothing());
             respond(request.unwrap(), Arc::clone(&shared)).await;

@@ -1,4 +1,4 @@
-//! Events of any size, which are made as they are sent.
+//! Events of any size, generated while they are sent.
 
 use std::net::TcpStream;
 use std::thread;
@@ -9,7 +9,7 @@ use crate::wire::{assert_played, body_of, frame, get, whole};
 
 const MOST: usize = 16_777_216;
 
-/// The event of so many `x`.
+/// The event with this many `x` as its data.
 fn event(size: usize) -> String {
     format!("data: {}\n\n", "x".repeat(size))
 }
@@ -121,7 +121,7 @@ fn a_size_before_the_connection_is_cut_comes_whole() {
     assert!(!reply.complete);
 }
 
-/// A stream of one huge event whose client has read its first frames and no more.
+/// A stream of one huge event, after the client has read only its first frames.
 fn unread(server: &Server) -> Client {
     let mut client = Client::connect_narrow(server.address());
     let target = format!("/stream?count=1&size={MOST}&key=k");
@@ -133,7 +133,7 @@ fn unread(server: &Server) -> Client {
     client
 }
 
-/// The `x` that are left of the event, up to the last chunk.
+/// The number of `x` in the rest of the event, up to the last chunk.
 fn rest(client: &mut Client) -> usize {
     let (mut xs, mut chunk) = (4096, client.chunk());
     while !chunk.is_empty() {

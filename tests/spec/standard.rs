@@ -1,4 +1,4 @@
-//! A client's side of HTML 9.2, written from the standard step by step and from nothing of ours.
+//! A client of HTML 9.2, written from the standard step by step, without code of the server.
 
 use std::mem::take;
 
@@ -10,27 +10,27 @@ pub struct Message {
     pub id: String,
 }
 
-/// A stream that is being read, HTML 9.2.6.
+/// A parser of a stream (HTML 9.2.6).
 #[derive(Debug, Default)]
 pub struct EventStream {
     decoder: Decoder,
     begun: bool,
-    /// The last character was a CR, so that an LF now belongs to it.
+    /// The last character was a CR: an LF that follows belongs to the same line end.
     cr: bool,
     line: String,
     data_buffer: String,
     event_type_buffer: String,
     last_event_id_buffer: String,
-    /// What a reconnect sends; no header when it is empty.
+    /// The `Last-Event-ID` of a reconnect; no header if empty.
     pub last_event_id: String,
-    /// In milliseconds, if the stream has said it.
+    /// The reconnection time in milliseconds, if the stream has set one.
     pub reconnection_time: Option<u64>,
-    /// What was dispatched so far.
+    /// The events dispatched so far.
     pub events: Vec<Message>,
 }
 
 impl EventStream {
-    /// Reads on; what is still pending when nothing more comes is discarded.
+    /// Parses more text; an incomplete event at the end of the stream is discarded.
     pub fn read(&mut self, bytes: &[u8]) {
         for byte in bytes {
             let (first, second) = self.decoder.decode(*byte);
@@ -74,7 +74,7 @@ impl EventStream {
             }
             "id" if !value.contains('\0') => value.clone_into(&mut self.last_event_id_buffer),
             "retry" if value.bytes().all(|byte| byte.is_ascii_digit()) => {
-                // An empty value, and one that no integer holds, is what the standard leaves open.
+                // The standard leaves open an empty value, and a value that no integer type holds.
                 if let Ok(time) = value.parse() {
                     self.reconnection_time = Some(time);
                 }
@@ -110,12 +110,12 @@ impl EventStream {
 struct Decoder {
     code_point: u32,
     bytes_needed: u8,
-    /// Where the next byte has to lie, in place of 80 to BF.
+    /// The valid range of the next byte, if not 80 to BF.
     boundary: Option<(u8, u8)>,
 }
 
 impl Decoder {
-    /// What `byte` completes: a sequence that it cuts short, and itself.
+    /// The characters that `byte` completes: a truncated sequence, and the byte's own character.
     fn decode(&mut self, byte: u8) -> (Option<char>, Option<char>) {
         const ERROR: Option<char> = Some('\u{fffd}');
         if self.bytes_needed == 0 {
@@ -139,7 +139,7 @@ impl Decoder {
         let (lower, upper) = self.boundary.take().unwrap_or((0x80, 0xBF));
         if !(lower..=upper).contains(&byte) {
             self.bytes_needed = 0;
-            // The byte itself is read again, as the first of a sequence.
+            // The byte itself is decoded again, as the first of a sequence.
             return (ERROR, self.decode(byte).1);
         }
         self.code_point = (self.code_point << 6) | u32::from(byte & 0x3F);
@@ -151,7 +151,7 @@ impl Decoder {
     }
 }
 
-/// Whether an answer is a stream at all, by the constructor's steps in HTML 9.2.2.
+/// Whether a response is an event stream, by the steps of the constructor in HTML 9.2.2.
 pub fn is_stream(status: u16, content_type: &str) -> bool {
     status == 200 && essence(content_type).as_deref() == Some("text/event-stream")
 }
@@ -169,7 +169,7 @@ fn essence(text: &str) -> Option<String> {
     valid.then(|| format!("{kind}/{subtype}").to_ascii_lowercase())
 }
 
-/// What `stream` makes of a stream, cut into `sizes` over and over.
+/// Parses a stream that arrives in pieces of these `sizes`, repeated.
 fn cut(stream: &[u8], sizes: &[usize]) -> EventStream {
     let (mut read, mut rest) = (EventStream::default(), stream);
     for size in sizes.iter().cycle() {
@@ -183,7 +183,7 @@ fn cut(stream: &[u8], sizes: &[usize]) -> EventStream {
     read
 }
 
-/// A stream, its events as type, data and id, and what holds after it.
+/// A stream, its events as type, data and id, and the state after the stream.
 type Row = (
     &'static [u8],
     &'static [(&'static str, &'static str, &'static str)],
@@ -303,7 +303,7 @@ fn bad_utf_8_is_replaced_as_the_encoding_standard_says() {
         for second in edges {
             for third in edges {
                 for fourth in edges {
-                    // The last byte ends whatever is still open.
+                    // The last byte ends all open lines and events.
                     let bytes = [first, second, third, fourth, b'.'];
                     let mut decoder = Decoder::default();
                     let letters = bytes.map(|byte| decoder.decode(byte));

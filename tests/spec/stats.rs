@@ -1,4 +1,4 @@
-//! What the server says it saw: `/stats`, and the counts of a server in a test.
+//! The server's own counts: `/stats`, and the counts of a server in a test.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -145,7 +145,7 @@ fn an_id_sent_back_is_cut_to_64_bytes_with_its_mark() {
     assert!(stats(&server, "?key=k").contains(r#""a\"\n\u0000""#));
 }
 
-/// Opens a stream of `key`: what is returned keeps it open.
+/// Opens a stream of `key`, which stays open until the returned client is dropped.
 async fn open(shared: &Arc<Shared>, key: &str) -> impl Sized + use<> {
     let request = Request::get(format!("/events?key={key}"))
         .body(nothing())
@@ -303,7 +303,7 @@ fn another_crate_starts_the_server_and_reads_what_it_saw() {
     assert!(std::net::TcpStream::connect(address).is_err());
 }
 
-/// Requests of `key` whose ids take as much room in JSON as any.
+/// Makes requests of `key` with ids that take the most room in JSON.
 fn fill(server: &Server, key: &str) {
     let long = encoded("\u{1}".repeat(64));
     let quotes = "\"".repeat(100);
@@ -318,7 +318,7 @@ fn fill(server: &Server, key: &str) {
     }
 }
 
-/// The chunks of a response as a whole.
+/// The chunks of a response, joined.
 fn json(client: &mut Client) -> Vec<u8> {
     let chunks = std::iter::repeat_with(|| client.chunk());
     chunks
@@ -339,7 +339,7 @@ fn all_that_a_key_remembers_is_told_in_order() {
         let seen = serde_json::to_string(&server.stats_of(key)).unwrap();
         assert_eq!(reply.text(), seen);
         assert!(reply.complete);
-        // What is made at once has its length in the head.
+        // A response that is made at once has a Content-Length.
         let length = reply.header("Content-Length").is_some();
         assert_eq!(length, requests < 10, "{key}");
     }
@@ -358,7 +358,7 @@ fn a_slow_reader_is_told_what_its_key_remembers_still() {
     let request = "GET /stats?key=full HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
     client.0.write_all(request.as_bytes()).unwrap();
     client.head();
-    // Half of what it was told first is forgotten before it has read on.
+    // Half of the first part is forgotten before the client reads on.
     for _ in 0..50 {
         get(&server, "/stream?key=full&status=204&lastEventId=new");
     }
@@ -367,7 +367,7 @@ fn a_slow_reader_is_told_what_its_key_remembers_still() {
         let length = seen[list].as_array().unwrap().len();
         assert!((50..100).contains(&length), "{length} {list}");
     }
-    // A key that is forgotten as a whole leaves the beginning of its list.
+    // A key that is forgotten completely leaves the beginning of its list.
     let mut client = Client::connect_narrow(server.address());
     client.0.write_all(request.as_bytes()).unwrap();
     client.head();

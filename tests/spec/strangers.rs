@@ -1,4 +1,4 @@
-//! The bytes of a stranger, which a URL can hold: no page runs them, and as a document they load
+//! A URL can contain bytes of an attacker: no page runs them as code, and as a document they load
 //! nothing.
 
 use std::collections::BTreeSet;
@@ -14,8 +14,8 @@ use crate::browser::Browser;
 use crate::support::Server;
 use crate::wire::{Reply, encoded, get};
 
-/// The destinations of a request (Fetch section 2.2.5) whose response runs, styles or is embedded
-/// in the page that asks.
+/// The destinations of a request (Fetch section 2.2.5) with a response that runs, styles or is
+/// embedded in the page that sends the request.
 const AS_CODE: [&str; 10] = [
     "audioworklet",
     "embed",
@@ -29,7 +29,7 @@ const AS_CODE: [&str; 10] = [
     "xslt",
 ];
 
-/// Those of navigations, of `EventSource` and `fetch()`, and of what cannot run.
+/// The destinations of navigations, of `EventSource` and `fetch()`, and of data that cannot run.
 const NOT_AS_CODE: [&str; 7] = [
     "", "document", "empty", "frame", "iframe", "image", "scripted",
 ];
@@ -88,7 +88,7 @@ fn what_is_not_asked_for_as_code_is_given() {
         );
         assert_eq!(reply.text(), ":\n\ndata: x\n\n", "{name}");
     }
-    // The page, the suite and the counts are the server's own.
+    // The page, the suite and the counts contain no bytes of the client.
     for path in ["/", "/cases", "/stats"] {
         for headers in ["Sec-Fetch-Dest: script\r\n", "Service-Worker: script\r\n"] {
             let reply = asked(&server, "GET", path, headers);
@@ -110,7 +110,7 @@ fn a_refusal_to_give_code_counts_nowhere() {
 #[ignore = "needs a browser: make test"]
 async fn a_browser_runs_no_stream_in_the_name_of_its_origin() {
     let server = Server::start();
-    // A document of the origin without a policy of its own, which would forbid it all.
+    // A document of the same origin, without a policy of its own that would forbid all this.
     let browser = Browser::open(&server.url("/stats")).await;
     let script = "const done = arguments[arguments.length - 1];
         const of = (type, bytes) => `/events?header=Content-Type:${type}&interval=0&wire=${encodeURIComponent(bytes)}`;
@@ -162,10 +162,10 @@ async fn a_browser_runs_no_stream_in_the_name_of_its_origin() {
     assert_eq!(went, expected);
 }
 
-/// What a bystander was asked for.
+/// The requests that a third server received.
 type Asked = Arc<Mutex<BTreeSet<String>>>;
 
-/// A server of the test's own that gives `document` at `/` and notes what else it is asked for.
+/// A server of the test that sends `document` at `/` and records all other requests.
 fn bystander(document: impl FnOnce(&str) -> String) -> (String, String, Asked) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -196,7 +196,7 @@ fn bystander(document: impl FnOnce(&str) -> String) -> (String, String, Asked) {
     (url, document, asked)
 }
 
-/// `text` as the program `gzip` packs it.
+/// `text`, compressed by the program `gzip`.
 fn packed(text: &str) -> Vec<u8> {
     let mut gzip = Command::new("gzip")
         .args(["--stdout", "--no-name"])
@@ -237,7 +237,7 @@ async fn a_document_of_a_stranger_loads_nothing() {
         "/video",
     ];
     let seen = || std::mem::take(&mut *asked.lock().unwrap());
-    // Elsewhere the document loads it all, before it is loaded itself.
+    // On another server the document loads everything, before it is tested on this one.
     let browser = Browser::open(&url).await;
     assert_eq!(seen(), wanted.map(str::to_owned).into());
     let packed = packed(&document);
@@ -249,7 +249,7 @@ async fn a_document_of_a_stranger_loads_nothing() {
             &packed,
             "there",
         ),
-        // Without a media type the bytes are no document, and not sniffed to be one.
+        // Without a media type the browser neither shows nor sniffs the bytes as a document.
         ("header=Content-Type:".to_owned(), document.as_bytes(), ""),
     ];
     for path in ["/events", "/stream"] {

@@ -1,5 +1,5 @@
-//! The suite in clients that are not ours, played by the runner that README shows. What each gets
-//! wrong stands in `clients/results.json`.
+//! The conformance suite in third-party clients, run by the script of the README. The cases that
+//! each client fails are in `clients/results.json`.
 
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -14,14 +14,14 @@ use crate::support::{Server, npm};
 
 const RUNNER: &str = include_str!("../../examples/suite.mjs");
 
-/// Tells a result in short, for one event has a mebibyte.
+/// Shortens a result, because one event is a mebibyte.
 const SHORT: &str = "(it) => ({ ...it, heard: JSON.stringify(it.heard).slice(0, 1000) })";
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
 async fn chromium_is_right_but_for_what_is_known() {
     let server = Server::start();
-    // A page of the server's that holds no stream.
+    // A page of the server that opens no stream.
     let browser = Browser::open(&server.url("/cases")).await;
     let (begin, end) = ("async function suite(", "\n}\n");
     let function = RUNNER.split_once(begin).unwrap().1.split_once(end).unwrap();
@@ -50,7 +50,7 @@ fn the_runner_of_the_readme_tells_what_npms_eventsource_gets_wrong() {
     let server = Server::start();
     let tells = format!("console.log(JSON.stringify(results.map({SHORT})));\nprocess.exit(");
     let mut node = Command::new("node")
-        // Read from a pipe, it finds the packages of the folder that it runs in.
+        // Node reads the script from stdin, and finds the packages of its working directory.
         .args(["--input-type=module", "-", &server.url("")])
         .args(&known)
         .current_dir(folder)
@@ -81,7 +81,7 @@ fn the_runner_of_the_readme_tells_what_npms_eventsource_gets_wrong() {
     let begin = format!("right of {} cases: ", cases().len());
     let end = format!("\nwrong: {}", names.join(" "));
     assert!(said.starts_with(&begin) && said.ends_with(&end), "{said}");
-    // A wait is another's to judge: a busy machine makes it longer.
+    // Waits are judged by another test: a busy machine makes them longer.
     assert_eq!(output.status.success(), wrong == known, "{said}");
     let results: Vec<Judged> = serde_json::from_value(results.into()).unwrap();
     row.assert_holds(&results);

@@ -1,4 +1,4 @@
-//! What the tests share: the server in this process, the server as a process, and a raw client.
+//! Shared by all tests: the server in this process, the server as a process, and a raw client.
 
 use std::convert::Infallible;
 use std::env;
@@ -31,7 +31,7 @@ use tokio_stream::{Stream, StreamExt};
 
 use sse_clock::testing::{self, TestServer};
 
-/// How long a fact may take to come true; far more than it needs.
+/// The time limit for a fact to come true, far longer than any fact needs.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Waits until `fact` holds.
@@ -44,7 +44,7 @@ pub fn eventually(what: &str, mut fact: impl FnMut() -> bool) {
     }
 }
 
-/// Whether `program` is there to test with; else the test is skipped.
+/// Whether `program` is installed; skips the test if not.
 #[track_caller]
 pub fn there_is(program: &str) -> bool {
     let found = Command::new(program)
@@ -61,8 +61,7 @@ pub fn there_is(program: &str) -> bool {
     found
 }
 
-/// The folder in which Node finds `package` to test with, if both are there; else the test is
-/// skipped.
+/// The folder in which Node finds `package`; skips the test without Node or the package.
 #[track_caller]
 pub fn npm(package: &str) -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/npm");
@@ -78,8 +77,8 @@ pub fn npm(package: &str) -> Option<PathBuf> {
     found.then_some(folder)
 }
 
-/// Starts a command in a network of its own, as root of that network and after `set_up`, which
-/// needs `programs`; else the test is skipped.
+/// Starts a command in its own network namespace, as root there, after the script `set_up`.
+/// Skips the test if one of `programs` is missing.
 #[track_caller]
 pub fn in_own_network(set_up: &str, programs: &[&str]) -> Option<Command> {
     if !["unshare", "ip"]
@@ -107,13 +106,16 @@ pub fn in_own_network(set_up: &str, programs: &[&str]) -> Option<Command> {
     Some(start())
 }
 
-/// Says that a promise was not tested: now, and in the file that `make test` prints at its end.
-/// Fails where the test has to run.
+/// Reports a skipped test on stderr and in the file that `make test` prints at the end.
+///
+/// # Panics
+///
+/// Panics under CI, unless `SKIP_ALLOWED` names the test.
 #[track_caller]
 pub fn skipped(why: &str) {
     let name = thread::current().name().unwrap_or_default().to_owned();
     let line = format!("SKIPPED {name}: {why}\n");
-    // Past the test harness, which hides the output of tests that pass.
+    // Written directly, because the test harness hides the output of tests that pass.
     let _ = io::stderr().write_all(line.as_bytes());
     if let Some(file) = env::var_os("SKIPPED") {
         let file = File::options().append(true).create(true).open(file);
@@ -126,7 +128,7 @@ pub fn skipped(why: &str) {
     );
 }
 
-/// The variable with the whole names of the tests that a machine cannot run, for a person to set.
+/// The environment variable that names the tests that may be skipped under CI.
 const SKIP_ALLOWED: &str = "SKIP_ALLOWED";
 
 fn may_skip(test: &str, ci: bool) -> bool {
@@ -140,7 +142,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// A port that the system gives to nobody by itself, between two runs of a server either.
+/// A port outside the system's ephemeral range, which therefore stays free while a server restarts.
 pub fn port_of_our_own() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let ours = std::process::id() * 97;
@@ -154,7 +156,7 @@ pub fn port_of_our_own() -> u16 {
 
 static SERVER_PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// The server in this process; dropping it fails the test if the server panicked.
+/// The server in this process; dropping the value fails the test if the server panicked.
 #[derive(Debug)]
 pub struct Server(Option<TestServer>);
 
@@ -167,7 +169,7 @@ impl Server {
         Self::watched(|| testing::start_with(limits))
     }
 
-    /// The same over HTTPS, with a certificate that nobody trusts yet.
+    /// Starts the server over HTTPS, with a self-signed certificate.
     #[cfg(feature = "tls")]
     pub fn start_tls() -> Self {
         Self::start_tls_with(Limits::default())
@@ -192,23 +194,23 @@ impl Server {
         Self(Some(start().expect("the loopback has a free port")))
     }
 
-    /// Stops it, and says what it saw up to its end.
+    /// Stops the server and returns its final counts.
     #[cfg(feature = "tls")]
     pub fn stop(mut self) -> Stats {
         self.0.take().expect("it runs until it is dropped").stop()
     }
 
-    /// A raw connection on which `request` was sent.
+    /// Opens a raw connection and sends `request`.
     pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
         Client::send(self.address(), request)
     }
 
-    /// All that the server answers to `request` before it closes the connection.
+    /// Everything that the server sends after `request` until the server closes the connection.
     pub fn exchange(&self, request: impl AsRef<[u8]>) -> String {
         self.send(request).rest()
     }
 
-    /// The head of the answer to a GET of `path`, and the connection to read the body from.
+    /// The response head for a GET of `path`, and the connection to read the body from.
     pub fn get(&self, path: &str) -> (String, Client) {
         let mut client = self.send(format!("GET {path} HTTP/1.1\r\nHost: clock\r\n\r\n"));
         (client.head(), client)
@@ -232,7 +234,7 @@ impl Drop for Server {
     }
 }
 
-/// A handler of the test's own behind `serve`, in a thread and a runtime of its own.
+/// A test's own handler behind `serve`, in its own thread and runtime.
 #[derive(Debug)]
 pub struct Hosted {
     address: SocketAddr,
@@ -246,7 +248,7 @@ impl Hosted {
         Self::start_on(|listener| listener, limits, handler)
     }
 
-    /// Serves what `wrap` makes of a listener on a free port of the loopback.
+    /// Serves on what `wrap` returns for a listener on a free port of the loopback.
     pub fn start_on<L: Accept>(
         wrap: impl FnOnce(Listener) -> L + Send + 'static,
         limits: Limits,
@@ -255,7 +257,7 @@ impl Hosted {
         Self::start_server(wrap, server::Server::new(limits), handler)
     }
 
-    /// Serves over TLS, with a certificate of its own.
+    /// Serves over TLS, with its own certificate.
     #[cfg(feature = "tls")]
     pub fn start_tls(limits: Limits, handler: impl Handler) -> Self {
         let made = Certificate::make(None);
@@ -295,12 +297,12 @@ impl Hosted {
         self.address
     }
 
-    /// A raw connection on which `request` was sent.
+    /// Opens a raw connection and sends `request`.
     pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
         Client::send(self.address, request)
     }
 
-    /// The head of the answer to a GET of `path`, and the connection to read the body from.
+    /// The response head for a GET of `path`, and the connection to read the body from.
     pub fn get(&self, path: &str) -> (String, Client) {
         let mut client = self.send(get(path));
         (client.head(), client)
@@ -311,7 +313,7 @@ impl Hosted {
         drop(self.stop.take());
     }
 
-    /// Whether the server has stopped and let go of everything.
+    /// Whether the server has stopped and dropped all its state.
     pub fn is_over(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
@@ -333,7 +335,7 @@ pub fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: clock\r\n\r\n")
 }
 
-/// The server's own ticks, bare.
+/// The server's ticks without any content.
 pub fn ticks(interval: Duration) -> impl Stream<Item = ()> + Send {
     let milliseconds = u64::try_from(interval.as_millis()).unwrap();
     set_interval(milliseconds, Source::Time(|| 0), |_| Bytes::new()).map(drop)
@@ -347,7 +349,7 @@ where
     StreamBody::new(items.map(|item| Ok(Frame::data(item))))
 }
 
-/// Lets this process open at least `files` more files than it has now, or as many as it may.
+/// Raises the limit of open files by at least `files`, or as far as the system allows.
 pub fn room_for_files(files: usize) -> usize {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
@@ -360,7 +362,7 @@ pub fn room_for_files(files: usize) -> usize {
     files.min(room.saturating_sub(1000) / 2)
 }
 
-/// A client that reads and writes bytes, and gives up at the deadline.
+/// A client that reads and writes raw bytes, and panics at the deadline.
 #[derive(Debug)]
 pub struct Client(pub TcpStream);
 
@@ -372,7 +374,7 @@ impl Client {
         Self(stream)
     }
 
-    /// Connects with as small a receive buffer as the system gives.
+    /// Connects with the smallest receive buffer that the system allows.
     pub fn connect_narrow(address: SocketAddr) -> Self {
         let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
         socket.set_recv_buffer_size(1).unwrap();
@@ -382,14 +384,14 @@ impl Client {
         client
     }
 
-    /// Leaves with a reset instead of an orderly end.
+    /// Closes the connection with a reset.
     pub fn reset(self) {
         SockRef::from(&self.0)
             .set_linger(Some(Duration::ZERO))
             .unwrap();
     }
 
-    /// Whether the connection has ended, whatever is still there to read.
+    /// Whether the connection has ended, even if unread bytes are left.
     pub fn has_ended(&mut self) -> bool {
         self.0.set_nonblocking(true).unwrap();
         let mut buffer = [0; 4096];
@@ -419,7 +421,7 @@ impl Client {
         bytes
     }
 
-    /// The bytes up to and with `end`.
+    /// The bytes up to and including `end`.
     pub fn until(&mut self, end: &str) -> String {
         let mut bytes = Vec::new();
         let mut ahead = [0; 4096];
@@ -456,7 +458,7 @@ impl Client {
         content
     }
 
-    /// All bytes up to the end of the connection, however it ends.
+    /// All bytes up to the end of the connection, whether orderly or by a reset.
     pub fn rest(&mut self) -> String {
         let start = Instant::now();
         let mut bytes = Vec::new();
@@ -493,7 +495,8 @@ impl Binary {
         Self::spawn(command)
     }
 
-    /// Runs `sse-clock` on this port, in the time zone of this process so that both say the same.
+    /// Runs `sse-clock` on this port, in the time zone of this process so that both print the same
+    /// times.
     pub fn start_on(port: u16) -> Self {
         let mut command = Self::command();
         command.args(["--port", &port.to_string()]);
@@ -543,7 +546,7 @@ impl Binary {
         ([127, 0, 0, 1], self.port).into()
     }
 
-    /// The URL of `path`, which begins with a slash, as the server says where it listens.
+    /// The URL of `path`, which begins with a slash, at the address that the server printed.
     #[cfg(feature = "tls")]
     pub fn url(&self, path: &str) -> String {
         let base = self.first.rsplit(' ').next().unwrap();
@@ -557,7 +560,7 @@ impl Binary {
             .count()
     }
 
-    /// The sockets among them.
+    /// The open sockets of the process.
     pub fn sockets(&self) -> usize {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap();
         files
@@ -566,7 +569,7 @@ impl Binary {
             .count()
     }
 
-    /// The processor time used so far.
+    /// The processor time that the process has used so far.
     pub fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id())).unwrap();
         let fields = stat.rsplit(')').next().unwrap().split_whitespace();
@@ -578,12 +581,12 @@ impl Binary {
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
     }
 
-    /// A raw connection on which `request` was sent.
+    /// Opens a raw connection and sends `request`.
     pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
         Client::send(self.address(), request)
     }
 
-    /// The head of the answer to a GET of `path`, and the connection to read the body from.
+    /// The response head for a GET of `path`, and the connection to read the body from.
     pub fn get(&self, path: &str) -> (String, Client) {
         let mut client = self.send(get(path));
         (client.head(), client)
@@ -595,7 +598,7 @@ impl Binary {
         number(&status.unwrap(), "VmRSS")
     }
 
-    /// How often the thread that writes the log has slept.
+    /// The number of times that the log's writer thread has slept.
     pub fn sleeps_of_the_log(&self) -> usize {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         let mut status = threads
@@ -612,7 +615,7 @@ impl Binary {
         rustix::process::kill_process(id, signal).unwrap();
     }
 
-    /// The exit status, once the process has ended by itself.
+    /// The exit status, once the process has exited without being killed.
     pub fn wait(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("the process ends", || {
@@ -628,7 +631,7 @@ impl Binary {
         self.log_line_within(DEADLINE, text)
     }
 
-    /// The same where the fact may take longer.
+    /// The first log line from now on that holds `text`, with a time limit of the caller's.
     #[track_caller]
     pub fn log_line_within(&self, deadline: Duration, text: &str) -> String {
         let end = Instant::now() + deadline;
@@ -643,12 +646,12 @@ impl Binary {
         }
     }
 
-    /// The log lines that nobody has taken yet, up to the end of the process.
+    /// The log lines not read yet, up to the end of the process.
     pub fn log(&self) -> String {
         self.stderr.iter().collect::<Vec<_>>().join("\n")
     }
 
-    /// The log lines that came since the last look.
+    /// The log lines since the last call.
     pub fn log_so_far(&self) -> Vec<String> {
         self.stderr.try_iter().collect()
     }
@@ -668,7 +671,7 @@ impl Drop for Binary {
     }
 }
 
-/// The number after `name` in a file `status` of the system's.
+/// The number after `name` in a `status` file of `/proc`.
 fn number(status: &str, name: &str) -> usize {
     let mut words = status.split_whitespace();
     words.find(|word| word.strip_suffix(':') == Some(name));
@@ -687,7 +690,7 @@ fn lines(pipe: impl Read + Send + 'static) -> Receiver<String> {
     receiver
 }
 
-/// Marsaglia's xorshift: the same numbers in every run.
+/// Marsaglia's xorshift: the same pseudo-random numbers in every run.
 #[derive(Debug)]
 pub struct Random(pub u64);
 

@@ -1,4 +1,4 @@
-//! What the sources promise about themselves.
+//! Rules that the source files keep: size, layers and documentation.
 
 use sse_clock::options::{GROUPS, Parameter};
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::process::Command;
 
 pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// The Rust files under `folder`, by their paths in it without the ending, with their text.
+/// The Rust files under `folder`: their relative paths without the extension, and their text.
 fn sources(folder: &str) -> Vec<(String, String)> {
     let root = Path::new(ROOT).join(folder);
     let mut found = Vec::new();
@@ -36,7 +36,7 @@ pub fn read(file: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(file)).unwrap()
 }
 
-/// The lines of code of `source`, its unit tests, comments and blanks apart.
+/// The lines of code in `source`, without unit tests, comments and blank lines.
 pub fn code(source: &str) -> Vec<&str> {
     let product = source.split("#[cfg(test)]").next().unwrap();
     let lines = product.lines().map(str::trim_start);
@@ -45,7 +45,7 @@ pub fn code(source: &str) -> Vec<&str> {
         .collect()
 }
 
-/// The files of `src` and which others each uses; what a file declares or passes on is no use.
+/// The files of `src` and the files that each uses; declarations and re-exports do not count.
 fn arrows() -> BTreeMap<String, BTreeSet<String>> {
     let sources = sources("src");
     let rooms: BTreeSet<_> = sources.iter().map(|(name, _)| room(name)).collect();
@@ -59,7 +59,7 @@ fn arrows() -> BTreeMap<String, BTreeSet<String>> {
                 _ => format!("{}/{}", name, path.replace("::", "/")),
             };
             let path = path.trim_start_matches("main/").trim_matches('/');
-            // The longest beginning of the path that is a file.
+            // The longest prefix of the path that is a file.
             let mut beginnings = path.match_indices('/').map(|(end, _)| &path[..end]);
             let whole = rooms.contains(path).then_some(path);
             whole
@@ -72,18 +72,18 @@ fn arrows() -> BTreeMap<String, BTreeSet<String>> {
     uses.collect()
 }
 
-/// The module of a file: a folder's `mod.rs` stands for the folder.
+/// The module of a file; `mod.rs` is the module of its folder.
 fn room(name: &str) -> String {
     name.trim_end_matches("/mod").to_owned()
 }
 
-/// The folder that a module lies in; none for those of the top.
+/// The folder of a module; none for a module at the top.
 fn folder(room: &str) -> &str {
     room.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-/// The paths that `source` names: those of its private `use` lines, and those that begin in code
-/// with `crate::`, `super::` or the crate's name.
+/// The paths that `source` names: paths of private `use` lines, and paths in code that begin with
+/// `crate::`, `super::` or the crate's name.
 fn paths(source: &str) -> BTreeSet<String> {
     let code = code(source).join(" ");
     let mut found = BTreeSet::new();
@@ -142,7 +142,7 @@ fn expand(prefix: &str, tree: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The arrows between the folders, and the files that are floors of their own.
+/// The dependencies between the folders, and the files that are layers of their own.
 fn floors() -> BTreeMap<String, BTreeSet<String>> {
     let floor = |room: &str| room.split('/').next().unwrap().to_owned();
     let mut floors = BTreeMap::<String, BTreeSet<String>>::new();
@@ -154,10 +154,10 @@ fn floors() -> BTreeMap<String, BTreeSet<String>> {
     floors
 }
 
-/// A way from a module back to itself.
+/// A path from a module back to itself, along dependencies.
 fn circle(arrows: &BTreeMap<String, BTreeSet<String>>) -> Option<String> {
     let mut open: BTreeMap<_, _> = arrows.clone();
-    // Whoever uses nobody that is left cannot be part of a circle.
+    // A module without dependencies among the remaining ones cannot be part of a cycle.
     while let Some(done) = open
         .iter()
         .find(|(_, used)| used.iter().all(|used| !open.contains_key(used)))
@@ -291,7 +291,7 @@ fn the_screen_has_at_most_60_lines_of_code() {
     assert!((10..=60).contains(&lines), "{lines} lines");
 }
 
-/// The rows of the table that sets Node's lines beside ours, and the lines of ours in each.
+/// The rows of the table that compares Node's lines with ours, and our lines in each row.
 fn twins() -> Vec<(String, Vec<String>)> {
     let readme = read("README.md");
     let table = readme.split("| the Node example | this server |").nth(1);
@@ -349,14 +349,14 @@ fn the_lock_file_is_committed() {
             .output();
         output.is_ok_and(|output| output.status.success())
     };
-    // Unpacked from an archive, there is nothing to ask.
+    // An unpacked archive has no repository to ask.
     if git(&["rev-parse", "HEAD"]) {
         assert!(git(&["ls-files", "--error-unmatch", "Cargo.lock"]));
     }
 }
 
-/// Runs a test that needs a program where there is none, under `CI` or not, with these in
-/// `SKIP_ALLOWED`: whether it passed, and what `make test` lists of it.
+/// Runs a test that needs a missing program, with or without `CI` and with this `SKIP_ALLOWED`.
+/// Returns whether the test passed, and what `make test` lists as skipped.
 fn without_programs(ci: Option<&str>, allowed: Option<&str>) -> (bool, String) {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("without-programs");
     let _ = fs::remove_dir_all(&folder);

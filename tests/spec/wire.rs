@@ -1,4 +1,4 @@
-//! An answer as it came over the wire: its head, and its body with the framing kept.
+//! A raw response: its head, and its body with the framing.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use tokio::time::{Instant, timeout};
 
 use crate::support::{Client, DEADLINE, Server};
 
-/// A whole answer, up to the end of its connection.
+/// A whole response, up to the end of the connection.
 #[derive(Debug)]
 pub struct Reply {
     pub head: String,
     pub chunks: Vec<Vec<u8>>,
-    /// Whether the terminating chunk, or all of a promised length, came.
+    /// Whether the terminating chunk, or all of the Content-Length, was received.
     pub complete: bool,
 }
 
 impl Reply {
-    /// What `request` is answered, the connection being asked to close after it.
+    /// The response to `request`, sent with `Connection: close`.
     pub fn to(server: &Server, request: &str) -> Self {
         let request = request.replacen("\r\n", "\r\nHost: clock\r\nConnection: close\r\n", 1);
         Self::read(server.send(request))
@@ -90,18 +90,18 @@ impl Reply {
     }
 }
 
-/// A GET of `target`, which may have any query string.
+/// A GET of `target`, which may have a query string.
 pub fn get(server: &Server, target: &str) -> Reply {
     Reply::to(server, &format!("GET {target} HTTP/1.1\r\n\r\n"))
 }
 
-/// As [`get`] with a `Last-Event-ID`.
+/// Like [`get`], with a `Last-Event-ID`.
 pub fn come_back(server: &Server, target: &str, id: &str) -> Reply {
     let request = format!("GET {target} HTTP/1.1\r\nLast-Event-ID: {id}\r\n\r\n");
     Reply::to(server, &request)
 }
 
-/// As [`get`] by POST, with this content.
+/// Like [`get`], by POST with this content.
 pub fn post(server: &Server, target: &str, content: impl AsRef<[u8]>) -> Reply {
     let content = content.as_ref();
     let head = format!(
@@ -116,7 +116,7 @@ fn number_after(text: &str, name: &str) -> Option<usize> {
     value.parse().ok()
 }
 
-/// `text` as it stands in a query string.
+/// `text`, percent-encoded for a query string.
 pub fn encoded(text: impl AsRef<[u8]>) -> String {
     form_urlencoded::byte_serialize(text.as_ref()).collect()
 }
@@ -136,12 +136,12 @@ pub fn time_events(ids: &[u64]) -> String {
     events.collect::<Vec<_>>().concat()
 }
 
-/// The content of a request that has none.
+/// The content of a request without content.
 pub fn nothing() -> Empty<Bytes> {
     Empty::new()
 }
 
-/// The body of the handler's answer to a GET, with no server around it.
+/// The body of the handler's response to a GET, without a server.
 pub async fn body_of(target: &str) -> impl Body<Data = Bytes> + Unpin + use<> {
     let request = Request::get(target).body(nothing()).unwrap();
     Box::pin(respond(request, Arc::default()).await.into_body())
@@ -157,7 +157,7 @@ pub async fn frame<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Option<Bytes>
     Some(frame.into_data().expect("no trailers"))
 }
 
-/// All that `body` says, up to its end.
+/// All data of `body`, up to its end.
 pub async fn whole<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Vec<u8> {
     let mut bytes = Vec::new();
     while let Some(frame) = frame(body).await {
@@ -166,8 +166,8 @@ pub async fn whole<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> Vec<u8> {
     bytes
 }
 
-/// On a paused clock, the body of the answer to a GET of `target` has these frames, each so many
-/// milliseconds after the head; an empty one is the end.
+/// Asserts, on a paused clock, the frames of the response to a GET of `target`. Each has its time
+/// in milliseconds after the response head; an empty frame is the end.
 pub async fn assert_played(target: &str, frames: &[(u64, &str)]) {
     let mut body = body_of(target).await;
     let start = Instant::now();
@@ -181,7 +181,7 @@ pub async fn assert_played(target: &str, frames: &[(u64, &str)]) {
     assert_eq!(played, frames, "{target}");
 }
 
-/// The present time on the wall, as the server sees it.
+/// The present wall-clock time, as the server reads the clock.
 pub fn now() -> u64 {
     time::now()
 }

@@ -1,4 +1,4 @@
-//! One connection over TLS and HTTP/2: it asks for every stream at once, and reads the frames that come.
+//! One HTTP/2 connection over TLS: sends all requests at once and parses the response frames.
 
 use std::{
     error::Error,
@@ -14,13 +14,13 @@ use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 use crate::client::{Tally, Target};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// SETTINGS with the largest window of a stream, then the largest of the connection.
+/// SETTINGS with the largest stream window, then WINDOW_UPDATE to the largest connection window.
 const WINDOWS: [u8; 28] = [
     0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff, //
     0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f, 0xff, 0, 0,
 ];
 const FRAME_HEAD: usize = 9;
-/// The kinds of frames that mean something here (RFC 9113 section 6).
+/// The frame types and flags in use (RFC 9113 section 6).
 mod frame {
     pub(super) const DATA: u8 = 0;
     pub(super) const HEADERS: u8 = 1;
@@ -28,41 +28,41 @@ mod frame {
     pub(super) const SETTINGS: u8 = 4;
     pub(super) const PING: u8 = 6;
     pub(super) const GOAWAY: u8 = 7;
-    /// Of DATA and HEADERS.
+    /// A flag of DATA and HEADERS.
     pub(super) const END_STREAM: u8 = 1;
-    /// Of SETTINGS and PING.
+    /// A flag of SETTINGS and PING.
     pub(super) const ACK: u8 = 1;
 }
 
 pub(super) struct Connection {
     socket: TcpStream,
     tls: ClientConnection,
-    /// What has come and is no whole frame yet.
+    /// The bytes of an incomplete frame.
     rest: Vec<u8>,
     has_asked: bool,
     streams: Vec<Stream>,
     is_lost: bool,
 }
 
-/// When its last event came, in microseconds since the beginning; none before the first.
+/// The time of the last event, in microseconds since the beginning.
 #[derive(Clone, Copy, Default)]
 struct Stream {
     last: Option<u32>,
     ended: bool,
 }
 
-/// What has come to pass so far.
+/// Totals over all connections.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Counts {
-    /// Connections whose settings the server has acknowledged.
+    /// Connections with acknowledged SETTINGS.
     pub(super) settled: usize,
-    /// Streams whose head has come.
+    /// Streams with a response head.
     pub(super) opened: usize,
-    /// Streams whose last frame said so.
+    /// Streams that ended with END_STREAM.
     pub(super) ended: usize,
 }
 
-/// Where a turn of one connection writes down what it sees.
+/// The counters that one turn of a connection updates.
 pub(super) struct Seen<'a> {
     pub(super) now: u32,
     pub(super) interval: Duration,
@@ -99,7 +99,8 @@ impl Connection {
         self.is_lost
     }
 
-    /// Gives it up, and says how much is lost: its streams that had not ended, or itself if it has none.
+    /// Marks the connection as lost. Returns the number of its unfinished streams, or 1 if it has
+    /// none.
     pub(super) fn lose(&mut self) -> usize {
         self.is_lost = true;
         if self.streams.is_empty() {
@@ -108,7 +109,8 @@ impl Connection {
         self.streams.iter().filter(|it| !it.ended).count()
     }
 
-    /// Streams that have neither ended nor had an event for so long, unless all are lost.
+    /// Returns the number of unfinished streams without an event for `time`, or 0 on a lost
+    /// connection.
     pub(super) fn silent_for(&self, time: Duration, now: u32) -> usize {
         let is_late = |last: u32| u128::from(now.wrapping_sub(last)) > time.as_micros();
         let is_silent = |it: &&Stream| !it.ended && it.last.is_none_or(is_late);
@@ -159,7 +161,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes the plain bytes that have come, frame by frame.
+    /// Parses the decrypted bytes, frame by frame.
     fn take(&mut self, buffer: &mut [u8], seen: &mut Seen<'_>) -> Result<(), String> {
         loop {
             let length = match self.tls.reader().read(buffer) {
@@ -224,7 +226,7 @@ impl Connection {
             }
             frame::DATA => {
                 let stream = &mut self.streams[slot];
-                // A server that is late may join events.
+                // A late server may coalesce events.
                 for _ in payload.windows(6).filter(|bytes| bytes == b"data: ") {
                     seen.tally.events += 1;
                     if let Some(last) = stream.last.replace(seen.now) {
@@ -250,7 +252,8 @@ impl Connection {
     }
 }
 
-/// The preface and so many requests; HPACK's table has the host and the path from the first of them.
+/// Returns the preface and `streams` requests. Only the first sends host and path literally, the
+/// rest refer to the HPACK table.
 fn ask(target: &Target, streams: usize) -> Vec<u8> {
     let host = target.address.to_string();
     let mut first = vec![0x82, 0x87, 0x41];

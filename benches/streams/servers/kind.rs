@@ -1,4 +1,4 @@
-//! What there is to measure: how each server is built, and with which words it is started.
+//! The kinds of servers: how each is built and started.
 
 use std::{
     env, fs,
@@ -19,7 +19,7 @@ pub(crate) enum Kind {
     Node,
     Express,
     Axum,
-    /// This and the others below: over TLS and HTTP/2.
+    /// This kind and all following ones use TLS and HTTP/2.
     Http2,
     Http2Jemalloc,
     NodeHttp2,
@@ -27,7 +27,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// Those that speak HTTP/1.1 in the clear.
+    /// Servers with HTTP/1.1 over plain TCP.
     pub(crate) const PLAIN: [Self; 6] = [
         Self::Floor,
         Self::Ours,
@@ -37,7 +37,7 @@ impl Kind {
         Self::Axum,
     ];
 
-    /// Those that speak HTTP/2.
+    /// Servers with HTTP/2.
     pub(crate) const SECURE: [Self; 4] = [
         Self::Http2,
         Self::Http2Jemalloc,
@@ -60,7 +60,7 @@ impl Kind {
         }
     }
 
-    /// Whether it is the server of this package.
+    /// Returns whether this is the server of this package.
     pub(crate) fn is_ours(self) -> bool {
         matches!(
             self,
@@ -68,10 +68,7 @@ impl Kind {
         )
     }
 
-    /// Builds or installs what it needs.
-    ///
-    /// # Errors
-    /// The reason why this server cannot be measured here.
+    /// Builds the server or installs its dependencies.
     pub(crate) fn prepare(self) -> Result<(), String> {
         let package = |manifest: &str, bin: &str, features: &str| {
             let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
@@ -173,7 +170,7 @@ impl Kind {
     pub(super) fn path(self, interval: Duration) -> String {
         match self {
             Self::Express => "/stream".into(),
-            // The plain request is the one that people send.
+            // At the default interval, the request is the common one without options.
             _ if self.is_ours() && interval != Duration::from_secs(1) => {
                 format!("/events?interval={}", interval.as_millis())
             }
@@ -182,12 +179,13 @@ impl Kind {
     }
 }
 
-/// The files of the certificate that every server over TLS shows, and of its key.
+/// Returns the certificate file and the key file of all TLS servers.
 pub(super) fn certificate() -> [PathBuf; 2] {
     ["cert.pem", "key.pem"].map(|name| Path::new(SCRATCH).join(name))
 }
 
-/// They live for thirty days; this server makes both when it starts without them.
+/// Removes the certificate, which is valid for 30 days. The next start of this server creates both
+/// files.
 fn forget_certificate() {
     for file in certificate() {
         let _ = fs::remove_file(file);

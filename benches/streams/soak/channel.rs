@@ -1,4 +1,4 @@
-//! A connection on which a client asks: over HTTP/1.1, TLS or not, or over HTTP/2.
+//! A client connection: HTTP/1.1 over TCP or TLS, or HTTP/2 over TLS.
 
 use std::{net::SocketAddrV4, sync::Arc};
 
@@ -21,17 +21,17 @@ use super::{
 };
 use crate::trust;
 
-/// Why a connection is no more.
+/// Why a connection was lost.
 pub(super) type Lost = Box<dyn std::error::Error + Send + Sync>;
 
-/// Where a server is, and how it may be spoken to.
+/// The address of a server, and the TLS settings if the server speaks TLS.
 #[derive(Clone)]
 pub(super) struct Address {
     pub(super) socket: SocketAddrV4,
     pub(super) tls: Option<Tls>,
 }
 
-/// TLS, to go on by HTTP/1.1 or by HTTP/2.
+/// TLS settings that negotiate HTTP/1.1 or HTTP/2.
 #[derive(Clone)]
 pub(super) struct Tls {
     pub(super) http1: Arc<ClientConfig>,
@@ -47,7 +47,7 @@ impl Tls {
     }
 }
 
-/// How a client speaks.
+/// The protocol of a client.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Protocol {
     Http1,
@@ -55,13 +55,13 @@ pub(super) enum Protocol {
     Http2(Window),
 }
 
-/// How much an HTTP/2 client lets come.
+/// The flow control of an HTTP/2 client.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     size: u32,
-    /// It never opens its windows again.
+    /// The client never sends WINDOW_UPDATE.
     hoards: bool,
-    /// It has asked for pieces: h2 takes many small frames for an attack.
+    /// The client requested `split`. By default h2 treats many small frames as an attack.
     takes_pieces: bool,
 }
 
@@ -82,7 +82,7 @@ impl Window {
 }
 
 impl Protocol {
-    /// Whether it lets come what comes.
+    /// Returns whether flow control never blocks the server.
     pub(super) fn is_calm(self) -> bool {
         match self {
             Self::Http1 => true,
@@ -90,7 +90,7 @@ impl Protocol {
         }
     }
 
-    /// The same, of a client that reads what comes.
+    /// Returns the same protocol with flow control that never blocks the server.
     pub(super) fn calm(self) -> Self {
         match self {
             Self::Http1 => Self::Http1,
@@ -99,7 +99,7 @@ impl Protocol {
     }
 }
 
-/// An open connection, closed when it is dropped.
+/// An open connection, closed on drop.
 pub(super) struct Connection {
     pub(super) channel: Channel,
     driver: Driver,
@@ -119,7 +119,7 @@ impl Driver {
     }
 }
 
-/// A hold on it, to ask: over HTTP/2 others may ask at the same time.
+/// A handle for requests. Over HTTP/2 requests can be concurrent.
 #[derive(Clone)]
 pub(super) enum Channel {
     Http1(String, Arc<Mutex<http1::SendRequest<Full<Bytes>>>>),
@@ -127,7 +127,7 @@ pub(super) enum Channel {
 }
 
 impl Connection {
-    /// One over HTTP/1.1, of a client with good manners.
+    /// Opens an HTTP/1.1 connection of a client without faults.
     pub(super) async fn calm(address: &Address) -> Result<Self, Lost> {
         Self::open(address, Protocol::Http1, Manners::default()).await
     }
@@ -171,7 +171,7 @@ impl Connection {
         })
     }
 
-    /// Leaves as the protocol has it: over HTTP/2 with GOAWAY.
+    /// Closes the connection cleanly: over HTTP/2 with GOAWAY.
     pub(super) async fn say_goodbye(self) {
         let Self {
             channel,
@@ -182,17 +182,17 @@ impl Connection {
     }
 }
 
-/// Shakes hands by these settings.
+/// Performs the TLS handshake.
 pub(super) async fn shake(config: &Arc<ClientConfig>, line: Line) -> Result<TlsStream<Line>, Lost> {
     let name = ServerName::try_from("localhost")?;
     let connector = TlsConnector::from(Arc::clone(config));
     Ok(connector.connect(name, line).await?)
 }
 
-/// The head of an answer, and what comes of its body.
+/// A response: status, redirect target and body.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
-    /// Where a redirect leads.
+    /// The `Location` header.
     pub(super) location: Option<String>,
     body: Body,
 }
@@ -203,7 +203,7 @@ enum Body {
 }
 
 impl Channel {
-    /// Sends a request and waits for the head of its answer.
+    /// Sends a request and waits for the response head.
     pub(super) async fn ask(&self, head: Builder, content: &[u8]) -> Result<Answer, Lost> {
         let content = Bytes::copy_from_slice(content);
         let (head, body) = match self {
@@ -236,7 +236,7 @@ impl Channel {
 }
 
 impl Answer {
-    /// What comes next of the body; nothing at its end.
+    /// Returns the next data of the body, or nothing at its end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Lost> {
         match &mut self.body {
             Body::Http1(body) => match body.frame().await.transpose()? {
@@ -253,7 +253,7 @@ impl Answer {
         }
     }
 
-    /// The whole body.
+    /// Returns the whole body.
     pub(super) async fn text(mut self) -> Result<String, Lost> {
         let mut text = Vec::new();
         while let Some(bytes) = self.next().await? {

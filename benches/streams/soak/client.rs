@@ -1,4 +1,4 @@
-//! The life of one client: it comes, stays, leaves, is cut off and comes back, until it has had enough.
+//! The life of one client: its visits and reconnects until its time is over.
 
 use std::{
     future::{Future, poll_fn},
@@ -23,7 +23,7 @@ use super::{
     town::{Counted, Hour, House, Town, add},
 };
 
-/// What a client fetches before its stream, on the same connection.
+/// Paths that a client requests before its stream, on the same connection.
 const ERRANDS: [&str; 6] = [
     "/",
     "/cases",
@@ -32,7 +32,7 @@ const ERRANDS: [&str; 6] = [
     "/nowhere",
     "/events",
 ];
-/// Before it asks again for what it lost while it sat still.
+/// The pause before an idle client reconnects.
 const PAUSE: Duration = Duration::from_millis(100);
 const METHODS: [&str; 6] = ["GET", "GET", "GET", "HEAD", "OPTIONS", "PUT"];
 
@@ -43,7 +43,7 @@ struct Client {
     listeners: Vec<Listener>,
 }
 
-/// Lives the life of the `nth` client; its choices are those of the seed.
+/// Runs the `nth` client. All choices depend on the seed and `nth` only.
 pub(super) async fn live(nth: u64, town: Arc<Town>) {
     let _alive = Counted::one(&town.notes.alive);
     add(&town.notes.came, 1);
@@ -116,14 +116,14 @@ impl Client {
         }
     }
 
-    /// A visit, well or not, and a rest.
+    /// Makes one visit, with or without faults, and pauses.
     async fn come_and_go(&mut self, town: &Town) {
         add(&town.notes.visits, 1);
         let mut dice = self.dice.others();
         let manners = Manners::draw(&mut dice);
         let stays = Duration::from_millis(dice.about(5, 60_000));
         let rest = Duration::from_millis(dice.about(1, 2000));
-        // However it was lost, the client comes back.
+        // The client reconnects whatever the error was.
         let _ = timeout(stays, self.visit(dice, manners, town)).await;
         sleep(rest).await;
     }
@@ -152,7 +152,7 @@ impl Client {
                 }
                 Ok::<_, Lost>(())
             };
-            // Over HTTP/2 it resets its stream where it leaves first.
+            // Over HTTP/2 a timeout resets the stream.
             boxed(async move { drop(timeout(stays, listens).await) })
         });
         all(streams.collect()).await;
@@ -162,7 +162,7 @@ impl Client {
         Ok(())
     }
 
-    /// Waits away from the server, or sits still there, until it may do as it likes.
+    /// Waits for the next load: disconnected, or with idle streams.
     async fn wait_for_load(&mut self, hour: &mut Receiver<Hour>, town: &Town) {
         let count = |who: fn(&Listener) -> bool| self.listeners.iter().filter(|it| who(it)).count();
         let (faithful, quick) = (count(Listener::is_faithful), count(Listener::is_quick));
@@ -203,14 +203,14 @@ impl Client {
                 all(streams.collect()).await;
             }
             Err(error) if is_kept => lost(Err(error)),
-            // While its server is started again, nobody listens.
+            // The server is restarting.
             Err(_) => {}
         }
         sleep(PAUSE).await;
     }
 }
 
-/// One errand.
+/// Sends one random request and checks the status.
 async fn go(channel: &Channel, dice: &mut Dice, house: &House, town: &Town) -> Result<(), Lost> {
     let (method, path) = (dice.pick(&METHODS), dice.pick(&ERRANDS));
     let errand = Request::builder().method(method).uri(path);
@@ -234,7 +234,7 @@ fn boxed<'a>(future: impl Future<Output = ()> + Send + 'a) -> Boxed<'a> {
     Box::pin(future)
 }
 
-/// Waits for all of them.
+/// Waits for all futures.
 async fn all(mut futures: Vec<Boxed<'_>>) {
     poll_fn(|cx| {
         futures.retain_mut(|it| it.as_mut().poll(cx).is_pending());

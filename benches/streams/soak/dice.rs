@@ -1,23 +1,23 @@
-//! Random choices that a seed repeats.
+//! Random choices that a seed reproduces.
 
 use std::ops::RangeInclusive;
 
-/// The throws of one client (splitmix64).
+/// The random numbers of one client (splitmix64).
 pub(super) struct Dice(u64);
 
 impl Dice {
-    /// Those of the `nth` client, whatever the others do.
+    /// Returns the dice of the `nth` client, independent of other clients.
     pub(super) fn of(seed: u64, nth: u64) -> Self {
         let own = Self(nth).throw();
         Self(Self(seed).throw() ^ own)
     }
 
-    /// Dice for a part of its life, which takes one throw however often they are thrown.
+    /// Returns dice for a part of the client's life. This takes exactly one throw.
     pub(super) fn others(&mut self) -> Self {
         Self(self.throw())
     }
 
-    /// Dice for the `nth` of those who take part in it, whoever else does.
+    /// Returns dice for the `nth` participant, independent of other participants.
     pub(super) fn for_the(&self, nth: u64) -> Self {
         Self::of(self.0, nth)
     }
@@ -42,7 +42,7 @@ impl Dice {
         range.start() + self.throw() % span
     }
 
-    /// From `least` to `most`, each doubling as likely as any other, and the end now and then.
+    /// Returns a number from `least` to `most`: log-uniform, and `most` in one of fifty throws.
     pub(super) fn about(&mut self, least: u64, most: u64) -> u64 {
         if self.one_in(50) {
             return most;

@@ -1,22 +1,22 @@
-//! Reads the ids and the gaps out of a stream (HTML 9.2.6), however it is cut, and keeps no text.
+//! Parses ids and gaps from an event stream (HTML 9.2.6) that is split at any byte.
 
 use std::mem::{replace, take};
 
-/// The bytes of a line that are kept: an id and a gap are short.
+/// Bytes kept per line. Lines with an id or a gap are short.
 const KEPT: usize = 64;
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// What an event says of the ticks.
+/// The tick information of one event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Said {
     Id(u64),
-    /// So many ticks were left out.
+    /// That many ticks were left out.
     Gap(u64),
-    /// It has no id, and is neither a gap nor the echo of a request.
+    /// An event without an id that is neither a gap nor the echo of a request.
     Nothing,
 }
 
-/// One stream, as far as it has come.
+/// The parser state of one stream.
 #[derive(Default)]
 pub(super) struct Events {
     line: Vec<u8>,
@@ -29,7 +29,7 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Takes what has come, and tells what whole events say.
+    /// Parses `bytes` and reports each complete event.
     pub(super) fn feed(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Said)) {
         while let Some(&first) = bytes.first() {
             if take(&mut self.after_cr) && first == b'\n' {
@@ -51,7 +51,7 @@ impl Events {
         }
     }
 
-    /// A line is whole: what it says with those before it, if it is the empty one.
+    /// Ends a line. Returns the event if the line is empty.
     fn end_line(&mut self) -> Option<Said> {
         let mut line = take(&mut self.line);
         if !replace(&mut self.has_lines, true) && line.starts_with(MARK) {
@@ -80,7 +80,7 @@ impl Events {
     }
 }
 
-/// Proves it over every cut of a stream into three packets; run before any soak.
+/// Tests the parser with every split of a stream into three packets. Runs before any soak.
 pub(super) fn check() {
     let stream = "\u{feff}:\n\nretry: 5\r\nid: 10\r\ndata: 7\r\n\r\n:\r\revent: gap\rdata: 3\r\r\
         event: gap\nid: 50\ndata: 4\n\nevent: request\ndata: {}\n\nid: 1x\ndata: 1\n\n\

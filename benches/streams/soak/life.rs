@@ -1,4 +1,4 @@
-//! The life of one server process: what it stands on before and after a load, and what it says of itself.
+//! The life of one server process: its resources before and after a load, its statistics, its log.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use super::{
 };
 use crate::{deviation::Deviation, process, servers::Server};
 
-/// How long the server may take to notice that all have left: the slowest vanish in thirty seconds.
+/// Time for the server to notice that all clients left. A vanished client takes up to 30 s.
 pub(super) const PATIENCE: Duration = Duration::from_secs(45);
 const LOOK: Duration = Duration::from_millis(50);
-/// Rushes before a look at memory: glibc's heaps go on growing for the first few.
+/// Rushes before memory is measured. The heaps of glibc keep growing for the first few.
 const RUSHES: usize = 8;
-/// How much more memory it may keep than after the first load.
+/// The final memory may be this multiple of the memory after the first load.
 const GROWTH: f64 = 1.05;
 
-/// What a process holds.
+/// The resources of a process.
 #[derive(Clone, Copy)]
 pub(super) struct Footing {
     pub(super) descriptors: usize,
@@ -37,13 +37,13 @@ pub(super) struct Life {
     pub(super) base: Option<Footing>,
     pub(super) end: Option<Footing>,
     pub(super) stats: Stats,
-    /// Streams of clients that sat still at its end.
+    /// Streams that idle clients held at the end of this life.
     pub(super) held: usize,
     pub(super) deviation: Deviation,
     pub(super) log: Log,
 }
 
-/// How many there are before a look.
+/// Returns the number of rushes before a measurement.
 pub(super) fn rushes(judges_memory: bool) -> usize {
     if judges_memory { RUSHES } else { 1 }
 }
@@ -72,9 +72,11 @@ impl Life {
         })
     }
 
-    /// Waits until all have left, and looks at what the server holds after rushes, when it
-    /// remembers nobody; the last time that must be what it was the first. It must count every
-    /// stream of those rushes.
+    /// Waits until all clients left, runs the rushes, and records the resources of the server.
+    ///
+    /// The first call records the base. The second records the end and compares both. The server
+    /// must
+    /// count every stream of the rushes.
     pub(super) async fn settle(
         &mut self,
         server: &Server,
@@ -99,7 +101,7 @@ impl Life {
             footing = self.all_have_left(server, address, town).await?;
             memory.push(footing.memory);
         }
-        // From one rush to the next it differs by some hundredths.
+        // The median, because memory differs by a few percent from one rush to the next.
         let mut late = memory.split_off(memory.len() / 2);
         late.sort_by(f64::total_cmp);
         footing.memory = late[late.len() / 2];
@@ -116,7 +118,7 @@ impl Life {
         Ok(())
     }
 
-    /// Waits until no stream is counted and no connection is held of clients that have all left.
+    /// Waits until the server counts no stream and holds no connection.
     async fn all_have_left(
         &mut self,
         server: &Server,
@@ -143,7 +145,7 @@ impl Life {
         }
     }
 
-    /// Holds what it stands on against its base, once it has both; its memory only if that is asked.
+    /// Compares the final resources with the base, once both are known.
     fn judge(&self, judges_memory: bool, town: &Town) {
         let (Some(base), Some(footing), name) = (self.base, self.end, &self.name) else {
             return;
@@ -158,7 +160,7 @@ impl Life {
         }
     }
 
-    /// Holds its log against itself, once it has stopped.
+    /// Checks that the log of the stopped process reports an end for every opened stream.
     pub(super) fn judge_end(&self, town: &Town) {
         let Log {
             opened,
@@ -174,7 +176,7 @@ impl Life {
         }
     }
 
-    /// Waits until it counts as many streams as clients hold, each with a place in the log.
+    /// Waits until server, clients and log agree on the number of streams.
     pub(super) async fn agree(
         &mut self,
         address: &Address,
@@ -191,7 +193,7 @@ impl Life {
             let counted = [stats.open, stats.opened, stats.left, stats.finished];
             let seen = [held as u64, log.opened, log.left, log.finished];
             let missing = [1, 2, 3].map(|of| counted[of].checked_sub(seen[of]));
-            // What the log does not have, it says it has left out.
+            // The log reports how many lines were left out.
             let is_logged = missing.into_iter().sum::<Option<u64>>();
             let is_logged = is_logged.is_some_and(|missing| missing <= log.left_out);
             let is_held = counted[0] == seen[0];

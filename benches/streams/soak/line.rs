@@ -1,4 +1,4 @@
-//! The line of a client, below TLS: slow, stalled, cut at any byte, half-closed or reset.
+//! A client's TCP connection with faults: slow, stalled, cut off at any byte, half-closed or reset.
 
 use std::{
     future::Future,
@@ -18,18 +18,18 @@ use tokio::{
 
 use super::dice::Dice;
 
-/// How a client reads and leaves; by default at once and well.
+/// How a client reads and closes. By default it reads at once and closes cleanly.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Manners {
-    /// So many bytes at a time, and then a pause.
+    /// Bytes per read, and the pause after each read.
     slow: Option<(usize, Duration)>,
-    /// It reads no further than this.
+    /// The client stops reading after this many bytes.
     stalls: Option<u64>,
-    /// The connection is cut at this byte of what comes.
+    /// The client closes the connection after this many received bytes.
     cut: Option<u64>,
-    /// It closes its half after this time, and reads on.
+    /// The client closes its sending side after this time, and reads on.
     half_close: Option<Duration>,
-    /// It resets the connection when it leaves.
+    /// The client closes with RST.
     reset: bool,
 }
 
@@ -50,7 +50,7 @@ impl Manners {
         manners
     }
 
-    /// Whether it reads whatever comes, until it leaves.
+    /// Returns whether the client reads everything until it closes.
     pub(super) fn are_good(&self) -> bool {
         let Self {
             slow,
@@ -67,7 +67,7 @@ impl Manners {
     }
 }
 
-/// A connection with manners.
+/// A TCP connection with the faults of `Manners`.
 pub(super) struct Line {
     io: TcpStream,
     manners: Manners,
@@ -95,7 +95,7 @@ impl Line {
         })
     }
 
-    /// How many bytes may be read now.
+    /// Returns how many bytes may be read now.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));

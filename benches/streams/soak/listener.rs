@@ -1,4 +1,4 @@
-//! One who listens to one stream, and comes back for the rest of it.
+//! A client's consumer of one stream, which reconnects with the last event id.
 
 use http::{Method, StatusCode};
 use sse_clock::stream::resume::tick_of;
@@ -13,18 +13,18 @@ use super::{
     wish::Wish,
 };
 
-/// How old the id of an event may be that was sent just now, besides its interval.
+/// Milliseconds: a new event's id may be older by this much plus the interval.
 const FRESH: u64 = 1000;
 
 pub(super) struct Listener {
-    /// Among those of its client.
+    /// The index among the listeners of one client.
     pub(super) number: u64,
     wish: Wish,
-    /// The last id that it has seen, as it says before any came.
+    /// The invented last event id of the first request.
     claims: Option<u64>,
-    /// What it has seen, where nothing may be missing.
+    /// The received ticks, if none may be missing.
     ticks: Option<Ticks>,
-    /// Told not to come back.
+    /// The response told the client not to reconnect.
     is_sent_away: bool,
 }
 
@@ -54,18 +54,19 @@ impl Listener {
         self.wish.options.script.framing.split.is_some()
     }
 
-    /// Whether it comes back to a server that was away.
+    /// Returns whether the listener reconnects after a restart of the server.
     pub(super) fn is_faithful(&self) -> bool {
         self.ticks.is_some() && !self.is_sent_away
     }
 
-    /// Whether a next id comes within a second.
+    /// Returns whether the next id is due within a second.
     pub(super) fn is_quick(&self) -> bool {
         self.is_faithful() && self.wish.interval() <= 1000
     }
 
-    /// Asks for what it wishes, where it is sent to if it is, and listens to the end of it, which
-    /// on a calm connection must be one that it wished.
+    /// Sends the request, follows a redirect, and reads the stream to its end.
+    ///
+    /// An endless stream that ends on a calm connection is a fault.
     pub(super) async fn listen(
         &mut self,
         channel: &Channel,
@@ -87,7 +88,7 @@ impl Listener {
             }
             return heard;
         }
-        // A failure may be over the next time.
+        // With `responses` the next request may succeed.
         self.is_sent_away = self.wish.options.responses.is_empty();
         Ok(())
     }
@@ -107,7 +108,7 @@ impl Listener {
         Ok(answer)
     }
 
-    /// Asks for nothing but its ticks, and is counted with its house's guests.
+    /// Reads plain ticks, and counts as one of the `guests`.
     pub(super) async fn sit_still(
         &mut self,
         channel: &Channel,
@@ -167,7 +168,7 @@ impl Listener {
     }
 }
 
-/// How a stream came to its end.
+/// Describes how a stream ended.
 pub(super) fn how(heard: &Result<(), Lost>) -> String {
     match heard {
         Ok(()) => "ended".into(),

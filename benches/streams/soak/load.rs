@@ -1,4 +1,4 @@
-//! As many clients as use half the machine, for a while.
+//! A load of clients that uses half of the machine.
 
 use std::{
     future::pending,
@@ -21,21 +21,22 @@ use crate::process::Cpu;
 
 const STEP: Duration = Duration::from_millis(20);
 const STEPS_PER_SECOND: u32 = 50;
-/// What a second has become where the machine is busy with something else.
+/// A second that takes this long shows that other programs keep the machine busy.
 const LATE: Duration = Duration::from_millis(1150);
-/// Bounds on the clients at a time: a process has 20,000 descriptors or more.
+/// Limits of concurrent clients. A process may open 20,000 descriptors or more.
 const LEAST: f64 = 50.0;
 const MOST: f64 = 10_000.0;
 
-/// The clients that come, one after the other.
+/// The running clients.
 pub(super) struct Load {
     town: Arc<Town>,
-    /// As many as processors are to be busy: one alone might not get there.
+    /// One thread per processor of the intended load, because a single thread may not reach the
+    /// aim.
     threads: Vec<Handle>,
     clients: JoinSet<()>,
     next: u64,
     wanted: f64,
-    /// Processors to be busy.
+    /// The intended number of busy processors.
     pub(super) aim: f64,
     busy: Vec<f64>,
 }
@@ -55,7 +56,7 @@ impl Load {
         })
     }
 
-    /// Lets clients come for so long; `each_second` looks after the servers.
+    /// Runs clients for the given time and calls `each_second` to check the servers.
     pub(super) async fn come(
         &mut self,
         time: Duration,
@@ -70,7 +71,7 @@ impl Load {
         while Instant::now() < end {
             clock.tick().await;
             let missing = self.wanted - self.town.notes.alive.load(Relaxed) as f64;
-            // Not all at once: they are to be of every age.
+            // Starts clients gradually, so that their ages differ.
             for _ in 0..missing.min(1.0 + self.wanted / 250.0) as usize {
                 let client = client::live(self.next, Arc::clone(&self.town));
                 let thread = self.next as usize % self.threads.len();
@@ -89,7 +90,7 @@ impl Load {
         Ok(())
     }
 
-    /// Forgets clients whose life is over; none may have panicked.
+    /// Removes finished clients. A panic of a client is a fault.
     pub(super) fn bury(&mut self) {
         while let Some(life) = self.clients.try_join_next() {
             if let Err(error) = life {
@@ -98,15 +99,18 @@ impl Load {
         }
     }
 
-    /// More clients where less than half is used, slowly, for they live for up to two minutes; fewer
-    /// where others leave the machine no time for these.
+    /// Adapts the number of clients.
+    ///
+    /// - Less than half of the machine is used: more clients, slowly, because each lives up to two
+    ///   minutes.
+    /// - Other programs keep the machine busy: fewer clients.
     fn regulate(&mut self, before: &[Cpu], now: &[Cpu], time: Duration) {
         let spent: Result<f64, String> = now
             .iter()
             .zip(before)
             .map(|(now, before)| Ok(now.since(before)?.total))
             .sum();
-        // A thread that has ended makes a second unknown.
+        // If a thread has ended, the processor time of this second is unknown.
         if let Ok(micros) = spent {
             let busy = micros / 1e6 / time.as_secs_f64();
             self.busy.push(busy);
@@ -116,14 +120,14 @@ impl Load {
         }
     }
 
-    /// The processors that were busy since this was asked, in the mean.
+    /// Returns the mean number of busy processors since the last call.
     pub(super) fn take_busy(&mut self) -> f64 {
         let busy = std::mem::take(&mut self.busy);
         busy.iter().sum::<f64>() / busy.len().max(1) as f64
     }
 }
 
-/// A thread that clients may live in, until all is over.
+/// Starts a thread that runs clients until the process exits.
 fn begin_thread() -> Result<Handle, String> {
     let runtime = Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| format!("no runtime: {e}"))?;
@@ -132,7 +136,7 @@ fn begin_thread() -> Result<Handle, String> {
     Ok(handle)
 }
 
-/// The processor time of the servers and of their clients.
+/// Returns the processor time of the servers and of this process.
 fn cpu(pids: &[u32]) -> Result<Vec<Cpu>, String> {
     let own = std::process::id();
     pids.iter().chain([&own]).map(|pid| Cpu::of(*pid)).collect()

@@ -1,20 +1,20 @@
-//! The log of a server, read as it grows: every line must be one that the server is known to write.
+//! Parses the log of a server as the file grows. Every line must be a known message.
 
 use std::{fs::File, io::Read, net::SocketAddr, path::Path};
 
-/// What was read of one process.
+/// Log counts of one process.
 pub(super) struct Log {
     file: File,
     rest: Vec<u8>,
     pub(super) lines: u64,
-    /// Those that nobody understands.
+    /// Unknown lines.
     pub(super) odd: u64,
     pub(super) opened: u64,
     pub(super) left: u64,
     pub(super) finished: u64,
-    /// Ended with the server.
+    /// Streams that ended when the server stopped.
     pub(super) stopped: u64,
-    /// Lines that the server says it did not write.
+    /// Lines that the server left out, according to its log.
     pub(super) left_out: u64,
 }
 
@@ -34,7 +34,7 @@ impl Log {
         })
     }
 
-    /// Reads what has come, and returns the lines that nobody would understand.
+    /// Reads new lines and returns the unknown ones.
     pub(super) fn read_on(&mut self) -> Vec<String> {
         let mut odd = Vec::new();
         if let Err(error) = self.file.read_to_end(&mut self.rest) {
@@ -62,7 +62,7 @@ impl Log {
     }
 }
 
-/// What a line says that is understood.
+/// A known log line.
 #[derive(Debug, PartialEq, Eq)]
 enum Line {
     Opened,
@@ -73,7 +73,7 @@ enum Line {
     Other,
 }
 
-/// Understands a line: its time, its level, and what `src` says with `tracing`.
+/// Parses a line: time, level, and a `tracing` message from `src`.
 fn understand(line: &str) -> Option<Line> {
     let (time, rest) = line.split_once("Z ")?;
     time.parse::<jiff::civil::DateTime>().ok()?;
@@ -119,7 +119,7 @@ fn understand(line: &str) -> Option<Line> {
     }
 }
 
-/// Proves what is understood; run before any soak.
+/// Tests the parser. Runs before any soak.
 pub(super) fn check() {
     let time = "2026-11-21T22:30:00.844964Z ";
     let ended = "stream ended peer=127.0.0.1:5 lived=1.01ms events=1";

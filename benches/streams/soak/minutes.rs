@@ -1,4 +1,4 @@
-//! One line a minute.
+//! Progress reports: one line a minute.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -11,7 +11,7 @@ use super::town::{Hour, Town};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Tells what was seen so far, for ever.
+/// Prints the current counts every minute, without end.
 pub(super) async fn tell(town: Arc<Town>) {
     let mut clock = interval_at(Instant::now() + MINUTE, MINUTE);
     for minute in 1.. {

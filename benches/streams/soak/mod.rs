@@ -1,23 +1,30 @@
-//! Half an hour of everything at once: clients that come, stay, leave, stall, read slowly, are cut
-//! at any byte and come back, with every option and fault drawn at random.
+//! A soak test of half an hour: clients use every option and fault of the server, drawn at random.
 //!
-//! `cargo bench --bench streams -- soak`, `soak 2` for two minutes, `soak seed=7` for the choices of
-//! another run: those of the nth client's mth visit depend on the seed, n and m alone, when it comes
-//! and how long it gets to stay do not.
+//! The clients connect, stay, leave, stall, read slowly, are cut off at any byte, and reconnect.
 //!
-//! Four servers live through it side by side and share its clients: in the clear and over TLS, each
-//! with the default allocator and with jemalloc. Each is killed twice, so that it has three lives:
+//! - `cargo bench --bench streams -- soak` runs for 30 minutes.
+//! - `soak 2` runs for two minutes.
+//! - `soak seed=7` repeats the choices of another run.
 //!
-//! 1. the clients come for a minute (in a short run, a quarter of the life), all leave, and what
-//!    the process then holds is its base;
-//! 2. they come for the rest of the life, all leave, and it must be back at its base;
-//! 3. those whose ids may not have a gap come back and sit still: what the server counts, what its
-//!    log says and what clients hold must be the same; then it is killed, and they go on.
+//! The choices of the nth client in its mth visit depend on the seed, n and m only. Their timing
+//! depends on the machine.
 //!
-//! Before each look at its memory a server has the same rushes, for an allocator keeps what the
-//! greatest hour took, and is given as many new keys as it can remember: it forgets all others, and
-//! what it remembers on purpose is no growth. Every broken promise is in the table and in the
-//! exit status.
+//! Four servers run side by side and share the clients: over plain HTTP and over TLS, each with the
+//! default allocator and with jemalloc. Each server is killed twice, and so has three lives:
+//!
+//! 1. Clients connect for a minute (in a short run, a quarter of the life). When all have left, the
+//!    resources of the process are its base.
+//! 2. Clients connect for the rest of the life. When all have left, the resources must be back at
+//!    the base.
+//! 3. Clients with gapless ids reconnect and stay idle. The statistics, the log and the clients
+//!    must agree on the number of streams. Then the server is killed, and the clients reconnect.
+//!
+//! Each memory measurement follows the same preparation:
+//!
+//! - The same rush of connections, because an allocator keeps the peak of its memory.
+//! - As many new keys as the server remembers. They replace all others, so that keys are no growth.
+//!
+//! Every broken promise is in the table and in the exit status.
 
 mod channel;
 
@@ -65,12 +72,14 @@ pub(crate) use table::put;
 
 use crate::{process, servers::Kind};
 
-/// In the clear and over TLS, by either allocator.
+/// Over plain HTTP and over TLS, with both allocators.
 const KINDS: [Kind; 4] = [Kind::Ours, Kind::Jemalloc, Kind::Http2, Kind::Http2Jemalloc];
 const MINUTES: u64 = 30;
 
-/// Runs it, and returns what was seen as Markdown, whether it was a whole run, and how many
-/// promises were broken.
+/// Runs the soak.
+///
+/// Returns the results as Markdown, whether the run was complete, and the number of broken
+/// promises.
 pub(crate) fn run(words: &[String], versions: &str) -> Result<(String, bool, usize), String> {
     let (mut minutes, mut seed) = (MINUTES, None);
     for word in words {

@@ -1,4 +1,4 @@
-//! Clients that do not keep to HTTP: what they send is drawn byte by byte, and what comes back is thrown away.
+//! Clients that break HTTP: they send random bytes and ignore the response.
 
 use std::{fmt::Write, time::Duration};
 
@@ -15,14 +15,14 @@ use super::{
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// One visit.
+/// Makes one visit.
 pub(super) async fn live(dice: &mut Dice, address: &Address) -> Result<(), Lost> {
     let line = Line::connect(address.socket, Manners::draw(dice)).await?;
     let Some(tls) = &address.tls else {
         return say(line, &requests(dice), dice).await;
     };
     match dice.below(4) {
-        // What is no handshake, or half of one.
+        // Random bytes, or half a TLS handshake.
         0 => {
             let length = dice.below(600);
             let hello = [&[22, 3, 1][..], &dice.bytes(length)].concat();
@@ -38,7 +38,7 @@ pub(super) async fn live(dice: &mut Dice, address: &Address) -> Result<(), Lost>
     }
 }
 
-/// Sends it in one piece, or byte by byte for a while, or not to its end; then reads for a while.
+/// Sends `words` at once or in small pieces, maybe not all, then reads for a while.
 async fn say<I>(mut io: I, words: &[u8], dice: &mut Dice) -> Result<(), Lost>
 where
     I: AsyncRead + AsyncWrite + Unpin,
@@ -63,7 +63,7 @@ where
     Ok(())
 }
 
-/// Requests of HTTP/1.1 as they should not be, one behind the other.
+/// Returns invalid HTTP/1.1 requests, pipelined.
 fn requests(dice: &mut Dice) -> Vec<u8> {
     let mut words = Vec::new();
     for _ in 0..=dice.below(3) {
@@ -96,14 +96,14 @@ fn requests(dice: &mut Dice) -> Vec<u8> {
     words
 }
 
-/// Frames of HTTP/2 in any order (RFC 9113 section 6), some of which mean something.
+/// Returns HTTP/2 frames in random order (RFC 9113 section 6), some of which are valid.
 fn frames(dice: &mut Dice) -> Vec<u8> {
     let mut words = PREFACE.to_vec();
     let shut = [0, 4, 0, 0, 0, 0];
     words.extend(frame(4, 0, 0, dice.pick(&[&[][..], &shut])));
     for number in 0..dice.below(60) {
         let stream = 2 * number as u32 + 1;
-        // GET of `/events`, by `https`, at `clock`.
+        // `GET https://clock/events` in HPACK.
         let get = b"\x82\x87\x41\x05clock\x44\x07/events";
         let length = dice.below(40);
         let junk = dice.bytes(length);

@@ -1,4 +1,4 @@
-//! What is done to a server before a look at its memory, so that two looks find the same.
+//! Preparation of a server before its memory is measured, so that measurements are comparable.
 
 use std::time::{Duration, Instant};
 
@@ -12,17 +12,21 @@ use super::{
 };
 use crate::process::{polls, watched};
 
-/// Connections that are open at a time, as many in each thread or more, for each has a heap of its
-/// own: they take more memory than clients who do what they like ever do.
+/// The least number of concurrent connections.
+///
+/// Every thread gets the same share or more, because each has its own heap. The rush takes more
+/// memory than the random clients.
 pub(super) const CONNECTIONS: usize = 2000;
-/// Connections between two looks at how many each thread has.
+/// Connections between two checks of how many each thread has.
 const STEP: usize = 20;
-/// How long it may take until each thread has accepted so many.
+/// Time until each thread has accepted its share.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The most keys that a server remembers.
 const KEYS: usize = 1000;
 
-/// As many are there at once as never else, and leave; returns how many streams that took.
+/// Opens more connections than the load ever does, and closes all.
+///
+/// Returns the number of streams.
 pub(super) async fn rush(address: &Address, pid: u32) -> Result<u64, Lost> {
     let begin = Instant::now();
     let threads = std::thread::available_parallelism()?.get();
@@ -60,11 +64,12 @@ pub(super) async fn rush(address: &Address, pid: u32) -> Result<u64, Lost> {
     }
 }
 
-/// Gives it as many keys as it can remember, with a stream each, for which it forgets all others;
-/// returns how many streams that took.
+/// Requests a stream with each of many new keys, so that the server forgets all others.
+///
+/// Returns the number of streams.
 pub(super) async fn forget(address: &Address, keys: &str) -> Result<u64, Lost> {
     let connection = Connection::calm(address).await?;
-    // The first is forgotten for the last.
+    // The last key replaces the first.
     for number in 0..=KEYS {
         let target = format!("/stream?key={keys}{number}&count=1");
         let answer = connection.channel.ask(Request::get(target), &[]).await?;

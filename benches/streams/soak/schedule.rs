@@ -1,4 +1,4 @@
-//! What happens when: three lives of each server, with a kill between them.
+//! The schedule: three lives of each server, with a kill between them.
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -26,19 +26,19 @@ const LIVES: u32 = 3;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(20);
-/// How much of the processors that were to be busy must be.
+/// The least share of the intended processor time that must be used.
 const ENOUGH: f64 = 0.8;
 
-/// What was seen.
+/// The result of a soak.
 pub(super) struct Outcome {
     pub(super) town: Arc<Town>,
     pub(super) lives: Vec<Life>,
-    /// Processors that were busy, in the mean, and that were to be.
+    /// The mean number of busy processors, and the intended number.
     pub(super) busy: f64,
     pub(super) aim: f64,
     pub(super) machine: Deviation,
     pub(super) judges_memory: bool,
-    /// Every life had its end.
+    /// Every life was completed.
     pub(super) is_whole: bool,
     pub(super) broken: Vec<String>,
 }
@@ -46,13 +46,13 @@ pub(super) struct Outcome {
 struct Soak {
     town: Arc<Town>,
     servers: Vec<Server>,
-    /// Their descriptors before any client came.
+    /// Open descriptors of each server before any client connected.
     idle: Vec<usize>,
-    /// Of the processes that run now, in the order of the servers.
+    /// Lives of the current processes, in the order of the servers.
     now: Vec<Life>,
     past: Vec<Life>,
     load: Load,
-    /// How late the machine wakes whoever sleeps.
+    /// How late the machine wakes a sleeping thread.
     machine: Deviation,
     judges_memory: bool,
 }
@@ -100,18 +100,18 @@ impl Soak {
         })
     }
 
-    /// The life of that number, and its end if it is not the last.
+    /// Runs one life. All lives except the last end with a kill.
     async fn live(&mut self, number: u32, first: Duration, life: Duration) -> Result<(), String> {
         self.be_born(number).await?;
         let begin = Instant::now();
         if number > 1 {
-            // Those who sat still when the server was killed go on with the next id.
+            // Idle clients of the killed server resume at the next id.
             self.all_are_back().await;
         }
         self.load(first).await?;
         let look = Instant::now();
         self.leave().await?;
-        // The last look takes as long as the first.
+        // The last measurement takes as long as the first.
         let rest = life.saturating_sub(begin.elapsed() + look.elapsed());
         self.load(rest.max(first)).await?;
         self.leave().await?;
@@ -123,7 +123,7 @@ impl Soak {
     }
 
     async fn be_born(&mut self, number: u32) -> Result<(), String> {
-        // A server listens on its first core before it has the others.
+        // A server listens on its first core before its other threads start.
         sleep(SECOND).await;
         for (index, server) in self.servers.iter().enumerate() {
             let name = format!("{}, life {number}", KINDS[index].title());
@@ -135,7 +135,7 @@ impl Soak {
         Ok(())
     }
 
-    /// Clients do what they like, beside plain streams.
+    /// Runs random clients, together with plain streams.
     async fn load(&mut self, time: Duration) -> Result<(), String> {
         let witness = |(house, server): (&House, &Server)| {
             let (target, is_secure) = (server.target.clone(), house.address.tls.is_some());
@@ -166,7 +166,7 @@ impl Soak {
         came
     }
 
-    /// All clients leave, and every server notices.
+    /// Disconnects all clients and waits until every server has noticed.
     async fn leave(&mut self) -> Result<(), String> {
         self.town.hour.send_replace(Hour::Away);
         let notes = &self.town.notes;
@@ -182,7 +182,7 @@ impl Soak {
         Ok(())
     }
 
-    /// Those with ids come back and sit still, and are counted.
+    /// Lets clients with ids reconnect and idle, and compares all counts.
     async fn sit_still(&mut self) -> Result<(), String> {
         self.town.hour.send_replace(Hour::Still);
         self.all_are_back().await;
@@ -210,14 +210,14 @@ impl Soak {
         Ok(())
     }
 
-    /// From now on streams may end.
+    /// Allows streams to end from now on.
     fn announce_the_end(&self) {
         for house in &self.town.houses {
             house.end();
         }
     }
 
-    /// Waits until all who sit still have their streams, and the next ids.
+    /// Waits until all faithful streams are open and all quick ones have received a new id.
     async fn all_are_back(&self) {
         let notes = &self.town.notes;
         let missing = || -> Vec<String> {
@@ -262,7 +262,7 @@ impl Soak {
         self.load.bury();
         self.town.judge();
         let (busy, aim) = (self.load.take_busy(), self.load.aim);
-        // A short run is over before enough clients are there.
+        // A short run ends before enough clients are connected.
         if self.judges_memory && busy < ENOUGH * aim {
             let fault = format!("{busy:.2} of {aim} processors were busy");
             self.town.fault(fault);
@@ -280,7 +280,7 @@ impl Soak {
     }
 }
 
-/// Waits for it as long as there is patience: clients leave and come back in less.
+/// Waits until `is_so` holds, or `PATIENCE` is over. Clients leave and reconnect faster than that.
 async fn comes_true(mut is_so: impl FnMut() -> bool) -> bool {
     let begin = Instant::now();
     while !is_so() {

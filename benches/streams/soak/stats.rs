@@ -1,4 +1,4 @@
-//! What a server says of its streams.
+//! The `/stats` of a server.
 
 use http::Request;
 use serde_json::Value;
@@ -19,12 +19,12 @@ pub(super) struct Stats {
 }
 
 impl Stats {
-    /// Those of all streams.
+    /// Returns the statistics of all streams.
     pub(super) async fn ask(address: &Address) -> Result<Self, String> {
         patiently(async { Self::read(&Connection::calm(address).await?, "/stats").await }).await
     }
 
-    /// Streams that are open by one of the keys that clients may wish.
+    /// Returns the number of open streams with one of the clients' keys.
     pub(super) async fn open_by_key(address: &Address) -> Result<u64, String> {
         let ask = async {
             let connection = Connection::calm(address).await?;

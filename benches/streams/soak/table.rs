@@ -1,4 +1,4 @@
-//! What a soak has seen, as Markdown.
+//! The results of a soak as Markdown.
 
 use std::{fmt::Write, sync::atomic::Ordering::Relaxed};
 
@@ -26,7 +26,7 @@ const COLUMNS: [&str; 11] = [
 
 const TITLE: &str = "## Half an hour of everything at once";
 
-/// `paper` with this table in place of the one before, or at its end.
+/// Returns `paper` with the table replaced or appended.
 pub(crate) fn put(paper: &str, table: &str) -> String {
     let start = paper.find(TITLE).unwrap_or(paper.len());
     let (before, old) = paper.split_at(start);

@@ -1,4 +1,4 @@
-//! The ticks that one client has seen, on all its connections: none missing, none twice.
+//! The ticks that one client received over all its connections: none missing, none repeated.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -6,12 +6,12 @@ use sse_clock::stream::resume::CATCH_UP;
 
 use super::events::Said;
 
-/// What a client remembers.
+/// The ticks of one stream and its reconnects.
 pub(super) struct Ticks {
     interval: u64,
-    /// The id of the last whole event, which it comes back with.
+    /// The id of the last complete event, sent as `Last-Event-ID`.
     pub(super) last: Option<u64>,
-    /// What a gap has announced for the next.
+    /// Ticks that gaps announced since the last id.
     left_out: u64,
     pub(super) seen: u64,
 }
@@ -26,15 +26,12 @@ impl Ticks {
         }
     }
 
-    /// A connection begins: what the last one announced may have been cut off.
+    /// Starts a new connection. The announcement of a gap may have been cut off.
     pub(super) fn begin(&mut self) {
         self.left_out = 0;
     }
 
-    /// Notes what an event says.
-    ///
-    /// # Errors
-    /// What is missing, came twice or was announced without a reason.
+    /// Records an event.
     pub(super) fn take(&mut self, said: Said) -> Result<(), String> {
         let (interval, last) = (self.interval, self.last);
         match said {
@@ -44,7 +41,7 @@ impl Ticks {
                 if left_out == 0 {
                     return Err("the clock is said to be set back".into());
                 }
-                // By the server's clock, read a moment ago.
+                // The server read its clock a moment before.
                 let left_out = self.left_out;
                 if last.is_some() && left_out + CATCH_UP > due {
                     return Err(format!(
@@ -73,13 +70,13 @@ impl Ticks {
     }
 }
 
-/// The milliseconds since 1970.
+/// Returns the milliseconds since 1970.
 pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_millis() as u64)
 }
 
-/// Proves that what is missing, twice or told without a reason is seen; run before any soak.
+/// Tests that wrong ticks and gaps are detected. Runs before any soak.
 pub(super) fn check() {
     use Said::{Gap, Id, Nothing};
     let (long_ago, interval) = (now() - 1_000_000, 10);

@@ -1,4 +1,4 @@
-//! What all clients share: where the servers are, what is the hour, and what was seen.
+//! State that all clients share: the servers, the phase, and the counters.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -12,18 +12,18 @@ use tokio::sync::watch;
 
 use super::channel::Address;
 
-/// What clients are to do.
+/// The phase of the soak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Hour {
-    /// Whatever they like.
+    /// Clients make random requests.
     Load,
-    /// Nothing at all; those with ids wait.
+    /// All clients are disconnected. Clients with ids wait.
     Away,
-    /// Those with ids come back, and sit still.
+    /// Clients with ids reconnect and stay idle.
     Still,
 }
 
-/// Faults that are told in full.
+/// Faults that are reported in full.
 pub(super) const TOLD: usize = 20;
 
 pub(super) struct Town {
@@ -31,29 +31,29 @@ pub(super) struct Town {
     pub(super) houses: Vec<House>,
     pub(super) hour: watch::Sender<Hour>,
     pub(super) notes: Notes,
-    /// In the order in which they were found.
+    /// In the order of detection.
     faults: Mutex<Vec<String>>,
 }
 
-/// A server, and its clients.
+/// A server and its clients.
 pub(super) struct House {
     pub(super) name: &'static str,
     pub(super) address: Address,
     guests: Mutex<Arc<Guests>>,
-    /// Its server process is to end, and the next one has not begun.
+    /// The server process is about to be killed, or the next one has not started.
     ends: AtomicBool,
 }
 
-/// The clients of one server process that are there now.
+/// Connected clients of one server process.
 #[derive(Default)]
 pub(super) struct Guests {
-    /// Streams of clients that sit still.
+    /// Streams of idle clients.
     pub(super) streams: AtomicUsize,
-    /// Those of them that are quick, and have heard an id of now.
+    /// Idle streams of quick clients that have received a current id.
     pub(super) hear: AtomicUsize,
 }
 
-/// How many there are, and were.
+/// Current and total counts.
 #[derive(Default)]
 pub(super) struct Notes {
     pub(super) came: AtomicU64,
@@ -61,18 +61,18 @@ pub(super) struct Notes {
     pub(super) streams: AtomicU64,
     pub(super) resumed: AtomicU64,
     pub(super) ids: AtomicU64,
-    /// Events without an id, ids that are missing, came twice or too early, gaps without a reason.
+    /// Events without an id, missing, repeated or early ids, and gaps without a reason.
     pub(super) wrong: AtomicU64,
     pub(super) gaps: AtomicU64,
-    /// Clients that are alive.
+    /// Clients that have not finished.
     pub(super) alive: AtomicUsize,
-    /// Those of them that do what they like.
+    /// Clients that make random requests.
     pub(super) busy: AtomicUsize,
-    /// Streams that will come back, by their house.
-    /// How late the latest plain event of this minute came, in microseconds.
+    /// The delay of the latest plain event of this minute, in microseconds.
     pub(super) latest: AtomicU64,
+    /// Streams that will reconnect with their last id, by house.
     pub(super) faithful: Vec<AtomicUsize>,
-    /// Those of them whose next id is never far.
+    /// Faithful streams with a next id within a second, by house.
     pub(super) quick: Vec<AtomicUsize>,
 }
 
@@ -92,7 +92,7 @@ impl Town {
         }
     }
 
-    /// Notes that a promise is broken.
+    /// Records a broken promise.
     pub(super) fn fault(&self, what: String) {
         let mut faults = lock(&self.faults);
         if faults.contains(&what) {
@@ -104,7 +104,7 @@ impl Town {
         faults.push(what);
     }
 
-    /// Nothing is proved where nothing happened.
+    /// Reports a fault if no id, no resumed stream or no gap occurred.
     pub(super) fn judge(&self) {
         let Notes {
             ids, resumed, gaps, ..
@@ -139,24 +139,24 @@ impl House {
         Arc::clone(&lock(&self.guests))
     }
 
-    /// Whether it is to keep these: their process is not to end.
+    /// Returns whether the streams of `guests` must survive, because their process keeps running.
     pub(super) fn keeps(&self, guests: &Arc<Guests>) -> bool {
         !self.ends.load(SeqCst) && Arc::ptr_eq(guests, &lock(&self.guests))
     }
 
-    /// Its process is to end: who comes from now on may come to the next one.
+    /// Announces that the process is about to be killed.
     pub(super) fn end(&self) {
         self.ends.store(true, SeqCst);
         *lock(&self.guests) = Arc::default();
     }
 
-    /// The next process is there.
+    /// Marks that the next process has started.
     pub(super) fn begin_anew(&self) {
         self.ends.store(false, SeqCst);
     }
 }
 
-/// So many more, as long as this lives.
+/// Raises a counter until dropped.
 pub(super) struct Counted<'a>(&'a AtomicUsize, usize);
 
 impl<'a> Counted<'a> {
@@ -180,7 +180,7 @@ pub(super) fn add(count: &AtomicU64, number: u64) {
     count.fetch_add(number, Relaxed);
 }
 
-/// A panic elsewhere leaves what was seen as good as it was.
+/// Locks a mutex. The data stays valid after a panic of another thread.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What a client asks for: every option of the server's own table, drawn at random.
+//! Random requests with every option of the server.
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
@@ -9,16 +9,16 @@ use sse_clock::options::{Options, Plan, Planned, StreamRequest, location, parame
 use super::dice::Dice;
 
 const LAST_EVENT_ID: &str = "Last-Event-ID";
-/// The most content that the server takes, how long it may take to come, and the most of a query
-/// that surely fits into a head.
+/// The most content that the server accepts, the time it may take, and a query length that always
+/// fits into a request head.
 const MOST_CONTENT: usize = 1 << 20;
 const CONTENT_TIME: Duration = Duration::from_secs(10);
 const MOST_QUERY: usize = 7000;
 
-/// Names of streams, `k0` and so on: more than the server keeps.
+/// The number of stream keys, `k0` and so on: more than the server remembers.
 pub(super) const KEYS: usize = 2000;
 
-/// A request for a stream, and what the server makes of it.
+/// A request for a stream, with the options that the server reads from the query.
 #[derive(Clone)]
 pub(super) struct Wish {
     pub(super) method: Method,
@@ -30,7 +30,7 @@ pub(super) struct Wish {
 }
 
 impl Wish {
-    /// One in sixteen may be refused.
+    /// Draws a request. The server may reject one in sixteen.
     pub(super) fn draw(dice: &mut Dice) -> Self {
         let path = dice.pick(&["/events", "/events", "/events", "/stream"]);
         let may_be_refused = dice.one_in(16);
@@ -67,17 +67,17 @@ impl Wish {
         }
     }
 
-    /// Whether its ids are a grid of times, of which none may be missing.
+    /// Returns whether the ids are consecutive ticks, none of which may be missing.
     pub(super) fn has_ticks(&self) -> bool {
         self.path == "/events" && self.options.script.ids && self.options.script.wire.is_none()
     }
 
-    /// Whether it asks for a stream that ends with its connection.
+    /// Returns whether the stream lasts as long as its connection.
     pub(super) fn is_endless(&self) -> bool {
         self.options.script.count.is_none() && self.options.script.wire.is_none()
     }
 
-    /// Whether it gets a stream at once, by no name, that stays as long as its client.
+    /// Returns whether the response is an endless stream without delay, key or planned failure.
     pub(super) fn is_simple(&self) -> bool {
         let Options {
             key,
@@ -92,12 +92,12 @@ impl Wish {
         self.is_endless() && self.method != Method::HEAD && usual && at_once && is_taken
     }
 
-    /// The milliseconds between two ticks.
+    /// Returns the milliseconds between two ticks.
     pub(super) fn interval(&self) -> u64 {
         self.options.interval.unwrap_or(1000)
     }
 
-    /// The head of the request, by a client that has seen the id `last`.
+    /// Returns the request head, with `last` as the last event id.
     pub(super) fn head(&self, last: Option<u64>) -> Builder {
         let target = format!("{}?{}", self.path, self.query);
         let mut head = Request::builder().method(self.method.clone()).uri(target);
@@ -107,13 +107,13 @@ impl Wish {
         come_back(head, last)
     }
 
-    /// Asks elsewhere from now on.
+    /// Sends all further requests to `location`.
     pub(super) fn move_to(&mut self, location: &str) {
         let (_, query) = location.split_once('?').unwrap_or_default();
         query.clone_into(&mut self.query);
     }
 
-    /// Whether the server may answer so, after that time, to a client that has seen the id `last`.
+    /// Returns whether `status` is a correct response after `time` to this request.
     pub(super) fn allows(&self, status: StatusCode, last: Option<u64>, time: Duration) -> bool {
         if status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
             return self.query.len() > MOST_QUERY;
@@ -133,7 +133,7 @@ impl Wish {
         };
         known.read_ids(request.headers());
         match status {
-            // It reads too slowly to be let send on.
+            // The client did not send its content in time.
             StatusCode::REQUEST_TIMEOUT if !self.content.is_empty() && time >= CONTENT_TIME => true,
             _ if self.content.len() > MOST_CONTENT => status == StatusCode::PAYLOAD_TOO_LARGE,
             // Clients share keys, so any item may be the next.
@@ -145,7 +145,7 @@ impl Wish {
         }
     }
 
-    /// The head of a request for nothing but the ticks.
+    /// Returns the request head for plain ticks with ids.
     pub(super) fn plain(&self, last: Option<u64>) -> Builder {
         let target = format!("/events?ids&interval={}", self.interval());
         come_back(Request::get(target), last)
@@ -165,13 +165,13 @@ fn come_back(head: Builder, last: Option<u64>) -> Builder {
     }
 }
 
-/// What the server reads in it, if it does not refuse it.
+/// Returns the options that the server reads, unless the request is invalid.
 fn read(path: &str, query: &str) -> Option<Options> {
     let request = Request::get(format!("{path}?{query}")).body(()).ok()?;
     Options::of(&request).ok()
 }
 
-/// Some options, those that make a stream more often than those that prevent it.
+/// Draws a query. Options that make a stream are more frequent than options that prevent one.
 fn query(dice: &mut Dice) -> String {
     let mut pairs = Vec::new();
     for name in parameters().map(|parameter| parameter.name) {
@@ -198,7 +198,7 @@ fn query(dice: &mut Dice) -> String {
     pairs.join("&")
 }
 
-/// A value that is mostly allowed.
+/// Draws a mostly valid value.
 fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
     let text = |text: &str| text.as_bytes().to_vec();
     let number = |number: u64| number.to_string().into_bytes();
@@ -245,7 +245,7 @@ fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
             "retry-after:1\nX-Accel-Buffering:",
             "Cache-Control:no-store",
         ])),
-        // A dropped request is a fault to the client, so none is drawn.
+        // Not `drop`, because the client would report a lost connection.
         "responses" => text(dice.pick(&["503,200", "200,204", "500,503,200", "200", "404"])),
         "status" | "then" => number(dice.pick(&[200, 204, 205, 301, 304, 404, 500, 503, 599])),
         "delay" => {
@@ -259,7 +259,7 @@ fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
     }
 }
 
-/// Proves that every option of the server's is drawn, as the server takes it; run before any soak.
+/// Checks that valid queries with every option of the server are drawn. Runs before any soak.
 pub(super) fn check() {
     let mut dice = Dice::of(0, 0);
     let queries = (0..20_000).map(|_| query(&mut dice));

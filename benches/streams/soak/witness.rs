@@ -1,4 +1,4 @@
-//! Plain streams beside all that, in a thread of their own: how late the latest of their events came.
+//! Plain streams in a thread of their own, which measure the delay of events during the load.
 
 use std::{
     sync::{
@@ -17,12 +17,12 @@ use crate::{
     load::Load,
 };
 
-/// So many that some are in each thread of the server; over HTTP/2 two share a connection.
+/// Enough for every thread of the server. Over HTTP/2 two streams share a connection.
 const STREAMS: usize = 20;
 const SECOND: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(250);
 const NAP: Duration = Duration::from_millis(10);
-/// How long a stream may have no event.
+/// The longest allowed time without an event.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Witness {
@@ -31,8 +31,9 @@ pub(super) struct Witness {
 }
 
 impl Witness {
-    /// Listens in the clear, or over TLS and HTTP/2, to how far events come from a second after
-    /// the one before.
+    /// Measures how far events deviate from their interval of one second.
+    ///
+    /// The streams run over plain HTTP, or over TLS and HTTP/2.
     pub(super) fn listen(target: Target, is_secure: bool, town: Arc<Town>) -> Self {
         Self::begin(move |look| {
             if is_secure {
@@ -47,7 +48,7 @@ impl Witness {
         })
     }
 
-    /// Sleeps, and sees how late the machine wakes it: no event comes in better time.
+    /// Measures how late the machine wakes a sleeping thread: a lower bound for events.
     pub(super) fn sleep() -> Self {
         Self::begin(|look| {
             while !look.is_over() {
@@ -71,7 +72,7 @@ impl Witness {
         Self { look, thread }
     }
 
-    /// What it has seen.
+    /// Stops the thread and returns the measured deviation.
     pub(super) fn leave(self) -> Result<Deviation, String> {
         self.look.is_over.store(true, Relaxed);
         let watched = self.thread.join();
@@ -81,7 +82,7 @@ impl Witness {
     }
 }
 
-/// What a witness and its thread share.
+/// State that a witness shares with its thread.
 #[derive(Clone)]
 struct Look {
     is_over: Arc<AtomicBool>,
@@ -93,7 +94,7 @@ impl Look {
         self.is_over.load(Relaxed)
     }
 
-    /// Looks on until it is over: none of the client's streams may end or fall silent.
+    /// Watches until the load is over. No stream may end or fall silent.
     fn on(&self, mut client: impl Client, notes: &Notes) -> Result<(), String> {
         let begin = Instant::now();
         while !self.is_over() {
@@ -108,7 +109,7 @@ impl Look {
             if ended > 0 {
                 return Err(format!("{ended} plain streams ended"));
             }
-            // Before its first event a stream is silent, too.
+            // A stream also counts as silent before its first event.
             let silent = client.silent_for(PATIENCE);
             if silent > 0 && begin.elapsed() > PATIENCE {
                 let seconds = PATIENCE.as_secs();

@@ -1,4 +1,4 @@
-//! Every experiment by clicking, its outcome read from the page and from the server's counts.
+//! Runs every experiment by clicks; reads the result from the page and from the server's counts.
 
 use super::{cleared_laboratory, laboratory_in, leave_and_return};
 use crate::browser::{Browser, CUT, Engine, NO_STREAM};
@@ -15,7 +15,7 @@ in_each_browser! {
     the_seventh_stream_waits_until_one_is_closed
 }
 
-/// Asserts that the ids of the events on the page are `interval` apart, without gap or double.
+/// Asserts that the ids of the events on the page are `interval` apart, without gap or duplicate.
 pub(super) async fn assert_no_gap(browser: &Browser, interval: u64) {
     let ids = browser.texts("#events td.id").await;
     let ids: Vec<u64> = ids.iter().map(|id| id.parse().unwrap()).collect();
@@ -44,7 +44,7 @@ async fn a_dropped_connection_comes_back_and_nothing_is_missing(engine: Engine) 
     browser
         .until_text("#wire", &format!("Last-Event-ID: {last}"))
         .await;
-    // WebKit's fetch takes a cut answer for a whole one.
+    // WebKit's fetch treats an aborted response as complete.
     let end = match engine {
         Engine::Chromium => "the connection was cut",
         Engine::WebKit => "the answer ended",
@@ -81,8 +81,8 @@ async fn a_client_told_to_stop_does_not_come_back(engine: Engine) {
     assert!(browser.text("#state").await.starts_with("closed"));
     eventually("no stream is open", || server.stats().open == 0);
 
-    // Twice the reconnection time, told by a stream of the test's own. A page that came back would
-    // say so, whatever it was answered.
+    // Twice the reconnection time, as measured by a stream of the test. A page that reconnected
+    // would report the reconnect, whatever the response.
     let changes = browser.texts("#changes li").await;
     let before = server.stats().opened;
     server.exchange(
@@ -152,7 +152,7 @@ async fn two_lines_of_data_become_one_text(engine: Engine) {
     browser.click("#experiment-lines").await;
     browser.until("document.querySelector('#events td.data') && document.querySelectorAll('#wire .data').length > 1").await;
 
-    // The line end is shown as a mark, and as itself.
+    // The line end is shown as a symbol, and as a line break.
     assert_eq!(
         browser.texts("#events td.data").await[0],
         "first line\\n\nsecond line"
@@ -186,7 +186,7 @@ async fn the_seventh_stream_waits_until_one_is_closed(engine: Engine) {
     assert_the_seventh_waits(&browser, &server).await;
 }
 
-/// Asserts that the experiment has six streams open, on as many connections, and one that waits.
+/// Asserts that the experiment has six streams open, each on its own connection, and one waiting.
 pub(super) async fn assert_the_seventh_waits(browser: &Browser, server: &Server) {
     let states = "[...document.querySelectorAll('#six-streams li')].map((box) => box.dataset.readyState).join('')";
 

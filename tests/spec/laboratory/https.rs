@@ -1,4 +1,4 @@
-//! The page over HTTPS: which protocol it came by, and a hundred streams on one connection.
+//! The page over HTTPS: the protocol of the page, and a hundred streams on one connection.
 
 use serde_json::json;
 use sse_clock::server::Limits;
@@ -11,7 +11,7 @@ use crate::browser::{Browser, Engine};
 use crate::page::assert_new_times;
 use crate::support::{Binary, Server, eventually};
 
-/// The clocks of the experiment: whether each stream is open, and where each hand points to.
+/// The clocks of the experiment: whether each stream is open, and where each hand points.
 const STATES: &str =
     "[...document.querySelectorAll('#six-clocks i')].map((clock) => clock.dataset.readyState)";
 const HANDS: &str =
@@ -40,7 +40,7 @@ async fn until_all_tick(browser: &Browser) {
         .await;
 }
 
-/// Waits until the server's own count on the page is `open`.
+/// Waits until the page shows `open` as the server's count of open streams.
 async fn until_counted(browser: &Browser, open: usize) {
     browser
         .until(&format!(
@@ -128,7 +128,7 @@ async fn the_hundred_are_let_go_by_a_tab_that_is_hidden_and_asked_for_again() {
     assert_new_times(&browser).await;
     until_counted(&browser, 102).await;
 
-    // What was closed before stays closed.
+    // Closed streams stay closed.
     browser.click("#close").await;
     until_counted(&browser, 0).await;
     browser.click("#experiment-six").await;
@@ -150,7 +150,7 @@ async fn the_hundred_are_let_go_by_a_tab_that_is_hidden_and_asked_for_again() {
 async fn where_the_128_of_a_connection_are_taken_the_rest_of_the_hundred_waits() {
     let server = Server::start_tls();
     let browser = laboratory(&server).await;
-    // As of another page that is looked at too.
+    // Like the streams of another page that is open too.
     browser
         .run("window.others = Array.from({ length: 30 }, () => new EventSource('/stream'))")
         .await;
@@ -187,7 +187,7 @@ async fn what_counts_is_the_protocol_of_the_streams_server() {
     until_counted(&browser, 102).await;
     assert_eq!(other.stats().opened, 0);
 
-    // The page that came by HTTP/2, with a server that has HTTP/1.1.
+    // The page came over HTTP/2, from a server that also has HTTP/1.1.
     let url = server.url(&format!("/?server={}", other.url("")));
     browser.goto(&url).await;
     browser.click("#connect").await;

@@ -1,5 +1,4 @@
-//! The page without a mouse: where the focus goes, what Copy copies, and how little moves for those
-//! who ask for that.
+//! The page without a mouse: the focus, the texts that Copy copies, and reduced motion.
 
 use serde_json::json;
 
@@ -27,7 +26,7 @@ async fn the_tab_key_goes_from_the_clock_to_the_code_and_leaves_nothing_out() {
     ];
     assert_eq!(order.join(" "), expected.join(" "));
 
-    // What a heading opens comes next.
+    // The next element in the focus order is inside what a heading opens.
     for heading in ["#own summary", "#suite summary"] {
         browser
             .run(&format!("document.querySelector({heading:?}).focus()"))
@@ -74,7 +73,7 @@ async fn a_button_that_is_pressed_keeps_the_focus() {
             .await;
         assert_eq!(focused(&browser).await, button);
     }
-    // Once it says that it cannot be pressed, it does nothing.
+    // A disabled button does nothing.
     let changes = browser.texts("#changes li").await;
     browser.press(ENTER).await;
     browser
@@ -137,7 +136,7 @@ async fn copy_copies_what_it_stands_beside() {
         assert_eq!(browser.clipboard().await, *text);
     }
 
-    // Where a page may not write to the clipboard, as over http from another machine.
+    // A page may not write to the clipboard over plain HTTP from another machine.
     browser
         .run("navigator.clipboard.writeText = () => Promise.reject(new Error())")
         .await;

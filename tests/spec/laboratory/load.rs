@@ -1,4 +1,4 @@
-//! What the page costs the computer that it runs on.
+//! The memory and processor time that the page costs.
 
 use std::time::Instant;
 
@@ -11,8 +11,8 @@ use super::{cleared_laboratory, laboratory};
 use crate::browser::{Browser, Engine};
 use crate::support::{Hosted, Server, body, eventually};
 
-/// The bytes of the page's heap that are in use, with the texts that the browser keeps beside it, and
-/// its DOM nodes, after a collection.
+/// The used bytes of the page's heap, including the browser's external strings, and the number of
+/// DOM nodes, after a garbage collection.
 async fn size(browser: &Browser) -> (f64, f64) {
     browser
         .devtools("HeapProfiler.collectGarbage", json!({}))
@@ -78,14 +78,14 @@ async fn sixty_thousand_events_leave_the_page_small() {
 async fn a_page_that_is_paused_keeps_the_beginnings_of_large_events_and_not_the_events() {
     const LARGE: usize = 1 << 19;
     let server = Server::start();
-    // No two are alike, for Chromium keeps texts that are alike once.
+    // All texts differ, because Chromium stores equal strings once.
     let other = Hosted::start(Limits::default(), |request| {
         let count = if request.uri().path() == "/events" {
             100
         } else {
             0
         };
-        // In parts that fit into the socket's buffer, which is small.
+        // In chunks that fit into the small socket buffer.
         let parts = (0..count).flat_map(|number| {
             let text = format!("{number}{}", "x".repeat(LARGE));
             let event = format!("retry: 3600000\nid: {text}\ndata: {text}\n\n");
@@ -138,7 +138,7 @@ async fn a_browser_that_comes_back_as_fast_as_it_can_leaves_the_page_calm() {
     let share = share_of_a_core(&browser, 300).await;
 
     assert!(share < 0.25, "{:.1} % of a core", share * 100.);
-    // The wire does not keep up with it: a stream for each event, and few for the wire.
+    // The view of raw bytes cannot keep up: a stream for each event, and few more for the view.
     let opened = server.stats().opened - opened;
     assert!(
         (300..400).contains(&opened),
@@ -147,7 +147,7 @@ async fn a_browser_that_comes_back_as_fast_as_it_can_leaves_the_page_calm() {
     browser.assert_quiet(&[]).await;
 }
 
-/// The share of a core that the page's main thread takes while so many events come.
+/// The share of a core that the page's main thread uses during this number of events.
 async fn share_of_a_core(browser: &Browser, events: u32) -> f64 {
     let time_domain = json!({ "timeDomain": "threadTicks" });
     browser.devtools("Performance.enable", time_domain).await;
@@ -161,7 +161,7 @@ async fn share_of_a_core(browser: &Browser, events: u32) -> f64 {
     (metrics(browser).await - start) / since.elapsed().as_secs_f64()
 }
 
-/// The seconds of CPU that the page's main thread has used.
+/// The processor time in seconds that the page's main thread has used.
 async fn metrics(browser: &Browser) -> f64 {
     let metrics = browser.devtools("Performance.getMetrics", json!({})).await;
     let all = metrics["metrics"].as_array().unwrap();

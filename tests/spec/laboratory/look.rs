@@ -1,4 +1,4 @@
-//! What can be seen and told of the page: any width, light and dark, no fault of accessibility.
+//! The look and the accessibility of the page: any width, light and dark.
 
 use std::fs;
 
@@ -20,8 +20,8 @@ async fn axe_finds_nothing_to_mend_in_dark() {
     axe_finds_nothing_to_mend("dark").await;
 }
 
-/// Looks at the page with a bad value and the form open, with a replay, with six connections, with
-/// the suite running and with a case of it.
+/// Checks the page in several states: a bad value with the form open, a replay, six connections,
+/// the running suite, and one of its cases.
 async fn axe_finds_nothing_to_mend(scheme: &str) {
     let server = Server::start();
     let browser = laboratory_with_axe(&server, scheme).await;
@@ -57,14 +57,14 @@ async fn axe_finds_nothing_to_mend(scheme: &str) {
     assert_accessible(&browser, scheme).await;
 }
 
-/// The browser with the laboratory open in a colour scheme, and axe to look at it.
+/// Opens the laboratory in a colour scheme, with axe loaded to check accessibility.
 pub(super) async fn laboratory_with_axe(server: &Server, scheme: &str) -> Browser {
     let browser = laboratory(server).await;
     bring_axe(&browser, scheme).await;
     browser
 }
 
-/// Shows the page in a colour scheme, and brings axe to look at it.
+/// Shows the page in a colour scheme, and loads axe.
 pub(super) async fn bring_axe(browser: &Browser, scheme: &str) {
     let axe = concat!(
         env!("CARGO_MANIFEST_DIR"),

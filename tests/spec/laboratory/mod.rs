@@ -1,6 +1,6 @@
 //! The laboratory in a real browser.
 
-/// Makes of each function a test in Chromium and one in `WebKit`.
+/// Defines each function as a test in Chromium and as one in `WebKit`.
 macro_rules! in_each_browser {
     ($($name:ident)*) => {
         mod chromium {
@@ -45,11 +45,11 @@ use sha2::{Digest, Sha256};
 use crate::browser::{Browser, Engine};
 use crate::support::Server;
 
-/// The keys that a person without a mouse has.
+/// The keys of a user without a mouse.
 const TAB: &str = "\u{e004}";
 const ENTER: &str = "\u{e007}";
 
-/// The browser with the laboratory of `server` open and its stream running.
+/// Opens the laboratory of `server` in a browser, with the stream running.
 async fn laboratory(server: &Server) -> Browser {
     laboratory_in(Engine::Chromium, server).await
 }
@@ -61,7 +61,7 @@ async fn laboratory_in(engine: Engine, server: &Server) -> Browser {
     browser
 }
 
-/// The browser with the laboratory at rest and nothing of an earlier stream on it.
+/// Opens the laboratory with the stream closed and without any earlier events.
 async fn cleared_laboratory(engine: Engine, server: &Server) -> Browser {
     let browser = laboratory_in(engine, server).await;
     browser.click("#close").await;
@@ -70,14 +70,14 @@ async fn cleared_laboratory(engine: Engine, server: &Server) -> Browser {
     browser
 }
 
-/// What has the focus: its id, or the panel that it scrolls.
+/// The focused element: its id, or the panel that scrolls with the keys.
 async fn focused(browser: &Browser) -> String {
     let script = "const { id, ariaLabelledByElements, parentElement, dataset } = document.activeElement;
         return id || ariaLabelledByElements?.[0]?.id || parentElement.id || document.activeElement.localName";
     browser.run(script).await.as_str().unwrap().to_owned()
 }
 
-/// Goes to another page and back, to the page as it was left.
+/// Navigates to another page and back to the page in its former state.
 async fn leave_and_return(browser: &Browser, other: &str) {
     browser
         .run("addEventListener('pageshow', () => { document.body.dataset.back = ''; })")

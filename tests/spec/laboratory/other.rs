@@ -1,4 +1,4 @@
-//! Another server than the page's own: when it is asked, and what it may answer.
+//! A server other than the page's own: when the page connects, and which responses are accepted.
 
 use std::iter;
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ use crate::support::{Hosted, Server, body, eventually};
 const WAITS: &str = "closed nothing is asked before a click on Connect";
 const WORDS: &str = "Connect asks another server than this page's own:\n";
 
-/// The page of `server` with these settings, another server among them.
+/// The page of `server` with these settings, which include another server.
 fn link(server: &Server, other: &str, settings: &[(&str, &str)]) -> String {
     let settings = settings.iter().copied().chain([("server", other)]);
     Url::parse_with_params(&server.url("/"), settings)
@@ -28,7 +28,7 @@ fn link(server: &Server, other: &str, settings: &[(&str, &str)]) -> String {
         .into()
 }
 
-/// Does all that one can do on the page, except to click on Connect or on Connect with these.
+/// Uses every control of the page, except the two buttons that connect.
 async fn do_everything_else(browser: &Browser, server: &Server) {
     let click = "for (const details of document.querySelectorAll('details')) details.open = true;
         for (const button of document.querySelectorAll('button:not(#connect, #apply)')) button.click()";
@@ -155,7 +155,7 @@ async fn a_server_that_is_typed_waits_for_its_own_click_beside_one_that_was_clic
     browser.until_text("#state", WAITS).await;
     let before = server.stats().opened;
 
-    // The Enter key in a field is the form's button.
+    // The Enter key in a field presses the form's button.
     browser
         .run("document.querySelector('[name=interval]').focus()")
         .await;
@@ -164,7 +164,7 @@ async fn a_server_that_is_typed_waits_for_its_own_click_beside_one_that_was_clic
     browser.until_text("#stats-open", "2").await;
     assert_eq!(browser.text("#ask").await, "");
     assert!(other.stats().open > 0);
-    // What was asked once may be asked again.
+    // A confirmed server needs no second confirmation.
     browser.click("#experiment-end").await;
     browser.until_text("#changes", "the connection ended").await;
     browser.until_text("#changes", "back after").await;
@@ -198,7 +198,7 @@ async fn the_page_that_waits_works_with_the_keyboard_and_axe_finds_nothing_to_me
     }
 }
 
-/// A server that answers /stats with what is set, and nothing else.
+/// A server that sends the given response to /stats, and nothing else.
 fn teller(stats: &Arc<Mutex<String>>) -> Hosted {
     let stats = stats.clone();
     Hosted::start(Limits::default(), move |request| {
@@ -290,7 +290,7 @@ async fn stats_that_are_not_those_of_sse_clock_leave_the_panel_readable_with_one
 
 const PART: &[u8] = &[b' '; 64 * 1024];
 
-/// An answer without end, and how much of it each client took.
+/// An endless response, and the number of bytes that each client read.
 struct Endless(usize, Arc<Mutex<Vec<usize>>>);
 
 impl Endless {
@@ -334,7 +334,7 @@ async fn stats_without_end_are_not_read_to_the_end() {
     eventually("the page has let go of it", || {
         lengths.lock().unwrap().iter().any(|length| *length > 0)
     });
-    // A MiB, and what the sockets hold.
+    // One MiB, and the capacity of the socket buffers.
     let lengths = lengths.lock().unwrap();
     assert!(
         lengths.iter().all(|length| *length < 32 << 20),

@@ -1,10 +1,10 @@
-//! "Write your own stream": what is typed is the body, shown as wire and events.
+//! "Write your own stream": the typed text is the body, shown as raw bytes and as events.
 
 use super::laboratory;
 use crate::browser::{Browser, REFUSED};
 use crate::support::Server;
 
-/// The browser with the room open in which one writes.
+/// Opens the browser with the panel for the client's own stream.
 async fn desk(server: &Server) -> Browser {
     let browser = laboratory(server).await;
     browser.click("#own summary").await;
@@ -25,7 +25,7 @@ async fn what_is_typed_is_played_and_shown_as_wire_and_events() {
             "id: 1\ndata: a + b & \\xFF\n\nevent: tick\ndata: C:\\\\ \u{e9}\\r\\ndata\n\n: over\n",
         )
         .await;
-    // It is played while it is typed: the last byte plays it anew.
+    // The stream restarts with every change: the last byte restarts the stream.
     browser.until_text("#url", ":+over%0A").await;
     browser
         .until("document.querySelectorAll('#events tr').length === 2")
@@ -44,7 +44,7 @@ async fn what_is_typed_is_played_and_shown_as_wire_and_events() {
             .await
             .contains(&"data: C:\\ \u{e9}\\r\\n".to_owned())
     );
-    // It is held open, so nothing is played twice.
+    // The stream is stalled, so that the client does not reconnect.
     assert!(
         browser
             .text("#url")
@@ -52,7 +52,7 @@ async fn what_is_typed_is_played_and_shown_as_wire_and_events() {
             .contains("/events?interval=0&end=stall&wire=id:+1%0A")
     );
 
-    // A link to the page says the same bytes.
+    // A link to the page contains the same bytes.
     let (url, text) = (
         browser.text("#url").await,
         browser.value("[name=wire]").await,
@@ -142,7 +142,7 @@ async fn a_case_shows_what_is_expected_and_a_word_typed_makes_it_one_s_own() {
         .until_text("#case-words", "a return with no id after 300 ms")
         .await;
     browser.until_text("#state", "204 No Content").await;
-    // The wire is read with a key of its own, so both get the stream.
+    // The raw bytes are read with a separate key, so that both requests get the stream.
     browser.until_text("#wire", "data:x").await;
     browser.until_text("#stats-key", "1 opened").await;
 

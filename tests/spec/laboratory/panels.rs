@@ -1,4 +1,4 @@
-//! The panels: what the buttons and the form do, and what they say when something is wrong.
+//! The panels: what the buttons and the form do, and their error messages.
 
 use bytes::Bytes;
 use http_body_util::Full;

@@ -1,4 +1,4 @@
-//! "Is this browser right?": the suite, played to the browser that shows the page.
+//! "Is this browser right?": the conformance suite, run in the browser that shows the page.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use crate::cases::cases;
 use crate::known::Row;
 use crate::support::{Hosted, Server, eventually};
 
-/// The most streams at once: three cases, and the page's own two.
+/// The maximum of streams at once: three cases, and two of the page itself.
 const STREAMS: u64 = 5;
 
-/// How long all cases may take; `WebKit` takes a minute for 16 MiB in one event.
+/// The time limit for all cases; `WebKit` takes 1 min for 16 MiB in one event.
 const ALL: Duration = Duration::from_secs(300);
 
 async fn run_the_suite(browser: &Browser) {
@@ -41,7 +41,7 @@ async fn the_suite_says_what_this_browser_gets_wrong(engine: Engine) {
     while browser.run(&format!("return {done}")).await != json!(true) {
         assert!(start.elapsed() < ALL, "the suite does not end");
         most = most.max(server.stats().open);
-        // Asking is work for the browser, which is judged by its waits.
+        // Frequent checks would cost the browser time, and its waits are measured.
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 

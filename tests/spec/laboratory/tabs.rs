@@ -1,4 +1,4 @@
-//! The connections of a page that nobody looks at, and of many pages at once.
+//! The connections of a hidden page, and of many pages at once.
 
 use super::experiments::assert_no_gap;
 use super::laboratory;
@@ -19,7 +19,7 @@ async fn a_page_that_was_left_gives_its_streams_back_and_takes_them_again() {
     eventually("no stream is open", || server.stats().open == 0);
     browser.back().await;
 
-    // Kept as it was, not loaded anew.
+    // Restored from the back/forward cache, not reloaded.
     browser.until_text("#changes", "brought back").await;
     browser.until_text("#state", "open").await;
     eventually("the EventSource and the wire are open", || {
@@ -61,7 +61,7 @@ async fn a_tab_that_is_looked_at_again_goes_on_after_its_last_id() {
         .until("document.querySelectorAll('#events tr').length > 3")
         .await;
     hide(&browser, &server).await;
-    // Of a shorter absence the page may see nothing: there must be ticks that it misses.
+    // The page may not notice a shorter absence: there must be ticks that the page misses.
     server
         .get("/events?interval=100&count=5")
         .1
@@ -124,7 +124,7 @@ async fn the_seven_streams_of_an_experiment_let_go_too_and_are_asked_for_again()
     browser.assert_quiet(&[]).await;
 }
 
-/// Shows another tab, so that nobody looks at the first one.
+/// Shows another tab, so that the first one is hidden.
 pub(super) async fn hide(browser: &Browser, server: &Server) {
     browser.new_tab().await;
     browser.show_tab(1).await;

@@ -1,4 +1,4 @@
-//! Streams that are reset over HTTP/2: the programs that people use hear every event first.
+//! Streams that are reset over HTTP/2: common clients receive every event before the reset.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use crate::browser::Browser;
 use crate::support::{Server, there_is};
 use crate::wire::{ids, now};
 
-/// curl's status for a stream that was reset.
+/// curl's exit status for a stream that was reset.
 const RESET: i32 = 92;
 
-/// What each way to cut a stream after its last event delivers: query, bytes.
+/// The query and the delivered bytes of each way to abort a stream after its last event.
 fn cuts() -> Vec<(String, String)> {
     let missed = now() - 1005;
     let wire = (0..100).fold(String::new(), |text, id| {
@@ -57,7 +57,7 @@ fn cuts() -> Vec<(String, String)> {
     ]
 }
 
-/// What `curl` receives, and its exit status.
+/// The bytes that `curl` receives, and its exit status.
 fn curl(url: &str) -> (String, Option<i32>) {
     let output = Command::new("curl")
         .args(["-ksN", "--max-time", "20", url])
@@ -207,7 +207,8 @@ async fn an_event_source_that_is_reset_resumes_with_ids_without_a_gap() {
         heard.windows(2).all(|pair| pair[1] == pair[0] + 50),
         "{heard:?}"
     );
-    // Each connection brought two events: whoever lost the second asked for it again.
+    // Each connection delivered two events: a client that lost the second would request that one
+    // again.
     let requests = server.stats_of("reset").requests.unwrap();
     let came: Vec<_> = requests
         .iter()
@@ -247,7 +248,7 @@ async fn a_reset_waits_for_a_client_that_reads_and_not_for_one_that_does_not() {
     assert!(reset > Duration::from_millis(200), "{reset:?}");
     assert!(reset < Duration::from_secs(2), "{reset:?}");
 
-    // Its window stays shut: half of the event waits.
+    // The stream's window stays shut: half of the event waits.
     let mut client = Peer::connect(server.address(), &[(INITIAL_WINDOW_SIZE, 4)]).await;
     client.send(frames::get(1, path)).await;
     let reset = until_reset(&mut client, 1).await;
@@ -255,7 +256,7 @@ async fn a_reset_waits_for_a_client_that_reads_and_not_for_one_that_does_not() {
     assert!(reset < Duration::from_secs(5), "{reset:?}");
     assert_eq!(server.stats().open, 0);
 
-    // Its window opens late: the rest comes, and then the reset.
+    // The stream's window opens late: the rest of the event comes, then the reset.
     let mut client = Peer::connect(server.address(), &[(INITIAL_WINDOW_SIZE, 4)]).await;
     client.send(frames::get(1, path)).await;
     client.until(DATA, 1).await;
@@ -263,7 +264,7 @@ async fn a_reset_waits_for_a_client_that_reads_and_not_for_one_that_does_not() {
     let reset = until_reset(&mut client, 1).await;
     assert!(reset > Duration::from_millis(200), "{reset:?}");
 
-    // One that refuses content resets its stream late as well.
+    // The server refuses the content of this PUT, and resets its stream late as well.
     let mut client = Peer::connect(server.address(), &[]).await;
     let begun = frames::head("PUT", "/events", []);
     client.send(frame(HEADERS, END_HEADERS, 1, begun)).await;

@@ -1,4 +1,5 @@
-//! The certificate: made for a run, made into files and kept, or brought along; and what is said.
+//! The certificate: made at start-up, made as files and kept, or supplied; and what the server
+//! logs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -21,7 +22,7 @@ use crate::support::{Binary, skipped, there_is};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// A folder of the test's own, which is empty.
+/// An empty folder for one test.
 fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
@@ -29,7 +30,7 @@ fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// Two files of that folder, as arguments.
+/// The arguments that name two files of that folder.
 fn files(folder: &Path) -> [String; 2] {
     ["cert.pem", "key.pem"].map(|file| folder.join(file).to_str().unwrap().to_owned())
 }
@@ -38,7 +39,7 @@ fn start(cert: &str, key: &str) -> Binary {
     Binary::start(&["--tls", "--cert", cert, "--key", key])
 }
 
-/// The one line with which the server refuses these files.
+/// The one line on stderr with which the server rejects these files.
 #[track_caller]
 fn refused(cert: &str, key: &str) -> String {
     let arguments = ["--port", "0", "--tls", "--cert", cert, "--key", key];
@@ -58,7 +59,7 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     bytes.collect::<Vec<_>>().join(":")
 }
 
-/// Whether a client that trusts the certificate takes it for `name` at `time`.
+/// Whether a client that trusts the certificate accepts `name` at `time`.
 fn is_valid(certificate: &CertificateDer<'static>, name: &str, time: SystemTime) -> bool {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
@@ -144,7 +145,7 @@ async fn files_that_are_not_there_are_made_and_used_again() {
     assert_eq!(shown(&server).await, first);
 }
 
-/// The server with these files, as `set_up` leaves the shell that becomes it.
+/// Starts the server with these files, in a shell after `set_up`.
 fn after(set_up: &str, cert: &str, key: &str) -> Command {
     let mut shell = Command::new("sh");
     let script = format!("{set_up}; exec \"$@\"");
@@ -158,7 +159,7 @@ fn after(set_up: &str, cert: &str, key: &str) -> Command {
 fn files_that_cannot_be_written_whole_are_not_written_at_all() {
     let folder = folder("certificate-whole");
     let [cert, key] = files(&folder);
-    // Blocks of 512 bytes: one takes the key, and no certificate.
+    // Blocks of 512 bytes: one holds the key, but no certificate.
     for (blocks, file) in [(0, &key), (1, &cert)] {
         let limited = after(&format!("trap '' XFSZ; ulimit -f {blocks}"), &cert, &key);
         let line = refusal(limited, 1);
@@ -178,7 +179,7 @@ fn a_process_that_is_killed_as_it_writes_a_file_leaves_none_by_its_name() {
         let status = killed.stdin(Stdio::null()).output().unwrap().status;
         assert_eq!(status.code(), None, "a signal ends it: {status}");
         assert!(!Path::new(&cert).exists());
-        // The key is whole before the certificate is begun.
+        // The key is complete before the certificate is begun.
         let pair = fs::read_to_string(&key).map(|pem| KeyPair::from_pem(&pem));
         assert!(pair.is_err() || pair.is_ok_and(|pair| pair.is_ok()));
         let _ = fs::remove_file(&key);
@@ -215,7 +216,7 @@ fn an_empty_file_is_named_with_what_to_do() {
     }
 }
 
-/// The server on every address of a network of its own, with a certificate in `folder`.
+/// Starts the server on every address of its own network namespace, with a certificate in `folder`.
 fn in_own_network(host: &str, name: &str, [cert, key]: &[String; 2]) -> Option<Binary> {
     let set_up = format!(
         "ip link set lo up && ip addr add 198.51.100.7/24 dev lo && echo '{name}' > \

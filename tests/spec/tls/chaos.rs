@@ -1,4 +1,4 @@
-//! Sessions of HTTP/2 that no client would hold: frames in any order, and frames of any bytes.
+//! Random HTTP/2 sessions: valid frames in any order, and frames of random bytes.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::support::{DEADLINE, Random, Server};
 /// The identifier of the setting for the size of the header table (RFC 9113 section 6.5.2).
 const HEADER_TABLE_SIZE: u16 = 1;
 
-/// Waits until the server has no open stream, and gets one more from it.
+/// Waits until the server has no open stream, then reads one more stream.
 async fn assert_in_order(server: &Server) {
     let start = Instant::now();
     while server.stats().open > 0 {
@@ -31,7 +31,7 @@ async fn assert_in_order(server: &Server) {
     }
 }
 
-/// What a client may do with a stream and with its connection, in any order.
+/// A step that a client takes with a stream or with the connection.
 fn any_frame(random: &mut Random, stream: u32) -> Vec<u8> {
     let paths = [
         "/events?interval=10",
@@ -127,7 +127,7 @@ async fn streams_go_on_when_their_client_announces_its_end() {
             break;
         }
     }
-    // The server has nothing more to do, and closes.
+    // The server has nothing left to send, and closes.
     let rest = client.rest().await;
     assert!(rest.iter().all(|frame| frame.kind != SETTINGS), "{rest:?}");
     assert_in_order(&server).await;

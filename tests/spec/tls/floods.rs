@@ -1,4 +1,4 @@
-//! Floods of frames end their connection or are held back, and nobody else notices.
+//! Floods of frames end their connection or are throttled, without an effect on other clients.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,18 +16,18 @@ use super::frames::{
 use super::{http2, shake};
 use crate::support::{Binary, DEADLINE};
 
-/// How long a flood lasts that nobody ends.
+/// How long a flood lasts if the server does not end the connection.
 const TIME: Duration = Duration::from_millis(300);
 
-/// Bytes that a flood sends at most.
+/// The maximum of bytes that a flood sends.
 const MOST: usize = 64 << 20;
 
-/// What follows on the first frames of a client: a wave of frames, by its number.
+/// Makes the wave of frames with this number, sent after the client's first frames.
 struct Flood {
     what: &'static str,
     first: Vec<u8>,
     wave: fn(u32) -> Vec<u8>,
-    /// Whether the connection has to end of it, for each frame costs the server more.
+    /// Whether the server has to end the connection, because each frame costs the server more.
     ends: bool,
 }
 
@@ -44,7 +44,7 @@ fn repeated(frame: &[u8]) -> Vec<u8> {
     frame.repeat(500)
 }
 
-/// The head of a POST whose content is to come.
+/// The request head of a POST before its content.
 fn post() -> Vec<u8> {
     frame(HEADERS, END_HEADERS, 1, head("POST", "/events?echo", []))
 }
@@ -65,7 +65,7 @@ fn floods() -> Vec<Flood> {
         ending("rapid resets", |wave| {
             of_streams(wave, |it| [get(it, "/events"), reset(it)].concat())
         }),
-        // CVE-2025-8671: the client errs, and the server resets.
+        // CVE-2025-8671: the client violates the protocol, and the server resets the stream.
         ending("windows opened by nothing", |wave| {
             of_streams(wave, |it| [get(it, "/events"), window(it, 0)].concat())
         }),
@@ -139,8 +139,8 @@ fn floods() -> Vec<Flood> {
     ]
 }
 
-/// Whether the server ended the connection on which `flood` came; one that `reads` takes what is
-/// answered.
+/// Whether the server ended the connection of `flood`. A client that `reads` also reads the
+/// responses.
 async fn ends_of(flood: &Flood, server: &Binary, reads: bool) -> bool {
     let (mut from, mut to) = split(shake(server.address(), "h2").await);
     let sending = async {
@@ -174,7 +174,7 @@ async fn ends_of(flood: &Flood, server: &Binary, reads: bool) -> bool {
     timeout(time, ending).await.is_ok()
 }
 
-/// Takes ticks on another connection until all is `over`, and says how long it waited for one at most.
+/// Reads ticks on another connection until `over` is set; returns the longest wait for a tick.
 fn canary(address: SocketAddr, over: &AtomicBool) -> Duration {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build().unwrap();
@@ -203,7 +203,7 @@ async fn floods_end_their_connection_or_are_held_back_and_nobody_else_notices() 
         let (address, over) = (server.address(), Arc::clone(&over));
         thread::spawn(move || canary(address, &over))
     };
-    // The first of them makes room for all.
+    // The first flood grows the memory that all others reuse.
     ends_of(&floods()[0], &server, true).await;
     for (flood, reads) in floods().iter().flat_map(|it| [(it, true), (it, false)]) {
         let (memory, cpu, start) = (server.memory(), server.cpu(), Instant::now());

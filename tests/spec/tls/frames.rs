@@ -1,4 +1,4 @@
-//! HTTP/2 frames written and read by hand (RFC 9113 section 4), for what no client does.
+//! HTTP/2 frames written and read by hand (RFC 9113 section 4), for behaviour that no client has.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub fn settings(values: &[(u16, u32)]) -> Vec<u8> {
     frame(SETTINGS, 0, 0, payload)
 }
 
-/// Opens the window of `stream`, or with 0 that of the connection.
+/// A `WINDOW_UPDATE` for `stream`; 0 is the connection.
 pub fn window(stream: u32, bytes: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, stream, bytes.to_be_bytes())
 }
@@ -65,7 +65,7 @@ pub fn reset(stream: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, CANCEL.to_be_bytes())
 }
 
-/// A list of fields, none of them compressed (RFC 7541 section 6.2.2).
+/// A field block without compression (RFC 7541 section 6.2.2).
 pub fn fields<'a>(list: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in list {
@@ -78,7 +78,7 @@ pub fn fields<'a>(list: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<u8>
     block
 }
 
-/// An integer of seven bits and more (RFC 7541 section 5.1).
+/// An integer with a prefix of seven bits (RFC 7541 section 5.1).
 fn length(mut number: usize) -> Vec<u8> {
     if number < 127 {
         return vec![u8::try_from(number).unwrap()];
@@ -93,7 +93,7 @@ fn length(mut number: usize) -> Vec<u8> {
     bytes
 }
 
-/// The head of a request.
+/// A request head.
 pub fn head<'a>(
     method: &'a str,
     path: &'a str,
@@ -114,14 +114,14 @@ pub fn get(stream: u32, path: &str) -> Vec<u8> {
     frame(HEADERS, flags, stream, head("GET", path, []))
 }
 
-/// Connects with as small a receive buffer as the system gives.
+/// Connects with the smallest receive buffer that the system allows.
 pub fn narrow(address: SocketAddr) -> TcpStream {
     let io = Client::connect_narrow(address).0;
     io.set_nonblocking(true).unwrap();
     TcpStream::from_std(io).unwrap()
 }
 
-/// A client that sends what it is told, and answers nothing by itself.
+/// A client that sends only the frames that the test writes, and acknowledges nothing by itself.
 #[derive(Debug)]
 pub struct Peer(pub TlsStream<TcpStream>);
 
@@ -131,7 +131,7 @@ impl Peer {
         Self(shake(address, "h2").await).begin(values).await
     }
 
-    /// The same with as small a receive buffer as the system gives.
+    /// Connects and sends the preface, with the smallest receive buffer that the system allows.
     pub async fn connect_narrow(address: SocketAddr, values: &[(u16, u32)]) -> Self {
         Self(shake_over(narrow(address), "h2").await)
             .begin(values)
@@ -148,7 +148,7 @@ impl Peer {
         self.0.flush().await.expect("it is open");
     }
 
-    /// Sends as much as the server takes within `time`, and says whether that was all.
+    /// Sends as much as the server reads within `time`; returns whether that was everything.
     pub async fn try_to_send(&mut self, bytes: impl AsRef<[u8]>, time: Duration) -> bool {
         let sending = async {
             self.0.write_all(bytes.as_ref()).await?;
@@ -157,7 +157,7 @@ impl Peer {
         matches!(timeout(time, sending).await, Ok(Ok(())))
     }
 
-    /// The next frame; none once the connection has ended, however it did.
+    /// The next frame; `None` once the connection has ended in any way.
     pub async fn next(&mut self) -> Option<Frame> {
         let reading = async {
             let mut head = [0; 9];
@@ -176,7 +176,7 @@ impl Peer {
         next.expect("the next frame comes, or the end")
     }
 
-    /// The first frame from now on of this `kind` and `stream`.
+    /// The next frame of this `kind` and `stream`.
     #[track_caller]
     pub fn until(&mut self, kind: u8, stream: u32) -> impl Future<Output = Frame> {
         let place = std::panic::Location::caller();

@@ -1,5 +1,5 @@
-//! Whatever handler is served over HTTP/2, it does as over HTTP/1.1, and no request of one client
-//! holds up another.
+//! A handler behaves over HTTP/2 as over HTTP/1.1, and the requests of a client do not block
+//! each other.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -37,7 +37,7 @@ async fn no_handler_begins_a_tunnel() {
     assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
 }
 
-/// Says the same whenever it is polled; nothing, if it only asks to be polled again.
+/// Yields the same item at every poll; `None` wakes itself and stays pending.
 struct Restless(Option<Bytes>);
 
 impl Body for Restless {

@@ -1,5 +1,5 @@
-//! What clients may cost over TLS and HTTP/2: time, streams, bytes of a head, places; and what is
-//! no TLS or no HTTP/2 at all.
+//! The limits over TLS and HTTP/2: time, streams, request head and connections. Also bytes that are
+//! neither TLS nor HTTP/2.
 
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,10 @@ use super::frames::{
 use super::{http2, shake, shake_over, try_to_shake};
 use crate::support::{Binary, DEADLINE, Random, Server};
 
-/// What opens a handshake of TLS 1.3, up to the middle of it.
+/// The first half of a TLS 1.3 handshake.
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03half of it";
 
-/// What opens a handshake of TLS 1.2 alone, whole.
+/// A whole `ClientHello` of TLS 1.2 only.
 fn hello_of_tls_1_2() -> Vec<u8> {
     let suites = b"\x00\x02\xc0\x2f";
     let groups = b"\x00\x0a\x00\x04\x00\x02\x00\x1d";
@@ -45,7 +45,7 @@ fn hello_of_tls_1_2() -> Vec<u8> {
     [b"\x16\x03\x01\x00", &[length + 4][..], &hello].concat()
 }
 
-/// Reads to the end, however that comes.
+/// Reads to the end of the connection, orderly or not.
 async fn rest(mut io: impl AsyncReadExt + Unpin) -> Vec<u8> {
     let mut bytes = Vec::new();
     let reading = async { drop(io.read_to_end(&mut bytes).await) };
@@ -60,7 +60,7 @@ async fn a_handshake_the_preface_and_the_first_request_share_one_deadline() {
         head_timeout,
         ..Limits::default()
     });
-    // Late, but in time: what had a time of its own would end far later.
+    // Late, but in time: with a separate time limit the end would come far later.
     let begin = async || {
         let io = TcpStream::connect(server.address()).await.unwrap();
         sleep(head_timeout * 5 / 6).await;
@@ -134,7 +134,7 @@ async fn a_connection_is_closed_the_head_timeout_after_its_last_stream() {
     });
     let over_http2 = async {
         let mut peer = Peer::connect(server.address(), &[]).await;
-        // Longer than the head timeout, in which nothing else is asked.
+        // Longer than the head timeout, without a request.
         peer.send(get(1, "/events?interval=300&count=6")).await;
         for _ in 0..6 {
             peer.until(DATA, 1).await;
@@ -182,7 +182,7 @@ async fn a_request_that_crosses_the_end_of_its_idle_connection_is_answered_whole
     });
     let mut peer = Peer::connect(server.address(), &[]).await;
     peer.until(GOAWAY, 0).await;
-    // The ping that comes with it is not answered, as if this had been sent before.
+    // The server does not acknowledge the ping in the same packet, as if the ping came earlier.
     peer.send(get(1, "/events?interval=20&count=75")).await;
     let frames = peer.rest().await;
     let ticks = frames
@@ -193,7 +193,7 @@ async fn a_request_that_crosses_the_end_of_its_idle_connection_is_answered_whole
     assert!(frames.iter().any(ends), "{frames:?}");
 }
 
-/// Short times, in which a stream can be stuck.
+/// Short time limits, within which a stream can get stuck.
 fn hasty(stuck_timeout: Duration) -> Limits {
     Limits {
         stuck_timeout,
@@ -210,7 +210,7 @@ async fn a_stream_whose_window_stays_shut_is_reset_and_no_other() {
     let start = Instant::now();
     peer.send(get(1, "/events?interval=10&key=shut")).await;
     peer.send(get(3, "/events?interval=10&key=open")).await;
-    // It has nothing to send after its first comment.
+    // The stream has nothing to send after its first comment.
     peer.send(get(5, "/events?interval=60000&key=quiet")).await;
     peer.send([window(3, 1 << 20), window(5, 100)].concat())
         .await;
@@ -269,7 +269,7 @@ async fn a_connection_whose_window_is_shut_or_that_is_never_read_loses_its_strea
     let mut peer = Peer::connect_narrow(server.address(), &open).await;
     peer.send(window(0, 1 << 30)).await;
     peer.send(get(1, "/events?interval=10&size=1000000")).await;
-    // It gets in once the other one is out.
+    // The connection is accepted once the other one has closed.
     let mut next = timeout(DEADLINE, Peer::connect(server.address(), &[]))
         .await
         .expect("the place is free");
@@ -308,8 +308,8 @@ async fn the_129th_stream_of_a_connection_is_refused_and_nothing_else() {
     peer.until(DATA, stream(2)).await;
 }
 
-/// A GET whose head is of `length` as HTTP/2 counts it, each field with 32 bytes more (RFC 9113
-/// section 6.5.2), with `fields` besides its own.
+/// A GET with a request head of `length` as HTTP/2 counts, each field with 32 bytes more (RFC 9113
+/// section 6.5.2). The head has `fields` more than the required ones.
 fn get_of(length: usize, fields: usize) -> http::Request<()> {
     let mut request = super::get("/");
     let own = [
@@ -350,7 +350,7 @@ async fn a_head_over_8_kib_is_431_and_one_of_any_number_of_fields_is_not() {
         assert_eq!(is, status, "{length} bytes in {fields} fields");
     }
     tick(&mut canary).await;
-    // Over four times of it the connection may end, and no other.
+    // Above 4 times the limit the server may end the connection, but no other one.
     for (length, fields) in [(40_000, 1), (40_000, 800), (1 << 20, 1)] {
         let mut doomed = http2(server.address()).await;
         let (answer, _) = doomed.send_request(get_of(length, fields), true).unwrap();
@@ -361,7 +361,7 @@ async fn a_head_over_8_kib_is_431_and_one_of_any_number_of_fields_is_not() {
     tick(&mut canary).await;
 }
 
-/// The answer to a GET of `path`, once its head is there, and its body.
+/// The response head for a GET of `path`, and the body.
 async fn stream_of(
     requests: &mut SendRequest<Bytes>,
     path: &str,
@@ -398,7 +398,7 @@ async fn at_the_cap_clients_wait_and_a_place_is_free_after_the_last_stream() {
             tick(body).await;
         }
     }
-    // Two of three streams, or the handle alone, are no connection.
+    // Two of three streams, or only the handle, keep no connection.
     bodies.truncate(1);
     tick(&mut bodies[0]).await;
     assert!(!second.is_finished(), "two connections in one place");
@@ -439,7 +439,7 @@ async fn garbage_is_refused_without_a_word_in_the_log() {
             String::from_utf8_lossy(&answer)
         );
     }
-    // 70 is the alert for a version that is not spoken (RFC 8446 section 6).
+    // 70 is the alert for an unsupported protocol version (RFC 8446 section 6).
     let mut io = TcpStream::connect(server.address()).await.unwrap();
     io.write_all(&hello).await.unwrap();
     assert_eq!(rest(io).await, b"\x15\x03\x03\x00\x02\x02\x46");
@@ -455,7 +455,7 @@ async fn garbage_is_refused_without_a_word_in_the_log() {
         noise(1000),
         [PREFACE, &noise(1000)[..]].concat(),
         [PREFACE, &settings(&[]), &get(2, "/")].concat(),
-        // The answer to a ping that nobody sent.
+        // An acknowledgement of a ping that was never sent.
         [
             PREFACE,
             &settings(&[]),
@@ -555,7 +555,7 @@ async fn a_header_with_a_control_character_ends_its_connection_and_the_log_says_
     assert!(line.contains(&format!("peer={peer}")), "{line}");
 }
 
-/// A browser closes many tabs at once, and they share a connection.
+/// A browser closes many tabs at once, all on one connection.
 #[tokio::test]
 async fn as_many_streams_as_there_may_be_are_opened_and_closed_at_once_beside_another() {
     let server = Server::start_tls();

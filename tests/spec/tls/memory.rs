@@ -1,5 +1,4 @@
-//! What a client that lets nothing through costs over HTTP/2, in bytes: of its connection, and of
-//! each of its streams.
+//! The memory of a client that does not read over HTTP/2, per connection and per stream.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +13,14 @@ use super::shake_over;
 use crate::support::Binary;
 use crate::wire::now;
 
-/// How a client keeps bytes from leaving.
+/// How a client blocks the server's writes.
 #[derive(Clone, Copy, Debug)]
 enum Shut {
     /// The window of each stream.
     Streams,
     /// The window of the connection.
     Connection,
-    /// The socket, which it does not read.
+    /// The socket: the client does not read.
     Socket,
 }
 
@@ -30,9 +29,9 @@ struct Stuck<'a> {
     method: &'a str,
     path: &'a str,
     fields: Vec<(&'a str, &'a str)>,
-    /// A path that is asked for ahead of it, by each client.
+    /// A path that each client requests first.
     first: Option<&'a str>,
-    /// Frames of content, after which the stream stays open; none for a stream that is closed.
+    /// DATA frames on a stream that stays open; none if the request ends the stream.
     content: Vec<&'a [u8]>,
 }
 
@@ -47,14 +46,13 @@ fn get(shut: Shut, path: &str) -> Stuck<'_> {
     }
 }
 
-/// Clients that pay for what all have in common, and those that are measured.
+/// The clients that pay for shared allocations, and the clients that are measured.
 const FIRST: usize = 2;
 const COUNT: usize = 20;
 const STREAMS: u32 = 100;
 const OTHERS: u32 = 28;
 
-/// That each of many such clients costs less than 64 KiB, and each of its streams less than `most`
-/// besides.
+/// Asserts that each client costs less than 64 KiB, plus less than `most` for each stream.
 async fn assert_cost(what: &str, stuck: Stuck<'_>, most: usize) {
     let server = Binary::start(&["--tls"]);
     let mut bytes = Vec::new();
@@ -91,7 +89,7 @@ async fn assert_cost(what: &str, stuck: Stuck<'_>, most: usize) {
         clients.push(client);
         peak = peak.max(server.memory());
     }
-    // It grows as long as ticks come.
+    // The memory grows as long as ticks come.
     let start = Instant::now();
     let mut grown = start;
     while grown.elapsed() < Duration::from_millis(300) && start.elapsed() < Duration::from_secs(3) {
@@ -244,7 +242,7 @@ async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines
     let long = "y".repeat(7793);
     let lines = format!("/events?interval=10&data={}", "%0a".repeat(1024));
     for (what, stuck) in [
-        // Each line of a kilobyte of them takes seven bytes.
+        // Each of 1,024 line ends becomes seven bytes.
         ("ticks of many lines unread", get(Shut::Socket, &lines)),
         ("a wire", get(Shut::Streams, &wire)),
         ("a wire unread", get(Shut::Socket, &wire)),
@@ -306,7 +304,7 @@ async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines
 
 #[tokio::test]
 async fn a_connection_without_streams_costs_less_than_64_kib() {
-    // A ClientHello of 64 KiB that misses its last bytes: records of 16 KiB, then the rest.
+    // A ClientHello of 64 KiB without its last bytes: records of 16 KiB, then the rest.
     let hello = [b"\x01\x00\xff\xf0", &vec![0; 0xfff0][..]].concat();
     let mut half_a_hello = Vec::new();
     for part in hello[..65_000].chunks(16_384) {
@@ -351,7 +349,7 @@ async fn a_connection_without_streams_costs_less_than_64_kib() {
     }
 }
 
-/// rustls keeps a whole record of 16 KiB twice, sealed and open.
+/// rustls holds a record of 16 KiB twice, encrypted and decrypted.
 #[tokio::test]
 async fn a_connection_that_lets_requests_pile_up_costs_less_than_100_kib() {
     let pings = frame(PING, 0, 0, [0; 8]).repeat(10_000);
@@ -367,8 +365,8 @@ async fn a_connection_that_lets_requests_pile_up_costs_less_than_100_kib() {
     }
 }
 
-/// KiB of each of many connections that send `bytes`, after a handshake if they speak a
-/// `protocol`, and read nothing.
+/// The memory in KiB of each connection that sends `bytes` and reads nothing. With a `protocol`,
+/// a TLS handshake comes first.
 async fn cost_of_what_is_sent(protocol: Option<&str>, bytes: &[u8]) -> usize {
     const COUNT: usize = 40;
     let server = Binary::start(&["--tls"]);

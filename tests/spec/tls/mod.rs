@@ -1,4 +1,4 @@
-//! HTTPS, and HTTP/2 over it: what both have in common with plain HTTP/1.1, and what not.
+//! HTTPS and HTTP/2: what is the same as over plain HTTP/1.1, and what differs.
 
 mod aborted;
 
@@ -39,7 +39,7 @@ use tokio_rustls::rustls::{
     ClientConfig, DigitallySignedStruct, Error, SignatureScheme, crypto::ring::default_provider,
 };
 
-/// A client that takes any certificate: whom it speaks to is known.
+/// A client that accepts any certificate, because the test knows the server.
 #[derive(Debug)]
 struct Anybody;
 
@@ -81,7 +81,7 @@ impl ServerCertVerifier for Anybody {
     }
 }
 
-/// Shakes hands over `io`, to go on by `protocol`.
+/// Does the TLS handshake over `io`, with `protocol` for ALPN.
 async fn shake_over(io: TcpStream, protocol: &str) -> TlsStream<TcpStream> {
     try_to_shake(io, protocol).await.expect("a handshake")
 }
@@ -106,7 +106,7 @@ async fn shake(address: SocketAddr, protocol: &str) -> TlsStream<TcpStream> {
     shake_over(io, protocol).await
 }
 
-/// An HTTP/2 connection, which goes on by itself until nobody has it any more.
+/// An HTTP/2 connection in a task of its own, until the last handle is dropped.
 async fn http2(address: SocketAddr) -> SendRequest<Bytes> {
     http2_over(shake(address, "h2").await).await
 }

@@ -1,4 +1,4 @@
-//! Whatever is asked, the answer over TLS is that over plain HTTP/1.1, and so it is over HTTP/2.
+//! The response to a request is the same over plain HTTP/1.1, over TLS, and over HTTP/2.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::{http2, shake};
 use crate::support::{DEADLINE, Server};
 
-/// What was answered; all of it is empty where the connection was closed, or the stream reset with
+/// A response. All fields are empty if the connection was closed, or the stream reset with
 /// `INTERNAL_ERROR`, before any byte.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Answer {
@@ -56,7 +56,7 @@ impl Asked {
     }
 }
 
-/// Every route by every method, every option, and all that is refused.
+/// Every route with every method, every option, and all requests that are rejected.
 fn requests() -> Vec<Asked> {
     let mut all = Vec::new();
     for method in ["GET", "HEAD", "OPTIONS", "DELETE", "PUT", "PATCH", "QUERY"] {
@@ -156,7 +156,7 @@ fn requests() -> Vec<Asked> {
     all
 }
 
-/// The answer over HTTP/1.1.
+/// The response over HTTP/1.1.
 async fn over_http1<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, asked: &Asked) -> Answer {
     let Asked {
         method,
@@ -175,7 +175,7 @@ async fn over_http1<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, asked: &Asked)
         .await
         .unwrap();
     let mut bytes = Vec::new();
-    // A connection that is cut has its end in an error, over TLS.
+    // Over TLS, an aborted connection ends in an error.
     let _ = io.read_to_end(&mut bytes).await;
     if bytes.is_empty() {
         return Answer::default();
@@ -211,18 +211,18 @@ async fn over_http1<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, asked: &Asked)
     Answer {
         status,
         headers: fields,
-        // What an echo shows of this protocol alone.
+        // Fields of an echo that only this protocol has.
         body: escaped(&body).replace(r#",\"connection\":\"\xe2\x80\xa6\""#, ""),
         is_whole,
     }
 }
 
-/// Every byte of it, to be read.
+/// Every byte, printable.
 fn escaped(body: &[u8]) -> String {
     body.escape_ascii().to_string()
 }
 
-/// The content of chunks, and whether the last of them has come.
+/// The content of chunks, and whether the last chunk has come.
 fn unchunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     let mut content = Vec::new();
     while let Some(end) = bytes.windows(2).position(|two| two == b"\r\n") {
@@ -237,7 +237,7 @@ fn unchunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
     (content, false)
 }
 
-/// The answer over HTTP/2.
+/// The response over HTTP/2.
 async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
     let Asked {
         method,
@@ -284,7 +284,7 @@ async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
                 bytes.extend(data);
             }
             Some(Err(error)) => {
-                // After an answer that is whole, content that nobody wants is refused.
+                // After a complete response, the server refuses unneeded content.
                 break error.reason() == Some(h2::Reason::NO_ERROR);
             }
         }

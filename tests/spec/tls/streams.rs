@@ -1,4 +1,4 @@
-//! How the streams of one connection begin and end: each for itself, and all with the server.
+//! How the streams of one connection begin and end: one by one, or all at shutdown.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -23,7 +23,7 @@ use crate::command::accounted;
 use crate::support::{Binary, DEADLINE, Server};
 use crate::wire::now;
 
-/// A stream of `path`, once its head is there.
+/// The stream of `path` after its response head.
 async fn open(requests: &mut SendRequest<Bytes>, path: &str) -> RecvStream {
     let answer = requests.send_request(get(path), true).unwrap().0.await;
     let answer = answer.expect("an answer");
@@ -40,7 +40,7 @@ async fn next(stream: &mut RecvStream) -> Option<Result<Bytes, h2::Error>> {
     data
 }
 
-/// How a stream ends, whatever it still says.
+/// How a stream ends, after any further data.
 async fn end(stream: &mut RecvStream) -> Result<(), h2::Error> {
     while let Some(data) = next(stream).await {
         data?;
@@ -48,7 +48,7 @@ async fn end(stream: &mut RecvStream) -> Result<(), h2::Error> {
     Ok(())
 }
 
-/// The time from `leave` to the moment when the server knows.
+/// The time from `leave` to the moment when the server notices.
 async fn lingering(server: &Server, leave: impl FnOnce()) -> Duration {
     let open = server.stats().open;
     let start = Instant::now();
@@ -60,7 +60,7 @@ async fn lingering(server: &Server, leave: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// That the middle one of `times` is below 50 ms: other tests have the processors now and then.
+/// Asserts that the median of `times` is below 50 ms: other tests use the processors now and then.
 fn assert_prompt(how: &str, mut times: [Duration; 5]) {
     times.sort();
     assert!(times[2] < Duration::from_millis(50), "{how}: {times:?}");
@@ -120,7 +120,7 @@ async fn a_request_that_waits_for_its_head_ends_with_its_reset() {
     let mut again = open(&mut requests, "/events?count=1&interval=10").await;
     end(&mut again).await.unwrap();
     drop(requests);
-    // The server waits for nobody.
+    // The server does not wait for any client.
     let stop = Instant::now();
     drop(server);
     assert!(stop.elapsed() < DEADLINE);
@@ -167,7 +167,7 @@ async fn late_content_ends_its_stream_and_no_other() {
     drop(open(&mut requests, "/events").await);
 }
 
-/// As many connections, with as many streams each.
+/// Opens several connections, each with several streams.
 async fn crowd(address: SocketAddr, connections: usize, streams: usize) -> Vec<RecvStream> {
     let mut all = Vec::new();
     for _ in 0..connections {
@@ -186,7 +186,7 @@ async fn a_thousand_streams_on_ten_connections_end_cleanly_within_a_second() {
     for stream in &mut streams {
         assert_eq!(next(stream).await.unwrap().unwrap(), ":\n\n");
     }
-    // One has no stream, one is in its handshake, and one has said nothing at all.
+    // One connection has no stream, one is in its handshake, and one has sent nothing at all.
     let _idle = http2(server.address()).await;
     let _raw = TcpStream::connect(server.address()).await.unwrap();
     let half = TcpStream::connect(server.address()).await.unwrap();
@@ -199,7 +199,7 @@ async fn a_thousand_streams_on_ten_connections_end_cleanly_within_a_second() {
         end(stream).await.expect("a clean end");
     }
     let ended = start.elapsed();
-    // Its children are waited for in another thread, for the connections go on in this one.
+    // Another thread waits for the child processes, because the connections continue in this one.
     let status = tokio::task::spawn_blocking(move || (server.wait(), server))
         .await
         .unwrap();
@@ -209,11 +209,11 @@ async fn a_thousand_streams_on_ten_connections_end_cleanly_within_a_second() {
         streams.len()
     );
     assert_eq!(status.0.code(), Some(0));
-    // The promise is a second; an unoptimized build on a busy machine gets three.
+    // The promise is 1 s; an unoptimized build on a busy machine gets 3 s.
     assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
     let log = status.1.log();
     let lines: Vec<_> = log.lines().map(str::to_owned).collect();
-    // Each stream's two, and that of the signal.
+    // Two lines for each stream, and the line of the signal.
     assert_eq!(accounted(&lines), 2 * 1000 + 1, "{log}");
     let ended = log.matches("stream ended").count();
     let by_the_end = log.matches("why=\"server stopping\"").count();
@@ -225,7 +225,7 @@ async fn a_thousand_streams_on_ten_connections_end_cleanly_within_a_second() {
 async fn a_client_that_does_not_read_holds_up_the_end_for_the_drain() {
     let mut server = Binary::start(&["--tls", "--drain", "2"]);
     let mut requests = http2(server.address()).await;
-    // Its window is never opened again.
+    // The stream's window is never opened again.
     let mut stuck = open(&mut requests, "/events?size=100000&interval=10").await;
     let mut first = stuck.data().await.unwrap().unwrap().len();
     while first < 65_535 {
@@ -318,7 +318,7 @@ async fn http_1_1_over_tls_ends_cleanly_with_the_server() {
     }
     let stopped = tokio::task::spawn_blocking(move || server.stop());
     let mut answer = String::new();
-    // rustls would say so if the end of TLS did not come.
+    // rustls would report a missing close_notify.
     io.read_to_string(&mut answer).await.unwrap();
     assert!(answer.ends_with("\r\n:\n\n\r\n0\r\n\r\n"), "{answer}");
     assert_eq!(stopped.await.unwrap().closed.shutdown, 1);
@@ -345,11 +345,11 @@ async fn a_burst_of_requests_whose_client_leaves_costs_no_place_and_no_processor
     ] {
         let mut client = Peer::connect(server.address(), &[]).await;
         client.send(&bytes).await;
-        // Nothing tells that a request waits for its content.
+        // No signal shows that a request waits for its content.
         sleep(Duration::from_millis(300)).await;
         client.0.shutdown().await.unwrap();
     }
-    // It waits for the only place.
+    // The request waits for the only permit.
     let mut stream = open(
         &mut http2(server.address()).await,
         "/events?count=1&interval=10",
@@ -415,7 +415,7 @@ async fn a_client_that_reads_late_sees_the_end_of_its_streams_all_the_same() {
     }
 }
 
-/// h2 by default ends a connection on which some hundred small frames wait to be read.
+/// By default, h2 ends a connection with some hundred small unread frames.
 #[tokio::test]
 async fn what_is_there_at_once_comes_in_few_frames() {
     let server = Server::start_tls();

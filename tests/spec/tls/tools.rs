@@ -1,10 +1,10 @@
-//! What others have written to look at HTTP/2, and to load it.
+//! Third-party tools that inspect and load HTTP/2 servers.
 
 use std::process::Command;
 
 use crate::support::{Binary, there_is};
 
-/// What `program` prints for `arguments`.
+/// The stdout of `program` with `arguments`.
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output().unwrap();
     assert!(output.status.success(), "{program}: {output:?}");
