@@ -14,7 +14,7 @@ use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 use crate::client::{Tally, Target};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// SETTINGS with the largest stream window, then WINDOW_UPDATE to the largest connection window.
+/// SETTINGS with the largest stream window, then `WINDOW_UPDATE` to the largest connection window.
 const WINDOWS: [u8; 28] = [
     0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0x7f, 0xff, 0xff, 0xff, //
     0, 0, 4, 8, 0, 0, 0, 0, 0, 0x7f, 0xff, 0, 0,
@@ -58,7 +58,7 @@ pub(super) struct Counts {
     pub(super) settled: usize,
     /// Streams with a response head.
     pub(super) opened: usize,
-    /// Streams that ended with END_STREAM.
+    /// Streams that ended with `END_STREAM`.
     pub(super) ended: usize,
 }
 

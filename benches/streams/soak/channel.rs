@@ -59,7 +59,7 @@ pub(super) enum Protocol {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Window {
     size: u32,
-    /// The client never sends WINDOW_UPDATE.
+    /// The client never sends `WINDOW_UPDATE`.
     hoards: bool,
     /// The client requested `split`. By default h2 treats many small frames as an attack.
     takes_pieces: bool,
