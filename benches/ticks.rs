@@ -1,4 +1,4 @@
-//! What runs for every tick of a stream, in nanoseconds: `cargo bench --bench ticks`.
+//! The time of every tick of a stream, in nanoseconds: `cargo bench --bench ticks`.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ fn main() {
     divan::main();
 }
 
-/// The event as in the Node example, shared by all streams of the second.
+/// Makes the event of the Node example, which all streams share for a second.
 #[divan::bench]
 fn making_a_plain_event(bencher: Bencher) {
     let now = time::now();
@@ -25,7 +25,7 @@ fn sse_text(at: u64) -> String {
     format!("data: {}\n\n", time::to_locale_time_string(at))
 }
 
-/// An event of its own, with an id.
+/// Makes an event with an id for one stream.
 #[divan::bench]
 fn making_an_event_with_an_id(bencher: Bencher) {
     let now = time::now();
@@ -37,7 +37,7 @@ fn making_an_event_with_an_id(bencher: Bencher) {
     bencher.bench(|| black_box(fields).prefix_to(plain.clone()));
 }
 
-/// From the timer to the frame that hyper gets, on a clock that jumps from tick to tick.
+/// Runs one tick from the timer to the frame for hyper, with a paused clock.
 #[divan::bench]
 fn one_tick_through_the_body(bencher: Bencher) {
     let runtime = Builder::new_current_thread()

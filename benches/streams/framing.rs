@@ -48,6 +48,9 @@ impl Framing {
     }
 
     /// Parses `bytes` and returns the number of completed events.
+    ///
+    /// # Errors
+    /// If the response is not a chunked 200, or the chunks are malformed.
     pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> Result<u32, &'static str> {
         let mut events = 0;
         if self.part == Part::Head {

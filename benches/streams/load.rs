@@ -269,8 +269,8 @@ impl Stream {
     /// Reads until the socket is empty.
     ///
     /// A read that does not fill the buffer has emptied the socket, and epoll reports later data.
-    /// An event therefore costs one read instead of two. If the server has closed the connection,
-    /// only the end of the stream is still unread.
+    /// An event therefore costs one read instead of two. After epoll has reported a close, this
+    /// reads to the end of the stream.
     fn receive(
         &mut self,
         buffer: &mut [u8],

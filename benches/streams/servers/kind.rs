@@ -69,6 +69,9 @@ impl Kind {
     }
 
     /// Builds the server or installs its dependencies.
+    ///
+    /// # Errors
+    /// If this server cannot be measured here, with the reason.
     pub(crate) fn prepare(self) -> Result<(), String> {
         let package = |manifest: &str, bin: &str, features: &str| {
             let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -32,6 +32,9 @@ impl Ticks {
     }
 
     /// Records an event.
+    ///
+    /// # Errors
+    /// If a tick is missing, repeated, early or without an id, or if a gap is wrong.
     pub(super) fn take(&mut self, said: Said) -> Result<(), String> {
         let (interval, last) = (self.interval, self.last);
         match said {
