@@ -97,7 +97,7 @@ const CARRIES: &[Parameter] = &[
     row(
         "size",
         "1 to 16777216 (bytes), not with data",
-        "so many `x` in place of each event's text",
+        "that many `x` in place of each event's text",
         |it, value| set(&mut it.script.size, value.number(1..=1 << 24)),
     ),
     row(
