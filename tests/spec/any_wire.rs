@@ -215,7 +215,7 @@ fn blocks_with_a_data_field_count_as_events() {
 }
 
 #[test]
-fn a_client_that_comes_back_to_a_wire_goes_on_after_the_last_block_with_its_id() {
+fn a_client_that_reconnects_to_a_wire_resumes_after_the_last_block_with_an_id() {
     let server = Server::start();
     let wire = "id: 1\ndata: a\n\nid:2\r\rid: 1\ndata: b\n\nid: \u{e9}\n\n:c\n\nd";
     for interval in [0, 10] {
@@ -245,7 +245,7 @@ fn a_client_that_comes_back_to_a_wire_goes_on_after_the_last_block_with_its_id()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_of_a_wire_comes_at_once_and_nothing_ends_it_at_once() {
+async fn the_rest_of_a_wire_comes_at_once_and_an_empty_rest_ends_at_once() {
     let wire = encoded("id: 1\n\nid: 2\n\nid: 3\n\n");
     let target = format!("/events?interval=70&ids&wire={wire}");
     let left = [(0, "id: 2\n\n"), (70, "id: 3\n\n"), (70, "")];
@@ -279,7 +279,7 @@ fn the_counter_of_the_greetings_stands_still_under_a_wire() {
 }
 
 #[test]
-fn a_split_cuts_a_wire_across_its_blocks_where_it_comes_at_once() {
+fn a_split_divides_a_wire_across_its_blocks_when_all_is_sent_at_once() {
     let server = Server::start();
     let (bytes, encoded) = every_byte();
     for split in [1, 7, 1024] {
@@ -338,7 +338,7 @@ async fn no_block_of_a_wire_is_left_out_under_a_pace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wire_that_is_held_up_makes_up_for_its_blocks() {
+async fn a_wire_that_is_held_up_sends_its_missed_blocks_late() {
     let mut body = body_of(&format!(
         "/events?interval=10&wire={}",
         "a%0A%0A".repeat(50)
@@ -352,7 +352,7 @@ async fn a_wire_that_is_held_up_makes_up_for_its_blocks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_record_of_a_wire_is_that_of_a_stream() {
+async fn a_wire_is_logged_and_counted_like_a_stream() {
     let shared = Arc::<Shared>::default();
     let request = Request::get("/events?wire=data:a%0A%0Adata:b%0A%0A").body(nothing());
     let mut body = Box::pin(

@@ -174,7 +174,7 @@ fn check(uri: Uri, id: Option<HeaderValue>, content: Option<Vec<u8>>) -> Result<
 
 proptest! {
     #[test]
-    fn any_query_and_any_last_event_id_get_an_answer_with_bounded_work(
+    fn any_query_and_any_last_event_id_get_a_response_with_bounded_work(
         path in select(["/events", "/stream", "/stats"].as_slice()),
         query in query(),
         id in proptest::option::of(prop_oneof![

@@ -337,7 +337,7 @@ fn the_file_is_laid_out_by_one_rule() {
 }
 
 #[test]
-fn no_case_asks_for_what_the_server_refuses() {
+fn no_case_requests_what_the_server_rejects() {
     for Case { name, url, .. } in cases() {
         let parameters = parameters(&url);
         let value = |wanted: &str| {
@@ -440,7 +440,7 @@ fn no_case_asks_for_what_the_server_refuses() {
 }
 
 #[test]
-fn a_case_listens_to_all_that_it_expects() {
+fn a_case_listens_to_every_event_name_that_it_expects() {
     for case in cases() {
         let listen: BTreeSet<_> = case.listen.iter().map(String::as_str).collect();
         assert_eq!(listen.len(), case.listen.len(), "{}", case.name);
@@ -454,7 +454,7 @@ fn a_case_listens_to_all_that_it_expects() {
 }
 
 #[test]
-fn every_case_comes_from_the_server_as_it_is_expected() {
+fn the_server_sends_every_case_as_it_is_described() {
     let server = Server::start();
     let cases = cases();
     let next = AtomicUsize::new(0);

@@ -44,7 +44,7 @@ fn assert_read(server: &Server, key: &str, events: &[(String, String, String)]) 
 }
 
 #[tokio::test]
-async fn a_rust_client_reads_events_and_comes_back_for_more() {
+async fn a_rust_client_reads_events_and_reconnects_for_more() {
     let server = Server::start();
     let mut source = EventSource::get(server.url(&target("rust")));
     let mut events = Vec::new();
@@ -64,7 +64,7 @@ async fn a_rust_client_reads_events_and_comes_back_for_more() {
 }
 
 #[test]
-fn a_node_client_reads_events_and_comes_back_for_more() {
+fn a_node_client_reads_events_and_reconnects_for_more() {
     let Some(folder) = npm("eventsource") else {
         return;
     };

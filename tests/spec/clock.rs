@@ -121,7 +121,7 @@ async fn the_clock_of_a_stream_begins_with_its_first_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_ids_a_stalled_reader_skips_and_stays_on_its_beat() {
+async fn without_ids_a_stalled_reader_skips_ticks_and_stays_on_schedule() {
     set_clocks();
     let mut ticks = Box::pin(live(SECOND));
     next(&mut ticks).await;
@@ -162,7 +162,7 @@ async fn a_reader_that_stalls_for_long_gets_the_newest_thousand_and_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_comes_back_gets_what_it_missed_and_then_what_falls_due() {
+async fn a_client_that_reconnects_gets_what_it_missed_and_then_what_falls_due() {
     set_clocks();
     let mut stream = Box::pin(grid(SECOND, Some(START - 3456)));
     assert_eq!(due(&mut stream).await, ticks(START - 2456, 1000, 3));
@@ -183,7 +183,7 @@ async fn an_id_one_interval_ahead_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_id_further_ahead_is_as_none_without_a_gap() {
+async fn an_id_further_ahead_is_ignored_and_is_no_gap() {
     set_clocks();
     for ahead in [1001, 3_600_000, 315_360_000_000] {
         let now = wall();
@@ -193,7 +193,7 @@ async fn an_id_further_ahead_is_as_none_without_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wall_clock_set_back_by_more_than_an_interval_is_a_gap_and_a_new_grid() {
+async fn a_wall_clock_set_back_by_more_than_an_interval_is_a_gap_and_a_new_start() {
     set_clocks();
     let mut stream = Box::pin(grid(SECOND, None));
     next(&mut stream).await;
@@ -267,7 +267,7 @@ async fn a_reader_that_is_a_little_late_each_time_makes_no_drift() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_comment_comes_first_and_fifteen_seconds_after_the_last_thing_said() {
+async fn a_comment_comes_first_and_after_fifteen_seconds_of_silence() {
     set_clocks();
     let quarter = Duration::from_secs(15);
     let mut stream = Box::pin(kept_alive(live(40 * SECOND)));
@@ -284,7 +284,7 @@ async fn a_comment_comes_first_and_fifteen_seconds_after_the_last_thing_said() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_says_enough_needs_no_comments() {
+async fn a_stream_with_enough_events_needs_no_comments() {
     set_clocks();
     let mut stream = Box::pin(kept_alive(grid(14 * SECOND, None)));
     assert_eq!(
@@ -335,7 +335,7 @@ async fn ticks_that_fall_due_within_a_pace_are_skipped_without_ids() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ticks_that_fall_due_within_a_pace_are_made_up_for_with_ids() {
+async fn ticks_that_fall_due_within_a_pace_are_sent_late_with_ids() {
     set_clocks();
     let mut stream = Box::pin(paced(grid(Duration::from_millis(10), None)));
     for k in 1..=20 {

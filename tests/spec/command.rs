@@ -104,7 +104,7 @@ fn help_names_every_flag_with_its_unit_and_default() {
 
 #[cfg(not(feature = "tls"))]
 #[test]
-fn a_build_without_tls_says_how_to_build_one_that_has() {
+fn a_build_without_tls_says_how_to_build_one_with_tls() {
     let line = refusal(command(&["--tls"]), 1);
     let said = "error: this build has no TLS; for one that has: cargo run --features tls -- --tls";
     assert_eq!(line, said);
@@ -135,7 +135,7 @@ fn the_first_line_says_where_it_listens_and_the_second_what_to_try() {
 }
 
 #[test]
-fn port_comes_from_the_environment_and_the_flag_beats_it() {
+fn port_comes_from_the_environment_and_the_flag_wins() {
     let port = free_port();
     let mut from_environment = command(&[]);
     from_environment.env("PORT", port.to_string());
@@ -285,7 +285,7 @@ fn a_wildcard_host_opens_every_address_and_is_called_localhost() {
 }
 
 #[test]
-fn another_host_is_called_what_was_given() {
+fn another_host_is_named_as_it_was_typed() {
     let server = Binary::start(&["--host", "127.0.0.2"]);
     let port = server.port;
     assert_eq!(
@@ -342,7 +342,7 @@ fn open_stream(server: &Binary) -> Client {
 }
 
 #[test]
-fn the_log_says_when_a_stream_opens_and_when_and_why_it_ended() {
+fn the_log_has_a_line_when_a_stream_opens_and_when_and_why_it_ended() {
     let server = Binary::start(&[]);
     let mut client = open_stream(&server);
     let peer = format!("peer={}", client.0.local_addr().unwrap());
@@ -370,7 +370,7 @@ fn the_log_says_when_a_stream_opens_and_when_and_why_it_ended() {
 }
 
 #[test]
-fn head_and_short_answers_open_no_stream_in_the_log() {
+fn head_requests_and_complete_responses_open_no_stream_in_the_log() {
     let server = Binary::start(&[]);
     let head = "HEAD /stream HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
     Client::send(server.address(), head).rest();
@@ -456,7 +456,7 @@ fn storm(server: SocketAddr, clients: usize, time: Duration) -> usize {
 }
 
 #[test]
-fn the_log_has_at_most_1000_lines_a_second_and_says_how_many_more_there_were() {
+fn the_log_has_at_most_1000_lines_a_second_and_counts_what_it_left_out() {
     for filter in ["info", "sse_clock::stats=info"] {
         let mut command = command(&["--port", "0"]);
         command.env("RUST_LOG", filter);

@@ -39,7 +39,7 @@ const ORIGIN: &str = "Origin: http://elsewhere:99\r\n";
 const PREFLIGHT: &str = "Access-Control-Request-Method: POST\r\n";
 
 #[test]
-fn every_answer_of_a_url_with_credentials_takes_them() {
+fn every_response_of_a_url_with_credentials_allows_them() {
     for (method, query, headers, status) in [
         ("GET", "interval=10&count=1&credentials", "", "200"),
         ("HEAD", "credentials=true", "", "200"),
@@ -87,7 +87,7 @@ fn every_answer_of_a_url_with_credentials_takes_them() {
 }
 
 #[test]
-fn an_origin_longer_than_any_is_not_repeated() {
+fn an_origin_over_the_length_limit_is_not_repeated() {
     let server = Server::start();
     for (length, allowed) in [(512, None), (513, Some("*"))] {
         let origin = format!("http://{}", "o".repeat(length - "http://".len()));
@@ -98,7 +98,7 @@ fn an_origin_longer_than_any_is_not_repeated() {
 }
 
 #[test]
-fn one_request_with_credentials_gets_the_stream_and_later_ones_take_them_too() {
+fn one_request_with_credentials_gets_the_stream_and_later_responses_allow_them_too() {
     let server = Server::start();
     for status in ["200", "204", "204"] {
         let target = "/stream?count=1&key=k&responses=200,204&credentials";
@@ -109,7 +109,7 @@ fn one_request_with_credentials_gets_the_stream_and_later_ones_take_them_too() {
 }
 
 #[test]
-fn content_that_is_refused_while_it_comes_takes_credentials_too() {
+fn content_that_is_rejected_while_it_arrives_allows_credentials_too() {
     let server = Server::start();
     let refused = "Transfer-Encoding: chunked\r\n\r\nx";
     let reply = asked(
@@ -126,7 +126,7 @@ fn content_that_is_refused_while_it_comes_takes_credentials_too() {
 }
 
 #[test]
-fn no_answer_takes_credentials_that_were_not_asked_for() {
+fn no_response_allows_credentials_that_were_not_requested() {
     let server = Server::start();
     for (method, target, status) in [
         ("GET", "/stream?count=1", "200"),
@@ -154,7 +154,7 @@ fn no_answer_takes_credentials_that_were_not_asked_for() {
 }
 
 #[test]
-fn credentials_change_nothing_but_the_headers() {
+fn credentials_change_only_the_headers() {
     let server = Server::start();
     let target = "/stream?count=1&data=x&credentials";
     for reply in [get(&server, target), post(&server, target, "hello")] {
@@ -178,7 +178,7 @@ fn granted(server: &Server, path: &str, lines: &str) -> String {
 }
 
 #[test]
-fn a_preflight_of_a_stream_grants_get_and_post_and_the_headers_that_are_asked_for() {
+fn a_preflight_of_a_stream_allows_get_and_post_and_the_requested_headers() {
     let server = Server::start();
     let most = format!("x-{}", "y".repeat(1022));
     for names in [
@@ -205,7 +205,7 @@ fn a_preflight_of_a_stream_grants_get_and_post_and_the_headers_that_are_asked_fo
 }
 
 #[test]
-fn a_preflight_that_asks_for_junk_or_too_much_is_granted_the_usual_headers() {
+fn a_preflight_that_requests_junk_or_too_much_gets_the_usual_headers() {
     let server = Server::start();
     let more = "x".repeat(1025);
     let many = "x,".repeat(512) + "x";

@@ -44,7 +44,7 @@ fn told_by(reply: &Reply) -> Value {
 }
 
 #[test]
-fn an_echo_is_the_first_event_and_tells_the_request() {
+fn an_echo_is_the_first_event_and_describes_the_request() {
     let server = Server::start();
     let reply = get(&server, "/stream?echo&count=1&data=x");
     assert_eq!(
@@ -69,7 +69,7 @@ fn an_echo_is_the_first_event_and_tells_the_request() {
 }
 
 #[test]
-fn an_echo_tells_the_content() {
+fn an_echo_describes_the_content() {
     let server = Server::start();
     for (content, body) in [
         (&b"hello"[..], "hello"),
@@ -122,7 +122,7 @@ fn an_echo_has_names_in_lower_case_and_repeated_headers_joined() {
 }
 
 #[test]
-fn an_echo_tells_the_values_of_headers_that_a_client_itself_decides() {
+fn an_echo_has_the_values_of_headers_that_a_client_sets_itself() {
     let server = Server::start();
     let names = [
         "Accept",
@@ -216,7 +216,7 @@ fn an_echo_has_the_name_of_any_other_header_without_its_value() {
 }
 
 #[test]
-fn an_echo_tells_the_target_as_it_came() {
+fn an_echo_has_the_request_target_as_it_arrived() {
     let server = Server::start();
     for (target, told) in [
         (
@@ -266,7 +266,7 @@ fn an_echo_is_the_first_event_of_each_connection_ahead_of_a_gap() {
 }
 
 #[test]
-fn an_echo_comes_at_once_and_in_the_shape_that_was_asked_for() {
+fn an_echo_comes_at_once_with_the_requested_framing() {
     let server = Server::start();
     let (_, mut client) = server.get("/events?echo&interval=3600000&split=1024");
     assert_eq!(client.chunk(), b":\n\n");
@@ -288,7 +288,7 @@ fn an_echo_comes_at_once_and_in_the_shape_that_was_asked_for() {
 }
 
 #[test]
-fn an_echo_of_any_type_runs_nowhere() {
+fn an_echo_with_any_content_type_never_runs_as_code() {
     let server = Server::start();
     let target = "/stream?echo&count=1&data=x&header=Content-Type:text/html";
     let reply = post(&server, target, "<script>");
@@ -323,7 +323,7 @@ fn echo_of(target: &str, headers: &[(String, Vec<u8>)], content: &[u8]) -> Strin
 const TARGET: &str = "/events?echo&comment=0&data=";
 
 #[test]
-fn what_is_missing_of_an_echo_is_first_the_end_of_the_body() {
+fn an_echo_first_shortens_the_body() {
     let headers = [("x-test-a".to_owned(), b"b".to_vec())];
     let around = echo_of(TARGET, &headers, b"").len();
     let fits = MOST - around;
@@ -349,7 +349,7 @@ fn what_is_missing_of_an_echo_is_first_the_end_of_the_body() {
 }
 
 #[test]
-fn what_is_missing_of_an_echo_is_then_the_last_headers() {
+fn an_echo_then_drops_the_last_headers() {
     let headers: Vec<_> = (0..10)
         .map(|k| (format!("x-test-{k}"), vec![b'v'; 600]))
         .collect();
@@ -364,7 +364,7 @@ fn what_is_missing_of_an_echo_is_then_the_last_headers() {
 }
 
 #[test]
-fn what_is_missing_of_an_echo_is_last_the_end_of_the_target() {
+fn an_echo_last_shortens_the_target() {
     let headers = [("x-test-a".to_owned(), b"b".to_vec())];
     let target = format!("/events?echo&comment=0&lastEventId={}", "x".repeat(5000));
     let json = echo_of(&target, &headers, b"body");
@@ -376,7 +376,7 @@ fn what_is_missing_of_an_echo_is_last_the_end_of_the_target() {
 }
 
 #[test]
-fn an_echo_of_an_http_1_0_request_without_headers_is_cut_as_well() {
+fn an_echo_of_an_http_1_0_request_without_headers_is_shortened_too() {
     let server = Server::start();
     let id = "9".repeat(6000);
     let target = format!("/events?echo&interval=10&count=1&lastEventId={id}");
@@ -407,7 +407,7 @@ fn header() -> impl Strategy<Value = (String, Vec<u8>)> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn an_echo_is_json_of_at_most_4_kib_and_says_what_is_missing(
+    fn an_echo_is_json_of_at_most_4_kib_and_names_what_is_missing(
         data in vec(any::<u8>(), 0..1500),
         headers in vec(header(), 0..20),
         content in prop_oneof![

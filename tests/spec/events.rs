@@ -136,7 +136,7 @@ async fn all_clients_share_one_count_of_greetings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn head_takes_no_greeting_and_leaves_no_stream() {
+async fn a_head_request_takes_no_greeting_and_opens_no_stream() {
     let shared = Arc::default();
     let mut head = Pipe::request(&shared, "HEAD", "/stream").await;
     let more = timeout(SECOND * 5, head.0.read_u8()).await;
@@ -221,7 +221,7 @@ async fn the_first_tick_comes_one_interval_after_the_first_poll() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ticks_stay_on_their_beat_however_late_they_are_taken() {
+async fn ticks_stay_on_schedule_however_late_they_are_polled() {
     let start = Instant::now();
     let mut ticks = std::pin::pin!(every_second());
     for beat in 1..=1000 {
@@ -255,7 +255,7 @@ async fn missed_ticks_are_skipped_and_never_come_in_a_burst() {
 }
 
 #[test]
-fn the_head_arrives_before_the_first_event() {
+fn the_response_head_arrives_before_the_first_event() {
     let server = Server::start();
     let start = std::time::Instant::now();
     let (_, mut client) = server.get("/events");

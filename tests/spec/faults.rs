@@ -58,7 +58,7 @@ fn after_a_clean_end_the_connection_takes_another_request() {
 }
 
 #[test]
-fn an_aborted_stream_is_cut_after_its_last_event_without_the_terminating_chunk() {
+fn an_aborted_stream_is_closed_after_its_last_event_without_the_terminating_chunk() {
     let server = Server::start();
     for query in ["", "&split=4"] {
         let reply = get(&server, &format!("{TWO}&end=abort{query}"));
@@ -68,7 +68,7 @@ fn an_aborted_stream_is_cut_after_its_last_event_without_the_terminating_chunk()
 }
 
 #[test]
-fn an_aborted_stream_is_cut_after_its_last_event_though_its_reader_is_slow() {
+fn an_aborted_stream_is_closed_after_its_last_event_though_its_reader_is_slow() {
     let server = Server::start();
     let data = "x".repeat(1000);
     let replay = |count: u64, key: &str| {
@@ -123,7 +123,7 @@ fn a_truncated_stream_ends_with_half_an_event_and_the_terminating_chunk() {
 }
 
 #[test]
-fn a_stalled_stream_stays_open_and_says_nothing() {
+fn a_stalled_stream_stays_open_and_sends_nothing() {
     let server = Server::start();
     let (_, mut client) = server.get(&format!("{TWO}&end=stall"));
     for block in BLOCKS {
@@ -152,7 +152,7 @@ async fn a_stalled_stream_is_held_for_ten_minutes_without_a_comment() {
 }
 
 #[test]
-fn a_status_answers_in_place_of_the_stream() {
+fn a_status_is_sent_in_place_of_the_stream() {
     let server = Server::start();
     for (code, status, line) in [
         (201, "201 Created", "201 Created\n"),
@@ -232,7 +232,7 @@ fn a_status_with_a_wire_sends_its_bytes_as_the_body() {
 }
 
 #[test]
-fn a_status_with_a_wire_has_for_head_the_same_head_and_no_body() {
+fn a_head_request_for_a_status_with_a_wire_gets_the_same_headers_and_no_body() {
     let server = Server::start();
     for (wire, length) in [(BYTES.1, "Content-Length: 16"), ("", "Content-Length: 0")] {
         let target = format!("/events?status=500&wire={wire}");
@@ -268,7 +268,7 @@ fn after_a_status_with_a_wire_the_connection_takes_another_request() {
 }
 
 #[test]
-fn a_status_with_a_wire_is_plain_text_or_of_the_type_that_was_asked_for() {
+fn a_status_with_a_wire_is_plain_text_or_has_the_requested_type() {
     let server = Server::start();
     let sandboxed = [Some("nosniff"), Some("sandbox; default-src 'none'")];
     for (given, answered, guards) in [
@@ -297,7 +297,7 @@ fn a_status_with_a_wire_is_plain_text_or_of_the_type_that_was_asked_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_shapes_a_stream_has_no_effect_on_a_status_with_a_wire() {
+async fn framing_options_do_not_change_a_status_with_a_wire() {
     let wire = "id: 1\ndata: a\n\ndata: b\n\nc";
     for query in [
         "interval=3600000",
@@ -315,7 +315,7 @@ async fn what_shapes_a_stream_has_no_effect_on_a_status_with_a_wire() {
 }
 
 #[test]
-fn a_client_that_comes_back_gets_all_of_a_status_with_a_wire() {
+fn a_client_that_reconnects_gets_all_of_a_status_with_a_wire() {
     let server = Server::start();
     let wire = "id: 1\ndata: a\n\ndata: b\n\n";
     let target = format!("/events?status=500&wire={}&ids", encoded(wire));
@@ -384,7 +384,7 @@ fn the_status_200_is_the_stream() {
 }
 
 #[test]
-fn then_is_the_status_of_a_client_that_comes_back() {
+fn then_is_the_status_for_a_client_that_reconnects() {
     let server = Server::start();
     let target = "/stream?count=1&data=x&then=204";
     for id in ["1", "x", "…"] {
@@ -410,7 +410,7 @@ fn then_goes_before_status() {
 }
 
 #[test]
-fn a_media_type_in_place_of_the_streams_runs_nowhere() {
+fn another_media_type_never_runs_as_code() {
     let server = Server::start();
     for (given, answered) in [
         ("text/html", "text/html"),
@@ -442,7 +442,7 @@ fn a_media_type_in_place_of_the_streams_runs_nowhere() {
 }
 
 #[test]
-fn a_type_in_place_of_the_streams_runs_nowhere_whatever_the_answer() {
+fn another_media_type_never_runs_as_code_on_any_response() {
     let server = Server::start();
     for query in [
         "wire=%3Cscript%3E",
@@ -476,7 +476,7 @@ fn a_type_in_place_of_the_streams_runs_nowhere_whatever_the_answer() {
 }
 
 #[test]
-fn a_400_is_plain_text_whatever_type_was_asked_for() {
+fn a_400_is_plain_text_whatever_type_was_requested() {
     let server = Server::start();
     for query in [
         "header=Content-Type:text/html&data=%3Cscript%3E&nope",
@@ -591,7 +591,7 @@ fn header_leaves_the_headers_that_it_does_not_name() {
 }
 
 #[test]
-fn header_changes_no_redirect_and_nothing_that_is_refused() {
+fn header_changes_no_redirect_and_no_rejection() {
     let server = Server::start();
     let lines = CHANGED.map(|(name, _)| format!("{name}:text/html"));
     let removed = CHANGED.map(|(name, _)| format!("{name}:"));
@@ -622,7 +622,7 @@ fn header_changes_no_redirect_and_nothing_that_is_refused() {
 }
 
 #[test]
-fn what_has_no_media_type_or_another_than_the_streams_is_sandboxed_and_not_sniffed() {
+fn a_response_without_the_media_type_of_streams_is_sandboxed_and_not_sniffed() {
     let server = Server::start();
     for (value, is_guarded) in [
         ("", true),
@@ -657,7 +657,7 @@ fn packed() -> String {
 }
 
 #[test]
-fn curl_unpacks_a_stream_that_comes_packed() {
+fn curl_decompresses_a_gzip_stream() {
     if !there_is("curl") {
         return;
     }
@@ -680,7 +680,7 @@ fn curl_unpacks_a_stream_that_comes_packed() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_browser_hears_the_events_of_a_stream_that_comes_packed() {
+async fn a_browser_receives_the_events_of_a_gzip_stream() {
     let server = Server::start();
     let browser = Browser::open(&server.url("/stats")).await;
     let script = format!(
@@ -695,7 +695,7 @@ async fn a_browser_hears_the_events_of_a_stream_that_comes_packed() {
 }
 
 #[test]
-fn a_delay_holds_the_head_back_and_the_clock_of_the_stream() {
+fn a_delay_holds_back_the_response_head_and_the_clock_of_the_stream() {
     let server = Server::start();
     let (before, begin) = (Instant::now(), now());
     let mut client = server
@@ -739,7 +739,7 @@ fn a_split_makes_each_frame_its_own_chunk() {
 }
 
 #[test]
-fn line_ends_and_a_byte_order_mark_are_as_asked_for() {
+fn line_ends_and_a_byte_order_mark_are_as_requested() {
     for (query, whole) in [
         (
             "eol=lf",
@@ -768,7 +768,7 @@ fn line_ends_and_a_byte_order_mark_are_as_asked_for() {
 }
 
 #[test]
-fn line_ends_are_those_of_a_gap_too() {
+fn a_gap_has_the_requested_line_ends_too() {
     let server = Server::start();
     let reply = get(
         &server,

@@ -265,7 +265,7 @@ fn responses(server: &Server, parts: &[(u64, &str)]) -> usize {
 }
 
 #[test]
-fn requests_that_come_while_a_stream_is_under_way_are_all_answered() {
+fn requests_that_arrive_during_a_stream_all_get_their_responses() {
     let server = Server::start();
     let stream = get("/events?count=3&interval=500");
     let two = stream.repeat(2);
@@ -292,7 +292,7 @@ fn requests_that_come_while_a_stream_is_under_way_are_all_answered() {
 }
 
 #[test]
-fn a_request_that_waits_behind_a_stream_is_answered_after_it() {
+fn a_request_that_waits_behind_a_stream_gets_its_response_after_it() {
     let server = Server::start();
     let stream = get("/stream?count=1&interval=10&delay=1500");
     let mut client = server.send(format!("{stream}{}", get("/stats")));
@@ -407,7 +407,7 @@ fn a_client_that_vanished_is_gone_within_thirty_seconds() {
 }
 
 #[test]
-fn head_leaves_no_stream() {
+fn a_head_request_opens_no_stream() {
     let (server, ticks, dropped) = ticking(Duration::ZERO);
     let mut client = server.send("HEAD / HTTP/1.1\r\nHost: clock\r\n\r\n");
     assert!(client.head().starts_with("HTTP/1.1 200"));
@@ -510,7 +510,7 @@ fn shutdown_ends_thousands_of_streams_cleanly() {
 }
 
 #[test]
-fn shutdown_drops_at_once_what_has_no_answer_under_way() {
+fn shutdown_drops_idle_connections_at_once() {
     let limits = Limits {
         drain: Duration::from_secs(60),
         ..Limits::default()
@@ -575,7 +575,7 @@ fn without_a_drain_stuck_streams_are_dropped_at_once() {
 }
 
 #[test]
-fn shutdown_lets_a_slow_reader_have_the_rest_of_its_answer() {
+fn shutdown_lets_a_slow_reader_finish_its_response() {
     static ANSWER: [u8; 512 * 1024] = [b'.'; 512 * 1024];
     let mut server = Hosted::start(
         Limits {
@@ -596,7 +596,7 @@ fn shutdown_lets_a_slow_reader_have_the_rest_of_its_answer() {
 }
 
 #[test]
-fn a_handler_that_keeps_its_connection_does_not_hold_up_the_end() {
+fn a_handler_that_keeps_its_connection_does_not_hold_up_shutdown() {
     let (sender, kept) = channel::<Connection>();
     let mut server = Hosted::start(
         Limits {
@@ -619,7 +619,7 @@ fn a_handler_that_keeps_its_connection_does_not_hold_up_the_end() {
 }
 
 #[test]
-fn a_kept_connection_gets_no_new_stream_while_the_server_ends() {
+fn a_kept_connection_gets_no_new_stream_during_shutdown() {
     let (mut server, _, _dropped) = ticking(Duration::from_secs(1));
     let (_, mut client) = server.get("/");
     client.0.write_all(get("/").as_bytes()).unwrap();
@@ -642,7 +642,7 @@ fn stuck_process(drain: &str) -> (Binary, Client) {
 }
 
 #[test]
-fn hostile_clients_hold_up_the_end_for_the_drain_at_most() {
+fn hostile_clients_hold_up_shutdown_for_the_drain_at_most() {
     let (mut server, _stuck) = stuck_process("1");
     let base = server.sockets();
     let mut half: Vec<_> = (0..50)

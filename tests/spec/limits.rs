@@ -42,7 +42,7 @@ fn limited(limit: &str, arguments: &str) -> Binary {
 }
 
 #[test]
-fn no_client_may_take_longer_than_ten_seconds_for_a_head() {
+fn no_client_may_take_longer_than_ten_seconds_for_a_request_head() {
     let server = Binary::start(&[]);
     let base = server.files();
     let (_, mut canary) = server.get("/events");
@@ -89,7 +89,7 @@ fn no_client_may_take_longer_than_ten_seconds_for_a_head() {
 }
 
 #[test]
-fn a_slow_head_and_an_idle_connection_are_closed_after_the_head_timeout() {
+fn a_slow_request_head_and_an_idle_connection_are_closed_after_the_head_timeout() {
     let head_timeout = Duration::from_millis(300);
     let server = brief(Limits {
         head_timeout,
@@ -106,7 +106,7 @@ fn a_slow_head_and_an_idle_connection_are_closed_after_the_head_timeout() {
 }
 
 #[test]
-fn a_head_of_more_than_100_fields_is_431() {
+fn a_request_head_of_more_than_100_fields_is_431() {
     let server = Server::start();
     let of = |fields: usize| {
         let others = "X: y\r\n".repeat(fields - 1);
@@ -119,7 +119,7 @@ fn a_head_of_more_than_100_fields_is_431() {
 }
 
 #[test]
-fn a_head_over_8_kib_is_431() {
+fn a_request_head_over_8_kib_is_431() {
     let server = Server::start();
     let of = |length: usize| {
         let around = "GET / HTTP/1.1\r\nHost: clock\r\nX: \r\n\r\n".len();
@@ -161,7 +161,7 @@ fn a_huge_target_is_414_or_431() {
 }
 
 #[test]
-fn refused_content_is_not_read_into_memory_and_its_sender_gets_one_answer() {
+fn rejected_content_is_not_read_into_memory_and_its_sender_gets_one_response() {
     let server = Binary::start(&[]);
     server.get("/");
     let before = server.memory();
@@ -186,7 +186,7 @@ fn refused_content_is_not_read_into_memory_and_its_sender_gets_one_answer() {
 }
 
 #[test]
-fn no_bytes_at_all_break_the_server() {
+fn no_input_breaks_the_server() {
     const VALID: &[u8] = b"GET /?a=b HTTP/1.1\r\nHost: clock\r\nLast-Event-ID: 17\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     let mut random = Random(0x5eed);
     let truncated = (0..VALID.len()).map(|end| VALID[..end].to_vec());
@@ -226,7 +226,7 @@ fn no_bytes_at_all_break_the_server() {
 }
 
 #[test]
-fn a_stream_that_waits_between_its_frames_takes_no_processor() {
+fn a_stream_that_waits_between_its_frames_takes_no_cpu_time() {
     let server = Binary::start(&[]);
     let (_, mut canary) = server.get("/events");
     let paced = "split=1&pace=10000";
@@ -332,7 +332,7 @@ fn failing(errors: impl IntoIterator<Item = Errno>) -> (Hosted, Arc<AtomicUsize>
 }
 
 #[test]
-fn a_client_that_gave_up_before_it_was_accepted_holds_up_nobody() {
+fn a_client_that_gave_up_before_it_was_accepted_holds_up_no_other() {
     let errors = [Errno::CONNABORTED, Errno::CONNRESET, Errno::CONNREFUSED];
     let start = Instant::now();
     let (server, calls) = failing(errors.into_iter().cycle().take(3000));
@@ -343,7 +343,7 @@ fn a_client_that_gave_up_before_it_was_accepted_holds_up_nobody() {
 }
 
 #[test]
-fn an_accept_that_fails_for_want_of_resources_is_tried_again_without_spinning() {
+fn an_accept_that_fails_without_resources_is_retried_without_spinning() {
     for error in [
         Errno::MFILE,
         Errno::NFILE,
@@ -383,7 +383,7 @@ fn shutdown_is_heard_while_accept_fails() {
 }
 
 #[test]
-fn one_connection_too_many_waits_for_a_place() {
+fn one_connection_too_many_waits_for_a_permit() {
     let server = Hosted::start(
         Limits {
             max_connections: 1,
@@ -412,7 +412,7 @@ fn one_connection_too_many_waits_for_a_place() {
 }
 
 #[test]
-fn all_who_wait_for_a_place_get_one_and_the_log_says_so_once() {
+fn all_clients_that_wait_for_a_permit_get_one_and_the_log_says_so_once() {
     let server = Binary::start(&["--max-connections", "100"]);
     let mut clients: Vec<_> = (0..200).map(|_| server.send(get("/events"))).collect();
     server.log_line("all 100 places are taken");
@@ -490,7 +490,7 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_does() {
 }
 
 #[test]
-fn a_connection_costs_less_than_32_kib_whatever_the_client_asks_for() {
+fn a_connection_costs_less_than_32_kib_whatever_the_client_requests() {
     let long_head = |target: &str, more: &str| {
         let around =
             format!("POST {target} HTTP/1.1\r\nHost: clock\r\n{more}X-Test-X: \r\n\r\n").len();
@@ -686,7 +686,7 @@ fn an_accepted_socket_is_small_prompt_and_notices_a_dead_peer() {
 }
 
 #[test]
-fn the_log_says_which_requests_were_refused_before_the_handler_and_why() {
+fn the_log_names_the_requests_rejected_before_the_handler_and_the_reason() {
     let mut command = Binary::command();
     command.args(["--port", "0"]).env("RUST_LOG", "debug");
     let server = Binary::spawn(command);

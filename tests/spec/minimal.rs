@@ -190,7 +190,7 @@ fn it_has_at_most_50_lines_of_code() {
 }
 
 #[test]
-fn it_uses_six_crates_and_one_for_the_time_and_nothing_of_this_one() {
+fn it_uses_six_crates_and_one_for_the_time_and_nothing_of_this_crate() {
     let text = read(FILE);
     assert!(!text.contains("sse_clock"));
     let code = code(&text).join("\n");
@@ -213,7 +213,7 @@ fn it_uses_six_crates_and_one_for_the_time_and_nothing_of_this_one() {
 }
 
 #[test]
-fn what_it_leaves_out_is_shown_by_tests_that_exist() {
+fn the_promises_it_leaves_out_name_tests_that_exist() {
     let source = read(FILE);
     let (_, last) = source.rsplit_once("}\n\n").unwrap();
     let (_, lines) = last.split_once(":\n").unwrap();

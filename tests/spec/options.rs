@@ -84,7 +84,7 @@ fn interval_is_the_time_between_two_events() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn interval_keeps_its_beat_to_the_millisecond() {
+async fn interval_is_exact_to_the_millisecond() {
     for (target, waits) in [
         ("/events?interval=10", [10, 10, 10]),
         ("/events?interval=1234", [1234, 1234, 1234]),
@@ -165,7 +165,7 @@ fn event_is_1_to_64_characters_without_line_end_or_nul() {
 }
 
 #[test]
-fn retry_is_the_head_of_the_first_event_only() {
+fn retry_is_the_first_line_of_the_first_event_only() {
     assert_eq!(
         body("/stream?interval=10&count=2&retry=1500&event=e&ids&data=x"),
         ":\n\nretry: 1500\nevent: e\nid: 0\ndata: x\n\nevent: e\nid: 1\ndata: x\n\n"
@@ -231,7 +231,7 @@ fn data_is_the_whole_text_of_each_event() {
 }
 
 #[test]
-fn data_leaves_the_counter_of_the_greetings_going() {
+fn data_does_not_stop_the_counter_of_the_greetings() {
     let server = Server::start();
     get(&server, "/stream?interval=10&count=2&data=x");
     let text = get(&server, "/stream?count=1").text();
@@ -520,7 +520,7 @@ async fn the_longest_delay_is_a_minute() {
 }
 
 #[test]
-fn an_unknown_name_is_told_the_known_ones() {
+fn an_unknown_name_gets_the_list_of_known_ones() {
     let server = Server::start();
     for query in ["nope=1", "count=1&nope=1", "nope=1&nope=1"] {
         let line = format!("nope: given \"1\", allowed {ALLOWED}\n");
@@ -533,7 +533,7 @@ fn an_unknown_name_is_told_the_known_ones() {
 }
 
 #[test]
-fn a_name_is_given_once() {
+fn a_name_occurs_once() {
     let server = Server::start();
     for parameter in parameters() {
         let (name, value) = match parameter.name {
@@ -560,7 +560,7 @@ fn a_name_is_given_once() {
 }
 
 #[test]
-fn what_was_given_is_repeated_escaped_and_cut_at_64_characters() {
+fn the_value_is_repeated_escaped_and_shortened_to_64_characters() {
     let server = Server::start();
     let allowed = "10 to 3600000 (ms), 0 only with wire";
     let (long, cut) = ("x".repeat(65), "x".repeat(64));
@@ -602,7 +602,7 @@ fn an_end_needs_a_count() {
 }
 
 #[test]
-fn what_cannot_go_together_or_alone_is_refused() {
+fn options_that_cannot_go_together_or_alone_are_rejected() {
     let server = Server::start();
     for (pair, line) in [
         ("wire=a&data=x", "data: given \"x\", allowed not with wire"),
@@ -695,7 +695,7 @@ fn what_cannot_go_together_or_alone_is_refused() {
 }
 
 #[test]
-fn what_may_go_with_a_wire_is_followed() {
+fn options_that_are_allowed_with_a_wire_have_their_effect() {
     let server = Server::start();
     for query in [
         "interval=0",
@@ -793,7 +793,7 @@ fn timeless(text: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_option_does_the_same_over_both_paths_and_over_post() {
+async fn each_option_has_the_same_effect_on_both_paths_and_over_post() {
     for parameter in parameters() {
         let name = parameter.name;
         let mut queries = EFFECTS.iter().flat_map(|(query, ..)| query.split('&'));
@@ -826,7 +826,7 @@ async fn each_option_does_the_same_over_both_paths_and_over_post() {
 }
 
 #[test]
-fn a_bad_option_is_told_after_the_path_and_the_method_are_right() {
+fn a_bad_option_is_reported_only_when_path_and_method_are_right() {
     let server = Server::start();
     for (request, status) in [
         ("HEAD /events?x HTTP/1.1\r\n\r\n", "400 Bad Request"),
@@ -854,7 +854,7 @@ fn a_bad_option_is_told_after_the_path_and_the_method_are_right() {
 }
 
 #[test]
-fn a_head_with_options_is_that_of_the_stream_and_leaves_none_behind() {
+fn a_head_request_with_options_gets_the_headers_of_the_stream_and_opens_none() {
     let server = Server::start();
     let reply = Reply::to(&server, "HEAD /events?count=1&interval=10 HTTP/1.1\r\n\r\n");
     assert_eq!(reply.status(), "200 OK");
@@ -864,7 +864,7 @@ fn a_head_with_options_is_that_of_the_stream_and_leaves_none_behind() {
 }
 
 #[test]
-fn a_stream_with_options_begins_together_with_its_head() {
+fn a_stream_with_options_starts_in_one_write_with_its_response_head() {
     let server = Server::start();
     for (query, begin) in [
         ("interval=60000", ":\n\n"),

@@ -62,7 +62,7 @@ fn dateless(head: &str) -> String {
 }
 
 #[test]
-fn a_post_is_answered_as_a_get() {
+fn a_post_gets_the_response_of_a_get() {
     for path in ["/events", "/stream"] {
         let server = Server::start();
         let head = dateless(&server.get(path).0);
@@ -102,7 +102,7 @@ fn the_options_of_a_post_come_from_its_url_alone() {
 }
 
 #[test]
-fn the_head_comes_after_the_end_of_the_content() {
+fn the_response_head_comes_after_the_end_of_the_request_content() {
     let server = Server::start();
     for (headers, begun, end) in [
         ("Content-Length: 5\r\n", "hell", "o"),
@@ -179,7 +179,7 @@ fn content_of_another_coding_than_chunks_is_501_and_the_last_of_its_connection()
 }
 
 #[test]
-fn a_client_that_expects_100_is_told_to_continue() {
+fn a_client_that_expects_100_gets_a_100() {
     let server = Server::start();
     for (headers, content) in [
         ("Content-Length: 5\r\n".to_owned(), "hello".to_owned()),
@@ -199,7 +199,7 @@ fn a_client_that_expects_100_is_told_to_continue() {
 }
 
 #[test]
-fn a_client_whose_content_is_not_read_is_not_told_to_continue() {
+fn a_client_gets_no_100_for_content_that_is_not_read() {
     let server = Server::start();
     for (target, length, status) in [
         ("/events", MOST + 1, "413 Payload Too Large"),
@@ -238,7 +238,7 @@ fn content_is_taken_up_to_1_mib() {
 }
 
 #[test]
-fn content_that_is_said_to_be_more_is_refused_before_it_comes() {
+fn content_with_a_larger_length_is_rejected_before_it_arrives() {
     let server = Server::start();
     for length in [MOST + 1, 10_000_000_000] {
         for target in ["/events", "/stream?echo&redirect=301"] {
@@ -250,7 +250,7 @@ fn content_that_is_said_to_be_more_is_refused_before_it_comes() {
 }
 
 #[test]
-fn endless_chunks_are_refused_when_they_pass_the_most() {
+fn endless_chunks_are_rejected_at_the_limit() {
     let server = Server::start();
     let chunk = format!("1000\r\n{}\r\n", "x".repeat(4096));
     let mut client = server.send(begin("/events", "Transfer-Encoding: chunked\r\n"));
@@ -288,7 +288,7 @@ fn malformed_chunks_are_400_and_end_the_connection() {
 }
 
 #[test]
-fn nothing_is_answered_after_a_post_of_two_readings() {
+fn no_response_follows_an_ambiguous_post() {
     let server = Server::start();
     for headers in [
         "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
@@ -317,7 +317,7 @@ fn an_http_1_0_post_gets_the_stream_bare_and_ended_by_the_close() {
 }
 
 #[test]
-fn a_post_that_is_refused_counts_for_no_key() {
+fn a_rejected_post_counts_for_no_key() {
     let server = Server::start();
     let target = "/stream?count=1&responses=503,200,204&key=k";
     for (headers, content) in [
@@ -333,7 +333,7 @@ fn a_post_that_is_refused_counts_for_no_key() {
 }
 
 #[test]
-fn a_client_that_says_no_more_within_its_content_is_let_go() {
+fn a_connection_that_falls_silent_within_its_content_is_closed() {
     let server = Server::start();
     for (headers, begun) in [
         ("Content-Length: 5\r\n", "hell"),
@@ -353,7 +353,7 @@ fn a_client_that_says_no_more_within_its_content_is_let_go() {
 }
 
 #[test]
-fn a_client_that_leaves_within_its_content_frees_its_place() {
+fn a_client_that_leaves_within_its_content_frees_its_permit() {
     let server = Server::start_with(Limits {
         max_connections: 1,
         ..Limits::default()
@@ -398,7 +398,7 @@ fn a_client_that_posted_and_leaves_counts_within_50_ms() {
 }
 
 #[test]
-fn content_that_is_on_its_way_does_not_hold_up_the_end_of_the_server() {
+fn content_that_is_under_way_does_not_hold_up_shutdown() {
     let server: TestServer = sse_clock::testing::start().unwrap();
     let head = begin("/events", "Expect: 100-continue\r\nContent-Length: 5\r\n");
     let mut client = Client::send(server.address(), head);
@@ -448,7 +448,7 @@ async fn content_may_take_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn content_without_an_end_is_refused_at_its_most() {
+async fn content_without_an_end_is_rejected_at_the_limit() {
     let piece = Bytes::from(vec![b'x'; 64]);
     let endless = tokio_stream::iter(std::iter::repeat(piece));
     let close = Some("close".to_owned());

@@ -31,7 +31,7 @@ fn grid(last: u64, interval: u64, count: u64) -> Vec<u64> {
 }
 
 #[test]
-fn a_client_that_comes_back_goes_on_with_the_next_tick() {
+fn a_client_that_reconnects_resumes_with_the_next_tick() {
     let server = Server::start();
     for by_header in [true, false] {
         let last = now() - 345;
@@ -139,7 +139,7 @@ fn an_id_without_ids_is_ignored() {
 }
 
 #[test]
-fn what_is_too_long_ago_is_told_as_a_gap() {
+fn ticks_too_long_ago_are_reported_as_a_gap() {
     let server = Server::start();
     for by_header in [true, false] {
         let before = now();
@@ -205,7 +205,7 @@ async fn fifty_clients_with_the_oldest_id_each_cost_a_bounded_replay() {
 }
 
 #[test]
-fn two_thousand_cuts_at_any_byte_lose_nothing_and_double_nothing() {
+fn two_thousand_disconnects_at_any_byte_lose_nothing_and_double_nothing() {
     let server = Server::start();
     let proxy = Proxy::start(server.address(), 1200, 3);
     let url = format!("http://{}/events?ids&interval=20", proxy.address);

@@ -118,7 +118,7 @@ fn tag(server: &Server, file: &str) -> String {
 }
 
 #[test]
-fn the_streams_are_answered_with_the_headers_of_the_node_example() {
+fn the_streams_have_the_headers_of_the_node_example() {
     let server = Server::start();
     for target in ["/events", "/stream", "/events?interval=1000", "/stream?"] {
         let (head, _client) = server.get(target);
@@ -216,7 +216,7 @@ fn a_client_that_has_a_file_gets_304_without_it() {
 }
 
 #[test]
-fn a_client_that_has_another_file_gets_ours() {
+fn a_client_that_has_another_version_gets_the_file() {
     let server = Server::start();
     for (target, file) in FILES {
         let tag = tag(&server, target);
@@ -231,7 +231,7 @@ fn a_client_that_has_another_file_gets_ours() {
 }
 
 #[test]
-fn head_is_answered_as_get_without_the_body() {
+fn a_head_request_gets_the_headers_of_get_without_the_body() {
     let server = Server::start();
     for (target, file) in FILES {
         let whole = kept(&server, &request("GET", target, ""));
@@ -250,7 +250,7 @@ fn head_is_answered_as_get_without_the_body() {
 }
 
 #[test]
-fn options_says_which_methods_there_are() {
+fn an_options_request_lists_the_methods() {
     let server = Server::start();
     for path in PATHS {
         let plain = request("OPTIONS", path, "");
@@ -265,7 +265,7 @@ fn options_says_which_methods_there_are() {
 }
 
 #[test]
-fn a_cors_preflight_is_granted_for_any_origin() {
+fn a_cors_preflight_is_allowed_for_any_origin() {
     let server = Server::start();
     let headers = "Origin: http://elsewhere\r\n\
                    Access-Control-Request-Method: GET\r\n";
@@ -436,7 +436,7 @@ fn a_request_with_a_body_is_413_and_the_last_of_its_connection() {
 }
 
 #[test]
-fn a_body_is_refused_before_it_comes() {
+fn a_body_is_rejected_before_it_arrives() {
     let server = Server::start();
     for header in ["Content-Length: 200000000", "Transfer-Encoding: chunked"] {
         for expect in ["", "Expect: 100-continue\r\n"] {
@@ -491,7 +491,7 @@ fn an_http_1_0_request_needs_no_host() {
 }
 
 #[test]
-fn host_is_judged_before_body_before_path_before_options_before_method() {
+fn validation_goes_from_host_to_body_to_path_to_options_to_method() {
     let server = Server::start();
     let body = "Content-Length: 5\r\n\r\nhello";
     assert_eq!(
@@ -538,7 +538,7 @@ fn an_http_1_0_client_gets_the_stream_bare_and_ended_by_the_close() {
 }
 
 #[test]
-fn a_client_that_asks_for_close_gets_close_alone() {
+fn a_client_that_requests_close_gets_close_alone() {
     for asked in [
         "close",
         "Close",
@@ -566,7 +566,7 @@ fn a_client_that_asks_for_close_gets_close_alone() {
 }
 
 #[test]
-fn a_head_above_8_kib_is_431() {
+fn a_request_head_above_8_kib_is_431() {
     let server = Server::start();
     let long = format!("X: {}\r\n", "a".repeat(65_536));
     let many = "X: a\r\n".repeat(10_000);
@@ -608,7 +608,7 @@ fn first_answer(server: &Server, request: &str) -> String {
 }
 
 #[test]
-fn a_request_line_that_is_none_of_http_1_is_400() {
+fn a_request_line_that_is_not_http_1_is_400() {
     let server = Server::start();
     for line in [
         "G@T / HTTP/9.9",
@@ -631,7 +631,7 @@ fn a_request_line_that_is_none_of_http_1_is_400() {
 }
 
 #[test]
-fn a_request_of_two_readings_is_refused_and_nothing_after_it_answered() {
+fn an_ambiguous_request_is_rejected_and_no_response_follows() {
     let server = Server::start();
     for (headers, refusal) in [
         (

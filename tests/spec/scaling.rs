@@ -120,7 +120,7 @@ fn a_client_that_leaves_nginx_leaves_its_replica() {
 }
 
 #[test]
-fn where_no_replica_answers_nginx_gives_no_status_that_would_end_an_event_source() {
+fn without_a_replica_nginx_sends_no_status_that_would_end_an_event_source() {
     let ports = [port_of_our_own(), port_of_our_own()];
     let Some(nginx) = Nginx::start(ports) else {
         return;

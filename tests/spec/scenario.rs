@@ -67,7 +67,7 @@ async fn all_keys_open(shared: &Arc<Shared>) -> Vec<impl Sized + use<>> {
 }
 
 #[test]
-fn a_redirect_leads_to_the_same_url_without_it() {
+fn a_redirect_leads_to_the_same_url_without_the_redirect() {
     let server = Server::start();
     for (code, line) in [
         (301, "301 Moved Permanently"),
@@ -270,7 +270,7 @@ fn only_requests_that_carry_responses_are_counted() {
 }
 
 #[test]
-fn with_200_and_204_one_request_gets_the_stream_and_later_ones_are_let_go() {
+fn with_200_and_204_one_request_gets_the_stream_and_later_ones_a_204() {
     let server = Server::start();
     let target = "/stream?count=1&data=x&key=k&responses=200,204";
     assert_eq!(get(&server, target).text(), STREAM);
@@ -348,7 +348,7 @@ fn of_many_requests_on_many_threads_each_item_goes_to_one_and_the_last_to_the_re
 }
 
 #[test]
-fn a_bad_option_then_a_redirect_and_then_the_next_item_answer_in_this_order() {
+fn a_bad_option_precedes_a_redirect_and_a_redirect_the_next_item() {
     let server = Server::start();
     let target = "/stream?count=1&data=x&responses=503,200,204&key=k";
     assert_eq!(status(&get(&server, &format!("{target}&nope"))), 400);
@@ -372,7 +372,7 @@ fn a_bad_option_then_a_redirect_and_then_the_next_item_answer_in_this_order() {
 }
 
 #[test]
-fn then_answers_before_a_redirect_and_a_status() {
+fn then_precedes_a_redirect_and_a_status() {
     let server = Server::start();
     for fault in ["status=429", "redirect=301"] {
         for (then, expected) in [("404", 404), ("200", 200)] {
@@ -500,7 +500,7 @@ fn a_dropped_request_gets_no_byte_and_its_connection_is_closed() {
 }
 
 #[test]
-fn a_drop_stands_anywhere_among_the_items() {
+fn a_drop_may_be_any_of_the_items() {
     let server = Server::start();
     let target = "/stream?count=1&data=x&key=k&responses=drop,503,drop,drop,200,drop";
     for expected in [None, Some(503), None, None, Some(200), None, None] {
@@ -547,7 +547,7 @@ async fn the_response_that_is_dropped_is_marked_and_comes_after_the_delay() {
 }
 
 #[test]
-fn a_client_that_is_dropped_finds_an_empty_answer_and_the_stream_when_it_asks_again() {
+fn curl_reports_an_empty_reply_for_a_drop_and_gets_the_stream_on_retry() {
     let server = Server::start();
     let url = server.url("/stream?count=1&data=x&key=k&responses=drop,200");
     // A new client each time, so that no connection pool repeats the request.
@@ -558,7 +558,7 @@ fn a_client_that_is_dropped_finds_an_empty_answer_and_the_stream_when_it_asks_ag
 }
 
 #[test]
-fn head_is_answered_as_the_next_get_would_be_and_changes_nothing() {
+fn a_head_request_gets_what_the_next_get_would_get_and_takes_no_item() {
     let server = Server::start();
     let target = "/stream?count=1&data=x&responses=503,drop,200,204&key=k";
     for expected in [503, 0, 200, 204, 204] {
@@ -585,7 +585,7 @@ fn head_is_answered_as_the_next_get_would_be_and_changes_nothing() {
 }
 
 #[test]
-fn what_stands_in_place_of_the_stream_has_the_same_head_for_head() {
+fn a_head_request_gets_the_headers_of_whatever_replaces_the_stream() {
     let server = Server::start();
     for query in [
         "status=503",
@@ -663,7 +663,7 @@ fn ids(server: &Server, key: &str) -> Vec<Option<String>> {
 }
 
 #[test]
-fn the_requests_of_a_key_come_with_their_header_alone() {
+fn the_requests_of_a_key_list_their_last_event_id_header_alone() {
     let server = Server::start();
     let target = "/stream?count=1&status=503&key=k";
     get(&server, target);
@@ -725,7 +725,7 @@ fn after_ms_is_the_time_since_the_newest_end_of_a_stream_of_the_key() {
 }
 
 #[test]
-fn the_requests_of_a_key_stand_in_its_stats() {
+fn the_requests_of_a_key_are_in_its_stats() {
     let server = Server::start();
     come_back(&server, "/stream?status=503&key=k", "a\"b");
     get(&server, "/stream?status=503&key=k");
@@ -768,7 +768,7 @@ async fn a_key_that_cannot_be_kept_gets_the_stream() {
 }
 
 #[tokio::test]
-async fn a_key_that_was_forgotten_begins_anew() {
+async fn a_forgotten_key_starts_again() {
     let shared = Arc::<Shared>::default();
     let target = "/events?key=k&responses=503,200,204";
     for _ in 0..2 {

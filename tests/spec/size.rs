@@ -69,7 +69,7 @@ fn an_event_of_a_size_has_its_other_lines_and_line_ends() {
 }
 
 #[test]
-fn a_clock_of_a_size_has_ids_and_makes_up_for_what_was_missed() {
+fn a_clock_of_a_size_has_ids_and_sends_missed_ticks_late() {
     let server = Server::start();
     let last = crate::wire::now() - 50;
     let target = format!("/events?ids&interval=10&size=3&count=5&lastEventId={last}");
@@ -79,7 +79,7 @@ fn a_clock_of_a_size_has_ids_and_makes_up_for_what_was_missed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_split_and_a_pace_are_those_of_a_size_too() {
+async fn a_split_and_a_pace_apply_to_a_size_too() {
     let target = "/stream?count=1&comment=0&size=9&split=4&pace=10";
     let frames = [
         (0, "data"),
@@ -102,7 +102,7 @@ fn the_counter_of_the_greetings_goes_on_under_a_size() {
 }
 
 #[test]
-fn a_size_that_is_cut_short_ends_with_half_of_it() {
+fn a_truncated_size_ends_with_half_of_the_event() {
     for (size, half) in [(1, 0), (2, 1), (5, 2), (9000, 4500)] {
         let server = Server::start();
         let target = format!("/stream?interval=10&count=1&size={size}&end=truncate");
@@ -115,7 +115,7 @@ fn a_size_that_is_cut_short_ends_with_half_of_it() {
 }
 
 #[test]
-fn a_size_before_the_connection_is_cut_comes_whole() {
+fn an_event_of_a_size_is_whole_before_an_abort() {
     let reply = get(&Server::start(), "/stream?count=1&size=100000&end=abort");
     assert_eq!(reply.text(), format!(":\n\n{}", event(100_000)));
     assert!(!reply.complete);
@@ -148,7 +148,7 @@ fn rest(client: &mut Client) -> usize {
 }
 
 #[test]
-fn an_event_of_a_size_counts_when_it_is_whole() {
+fn an_event_of_a_size_is_counted_when_all_of_it_is_sent() {
     let server = Server::start();
     let mut client = unread(&server);
     let stats = server.stats_of("k");
@@ -159,7 +159,7 @@ fn an_event_of_a_size_counts_when_it_is_whole() {
 }
 
 #[test]
-fn a_client_that_leaves_within_a_size_has_seen_no_event() {
+fn a_client_that_leaves_within_an_event_of_a_size_was_sent_no_event() {
     let server = Server::start();
     drop(unread(&server));
     eventually("it has left", || server.stats().closed.client == 1);
@@ -167,7 +167,7 @@ fn a_client_that_leaves_within_a_size_has_seen_no_event() {
 }
 
 #[test]
-fn the_end_of_the_server_ends_a_size_where_it_is() {
+fn shutdown_ends_an_event_of_a_size_where_it_is() {
     let server = Server::start();
     let mut client = unread(&server);
     let address = server.address();

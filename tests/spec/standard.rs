@@ -259,7 +259,7 @@ const ROWS: &[Row] = &[
 ];
 
 #[test]
-fn a_stream_says_the_same_wherever_it_is_cut() {
+fn a_stream_parses_the_same_wherever_it_is_split() {
     for (stream, events, last_event_id, reconnection_time) in ROWS {
         let events: Vec<_> = events
             .iter()

@@ -99,7 +99,7 @@ fn stats_take_one_key_and_nothing_else() {
 }
 
 #[test]
-fn the_ids_sent_back_are_the_newest_hundred_in_order() {
+fn the_last_event_ids_of_a_key_are_the_newest_hundred_in_order() {
     let server = Server::start();
     for id in 0..102 {
         come_back(&server, "/stream?status=204&key=k", &format!("id-{id}"));
@@ -109,7 +109,7 @@ fn the_ids_sent_back_are_the_newest_hundred_in_order() {
 }
 
 #[test]
-fn an_id_sent_back_is_cut_to_64_bytes_with_its_mark() {
+fn a_last_event_id_is_shortened_to_64_bytes_and_marked() {
     let server = Server::start();
     for id in [
         "x".repeat(63),
@@ -237,7 +237,7 @@ fn a_stream_that_ends_by_itself_is_finished_whatever_its_end() {
 }
 
 #[test]
-fn a_stalled_stream_whose_client_leaves_was_left() {
+fn a_stalled_stream_that_its_client_leaves_counts_as_left() {
     let server = Server::start();
     let (_, mut client) = server.get("/stream?count=1&end=stall&data=x");
     client.chunk();
@@ -248,7 +248,7 @@ fn a_stalled_stream_whose_client_leaves_was_left() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stalled_stream_that_was_held_to_the_end_is_finished() {
+async fn a_stalled_stream_that_runs_to_its_end_counts_as_finished() {
     let shared = Arc::<Shared>::default();
     let request = Request::get("/stream?count=1&end=stall")
         .body(nothing())
@@ -328,7 +328,7 @@ fn json(client: &mut Client) -> Vec<u8> {
 }
 
 #[test]
-fn all_that_a_key_remembers_is_told_in_order() {
+fn stats_list_everything_of_a_key_in_order() {
     let server = Server::start();
     for (key, requests) in [("none", 0), ("one", 1), ("few", 3), ("many", 150)] {
         for number in 0..requests {
@@ -351,7 +351,7 @@ fn all_that_a_key_remembers_is_told_in_order() {
 }
 
 #[test]
-fn a_slow_reader_is_told_what_its_key_remembers_still() {
+fn a_slow_reader_gets_the_complete_stats_of_a_key() {
     let server = Server::start();
     fill(&server, "full");
     let mut client = Client::connect_narrow(server.address());
@@ -380,7 +380,7 @@ fn a_slow_reader_is_told_what_its_key_remembers_still() {
 }
 
 #[test]
-fn a_slow_reader_is_told_all_while_the_server_shuts_down() {
+fn a_slow_reader_gets_complete_stats_during_shutdown() {
     let server = Server::start();
     fill(&server, "full");
     let seen = serde_json::to_string(&server.stats_of("full")).unwrap();

@@ -40,7 +40,7 @@ fn asked(server: &Server, method: &str, target: &str, headers: &str) -> Reply {
 }
 
 #[test]
-fn a_stream_is_never_given_as_code() {
+fn a_request_for_a_script_or_a_document_never_gets_the_stream() {
     let server = Server::start();
     let mut headers = AS_CODE
         .map(|name| format!("Sec-Fetch-Dest: {name}\r\n"))
@@ -76,7 +76,7 @@ fn a_stream_is_never_given_as_code() {
 }
 
 #[test]
-fn what_is_not_asked_for_as_code_is_given() {
+fn a_request_for_any_other_use_gets_the_stream() {
     let server = Server::start();
     let target = "/stream?header=Content-Type:text/javascript&count=1&data=x";
     for name in NOT_AS_CODE {
@@ -98,7 +98,7 @@ fn what_is_not_asked_for_as_code_is_given() {
 }
 
 #[test]
-fn a_refusal_to_give_code_counts_nowhere() {
+fn a_request_for_code_counts_nowhere() {
     let server = Server::start();
     let target = "/stream?count=1&data=x&key=k&responses=200,204";
     asked(&server, "GET", target, "Sec-Fetch-Dest: script\r\n");

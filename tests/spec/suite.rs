@@ -19,7 +19,7 @@ const SHORT: &str = "(it) => ({ ...it, heard: JSON.stringify(it.heard).slice(0, 
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn chromium_is_right_but_for_what_is_known() {
+async fn chromium_passes_except_the_known_cases() {
     let server = Server::start();
     // A page of the server that opens no stream.
     let browser = Browser::open(&server.url("/cases")).await;
@@ -41,7 +41,7 @@ async fn chromium_is_right_but_for_what_is_known() {
 }
 
 #[test]
-fn the_runner_of_the_readme_tells_what_npms_eventsource_gets_wrong() {
+fn the_runner_of_the_readme_reports_what_npms_eventsource_gets_wrong() {
     let Some(folder) = npm("eventsource") else {
         return;
     };

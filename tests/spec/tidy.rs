@@ -213,7 +213,7 @@ fn a_circle_is_seen() {
 }
 
 #[test]
-fn a_path_is_seen_wherever_it_stands() {
+fn a_path_is_found_anywhere_in_a_file() {
     let source = "//! A room.\nuse crate::a::{b, c::{D, self}};\npub use e::F;\nmod g;\n\
         use h::I;\nfn j() -> super::K { crate::l::m(); }\n";
     let expected = [
@@ -306,7 +306,7 @@ fn twins() -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
-fn every_step_of_the_node_example_but_listen_stands_on_the_screen() {
+fn every_step_of_the_node_example_except_listen_is_on_the_screen() {
     let screen = read("src/service.rs");
     let twins = twins();
     assert_eq!(twins.len(), 10);

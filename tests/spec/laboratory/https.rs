@@ -50,7 +50,7 @@ async fn until_counted(browser: &Browser, open: usize) {
 }
 
 #[test]
-fn the_page_says_the_limit_that_the_server_has() {
+fn the_page_shows_the_limit_of_the_server() {
     let page = include_str!("../../../public/index.html");
     let streams = Limits::default().max_streams;
     for words in [
@@ -64,7 +64,7 @@ fn the_page_says_the_limit_that_the_server_has() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn over_http_2_a_hundred_streams_tick_on_one_connection_beside_the_page_s_own_two() {
+async fn over_http_2_a_hundred_streams_tick_on_one_connection_with_the_page_s_own_two() {
     let server = Binary::start(&["--tls"]);
     let idle = server.sockets();
     let browser = Browser::open(&server.url("/")).await;
@@ -115,7 +115,7 @@ async fn over_https_with_http_1_the_six_remain_six() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn the_hundred_are_let_go_by_a_tab_that_is_hidden_and_asked_for_again() {
+async fn a_hidden_tab_closes_the_hundred_streams_and_opens_them_again() {
     let server = Server::start_tls();
     let browser = laboratory(&server).await;
     browser.click("#experiment-six").await;
@@ -147,7 +147,7 @@ async fn the_hundred_are_let_go_by_a_tab_that_is_hidden_and_asked_for_again() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn where_the_128_of_a_connection_are_taken_the_rest_of_the_hundred_waits() {
+async fn when_the_128_of_a_connection_are_taken_the_rest_of_the_hundred_waits() {
     let server = Server::start_tls();
     let browser = laboratory(&server).await;
     // Like the streams of another page that is open too.
@@ -198,7 +198,7 @@ async fn what_counts_is_the_protocol_of_the_streams_server() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn an_answer_by_http_2_is_told_by_its_status_alone() {
+async fn a_response_over_http_2_is_described_by_its_status_alone() {
     let server = Server::start_tls();
     let browser = Browser::open(&server.url("/?status=500")).await;
     browser
@@ -210,7 +210,7 @@ async fn an_answer_by_http_2_is_told_by_its_status_alone() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn the_hundred_move_at_most_twice_a_second_for_who_asks_for_less_motion() {
+async fn with_reduced_motion_the_hundred_move_at_most_twice_a_second() {
     let server = Server::start_tls();
     let browser = laboratory(&server).await;
     let feature = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });

@@ -108,7 +108,7 @@ async fn a_button_that_is_pressed_keeps_the_focus() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn copy_copies_what_it_stands_beside() {
+async fn each_copy_button_copies_its_own_text() {
     let server = Server::start();
     let browser = Browser::open(&server.url("/?data=it's%20%5B1%5D&event=tick&redirect=307")).await;
     browser.until("document.querySelector('#events tr')").await;
@@ -156,7 +156,7 @@ async fn copy_copies_what_it_stands_beside() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn who_asks_for_less_motion_gets_two_pictures_a_second_of_the_text_and_one_of_the_timeline() {
+async fn with_reduced_motion_the_text_changes_twice_a_second_and_the_timeline_once() {
     let server = Server::start();
     let browser = Browser::open(&server.url("/?interval=10")).await;
     let feature = json!({ "features": [{ "name": "prefers-reduced-motion", "value": "reduce" }] });

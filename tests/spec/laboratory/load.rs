@@ -75,7 +75,7 @@ async fn sixty_thousand_events_leave_the_page_small() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_page_that_is_paused_keeps_the_beginnings_of_large_events_and_not_the_events() {
+async fn a_paused_page_keeps_only_the_beginnings_of_large_events() {
     const LARGE: usize = 1 << 19;
     let server = Server::start();
     // All texts differ, because Chromium stores equal strings once.
@@ -130,7 +130,7 @@ async fn a_page_at_one_event_a_second_is_nearly_idle() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_browser_that_comes_back_as_fast_as_it_can_leaves_the_page_calm() {
+async fn a_browser_that_reconnects_as_fast_as_possible_keeps_the_page_calm() {
     let server = Server::start();
     let browser = Browser::open(&server.url("/?interval=10&count=1&retry=0")).await;
     browser.until_text("#changes", "back after").await;

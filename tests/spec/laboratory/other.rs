@@ -52,7 +52,7 @@ async fn do_everything_else(browser: &Browser, server: &Server) {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn another_server_is_asked_only_after_a_click_on_connect_which_shows_the_whole_url() {
+async fn another_server_is_contacted_only_after_a_click_on_connect_which_shows_the_whole_url() {
     let server = Server::start();
     let other = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     other.set_nonblocking(true).unwrap();
@@ -102,7 +102,7 @@ async fn another_server_is_asked_only_after_a_click_on_connect_which_shows_the_w
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_server_is_an_origin_whatever_stands_behind_it() {
+async fn a_server_is_an_origin_whatever_path_follows() {
     let server = Server::start();
     let browser = Browser::start().await;
     let origin = "http://127.0.0.1:9";
@@ -144,7 +144,7 @@ async fn a_server_is_an_origin_whatever_stands_behind_it() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_server_that_is_typed_waits_for_its_own_click_beside_one_that_was_clicked() {
+async fn a_typed_server_waits_for_its_own_click_although_another_was_clicked() {
     let (server, other) = (Server::start(), Server::start());
     let browser = laboratory(&server).await;
     browser.click("#settings summary").await;

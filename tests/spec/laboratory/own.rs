@@ -16,7 +16,7 @@ async fn desk(server: &Server) -> Browser {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn what_is_typed_is_played_and_shown_as_wire_and_events() {
+async fn typed_bytes_are_streamed_and_shown_raw_and_as_events() {
     let server = Server::start();
     let browser = desk(&server).await;
     browser
@@ -131,7 +131,7 @@ async fn every_case_can_be_loaded_and_keeps_its_bytes() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_case_shows_what_is_expected_and_a_word_typed_makes_it_one_s_own() {
+async fn a_case_shows_what_is_expected_and_typing_makes_it_custom() {
     let server = Server::start();
     let browser = desk(&server).await;
     let choose = "const picker = document.querySelector('#case');

@@ -49,7 +49,7 @@ async fn a_page_without_a_server_waits_and_across_a_restart_it_misses_nothing() 
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_server_that_lets_no_page_read_is_asked_until_one_closes() {
+async fn a_server_without_cors_is_retried_until_the_user_closes() {
     let server = Server::start();
     let other = Hosted::start(Limits::default(), |_| async {
         Response::new(Full::<Bytes>::default())

@@ -63,7 +63,7 @@ async fn the_suite_says_what_this_browser_gets_wrong(engine: Engine) {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_wrong_case_says_what_came_and_opens_in_the_laboratory_and_the_result_is_copied() {
+async fn a_wrong_case_shows_what_was_received_and_opens_in_the_page_and_the_result_is_copied() {
     let server = Server::start();
     let browser = laboratory(&server).await;
     browser.allow_clipboard().await;
@@ -107,7 +107,7 @@ async fn a_wrong_case_says_what_came_and_opens_in_the_laboratory_and_the_result_
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn the_suite_stops_when_told_and_waits_while_nobody_looks() {
+async fn the_suite_stops_on_its_button_and_waits_while_the_tab_is_hidden() {
     let server = Server::start();
     let browser = laboratory(&server).await;
     run_the_suite(&browser).await;

@@ -8,7 +8,7 @@ use crate::support::{Server, eventually};
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_page_that_was_left_gives_its_streams_back_and_takes_them_again() {
+async fn a_page_that_was_left_closes_its_streams_and_opens_them_again() {
     let server = Server::start();
     let browser = laboratory(&server).await;
     eventually("the EventSource and the wire are open", || {
@@ -30,7 +30,7 @@ async fn a_page_that_was_left_gives_its_streams_back_and_takes_them_again() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn eight_tabs_load_and_each_shows_the_time_while_it_is_looked_at() {
+async fn eight_tabs_load_and_each_shows_the_time_while_it_is_visible() {
     let server = Server::start();
     let browser = Browser::open(&server.url("/")).await;
     for tab in 1..8 {
@@ -54,7 +54,7 @@ async fn eight_tabs_load_and_each_shows_the_time_while_it_is_looked_at() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_tab_that_is_looked_at_again_goes_on_after_its_last_id() {
+async fn a_tab_that_is_visible_again_resumes_after_its_last_id() {
     let server = Server::start();
     let browser = Browser::open(&server.url("/?ids&interval=100")).await;
     browser
@@ -111,7 +111,7 @@ async fn a_tab_without_ids_says_that_it_may_have_missed_some() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn the_seven_streams_of_an_experiment_let_go_too_and_are_asked_for_again() {
+async fn the_seven_streams_of_an_experiment_close_too_and_are_opened_again() {
     let server = Server::start();
     let browser = laboratory(&server).await;
     browser.click("#experiment-six").await;

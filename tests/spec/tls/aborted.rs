@@ -69,7 +69,7 @@ fn curl(url: &str) -> (String, Option<i32>) {
 }
 
 #[test]
-fn curl_hears_every_event_before_the_reset() {
+fn curl_receives_every_event_before_the_reset() {
     if !there_is("curl") {
         return;
     }
@@ -81,7 +81,7 @@ fn curl_hears_every_event_before_the_reset() {
 }
 
 #[test]
-fn nghttp_hears_every_event_before_the_reset() {
+fn nghttp_receives_every_event_before_the_reset() {
     if !there_is("nghttp") {
         return;
     }
@@ -97,7 +97,7 @@ fn nghttp_hears_every_event_before_the_reset() {
 }
 
 #[test]
-fn a_hundred_streams_of_one_connection_that_are_cut_at_once_are_all_heard() {
+fn a_hundred_streams_of_one_connection_that_are_aborted_at_once_are_all_received() {
     if !there_is("curl") {
         return;
     }
@@ -126,7 +126,7 @@ fn a_hundred_streams_of_one_connection_that_are_cut_at_once_are_all_heard() {
 }
 
 #[test]
-fn curl_is_told_why_its_content_is_refused() {
+fn curl_shows_why_its_content_is_rejected() {
     if !there_is("curl") {
         return;
     }
@@ -155,7 +155,7 @@ fn curl_is_told_why_its_content_is_refused() {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
-async fn a_browser_hears_every_event_before_the_reset() {
+async fn a_browser_receives_every_event_before_the_reset() {
     let server = Server::start_tls();
     let browser = Browser::open(&server.url("/stats")).await;
     let fetched = "const [path, done] = arguments;

@@ -74,7 +74,7 @@ fn is_valid(certificate: &CertificateDer<'static>, name: &str, time: SystemTime)
 }
 
 #[tokio::test]
-async fn without_files_a_certificate_is_made_for_the_run_and_announced() {
+async fn without_files_a_certificate_is_generated_for_the_run_and_announced() {
     let server = Binary::start(&["--tls"]);
     let url = format!("https://localhost:{}", server.port);
     assert_eq!(server.first, format!("Server listening on {url}"));
@@ -99,7 +99,7 @@ async fn without_files_a_certificate_is_made_for_the_run_and_announced() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_is_made_is_for_this_machine_and_lives_30_days() {
+async fn a_generated_certificate_is_for_this_machine_and_valid_for_30_days() {
     let server = Binary::start(&["--tls", "--host", "127.0.0.2"]);
     let stream = shake(([127, 0, 0, 2], server.port).into(), "h2").await;
     let chain = stream.get_ref().1.peer_certificates().unwrap();
@@ -277,7 +277,7 @@ fn with_the_wildcard_host_a_certificate_names_the_addresses_and_the_name_of_the_
 }
 
 #[test]
-fn a_machine_with_a_name_that_is_none_is_named_by_its_addresses() {
+fn a_machine_with_an_invalid_name_is_named_by_its_addresses() {
     let folder = folder("certificate-no-name");
     for name in ["not a name", "-", "m\u{e4}x", "(none)", ""] {
         let files = files(&folder);
@@ -294,7 +294,7 @@ fn a_machine_with_a_name_that_is_none_is_named_by_its_addresses() {
 }
 
 #[tokio::test]
-async fn curl_trusts_a_certificate_that_was_made_when_it_is_told_to() {
+async fn curl_trusts_a_generated_certificate_with_cacert() {
     if !there_is("curl") {
         return;
     }
@@ -325,7 +325,7 @@ async fn curl_trusts_a_certificate_that_was_made_when_it_is_told_to() {
 }
 
 #[test]
-fn plain_http_on_the_port_is_told_the_https_url() {
+fn plain_http_on_the_port_gets_the_https_url() {
     let server = Binary::start(&["--tls"]);
     let port = server.port;
     for request in ["GET /events?a=b", "HEAD /events?a=b", "POST /events?a=b"] {

@@ -83,7 +83,7 @@ async fn streams_in_any_order_of_frames_end_and_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn sessions_with_any_bytes_changed_break_nothing() {
+async fn sessions_with_random_bytes_changed_break_nothing() {
     let server = Server::start_tls();
     let session = [
         PREFACE,

@@ -196,7 +196,7 @@ fn canary(address: SocketAddr, over: &AtomicBool) -> Duration {
 }
 
 #[tokio::test]
-async fn floods_end_their_connection_or_are_held_back_and_nobody_else_notices() {
+async fn floods_end_their_connection_or_are_held_back_and_no_other_client_notices() {
     let server = Binary::start(&["--tls"]);
     let over = Arc::new(AtomicBool::new(false));
     let canary = {

@@ -57,7 +57,7 @@ impl Body for Restless {
 }
 
 #[tokio::test]
-async fn a_body_that_never_rests_holds_up_no_other() {
+async fn a_body_that_is_always_ready_holds_up_no_other() {
     let server = Hosted::start_tls(Limits::default(), |request: Request<_>| async move {
         Response::new(match request.uri().path() {
             "/silent" => Either::Left(Restless(None)),

@@ -175,7 +175,7 @@ fn frame_of_ping() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_request_that_crosses_the_end_of_its_idle_connection_is_answered_whole() {
+async fn a_request_that_crosses_the_close_of_its_idle_connection_gets_its_whole_response() {
     let server = Server::start_tls_with(Limits {
         head_timeout: Duration::from_millis(300),
         ..Limits::default()
@@ -203,7 +203,7 @@ fn hasty(stuck_timeout: Duration) -> Limits {
 }
 
 #[tokio::test]
-async fn a_stream_whose_window_stays_shut_is_reset_and_no_other() {
+async fn a_stream_with_a_closed_window_is_reset_and_no_other() {
     let stuck_timeout = Duration::from_secs(1);
     let server = Server::start_tls_with(hasty(stuck_timeout));
     let mut peer = Peer::connect(server.address(), &[(INITIAL_WINDOW_SIZE, 0)]).await;
@@ -227,7 +227,7 @@ async fn a_stream_whose_window_stays_shut_is_reset_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_window_that_is_opened_little_by_little_keeps_its_stream() {
+async fn a_window_that_opens_little_by_little_keeps_its_stream() {
     let stuck_timeout = Duration::from_secs(1);
     let server = Server::start_tls_with(hasty(stuck_timeout));
     let mut peer = Peer::connect(server.address(), &[(INITIAL_WINDOW_SIZE, 0)]).await;
@@ -243,7 +243,7 @@ async fn a_window_that_is_opened_little_by_little_keeps_its_stream() {
 }
 
 #[tokio::test]
-async fn a_connection_whose_window_is_shut_or_that_is_never_read_loses_its_streams_and_its_place() {
+async fn a_connection_with_a_closed_window_or_no_reader_loses_its_streams_and_its_permit() {
     let server = Server::start_tls_with(Limits {
         max_connections: 1,
         ..hasty(Duration::from_secs(1))
@@ -279,7 +279,7 @@ async fn a_connection_whose_window_is_shut_or_that_is_never_read_loses_its_strea
 }
 
 #[tokio::test]
-async fn the_129th_stream_of_a_connection_is_refused_and_nothing_else() {
+async fn the_129th_stream_of_a_connection_gets_refused_stream_and_nothing_else_is_harmed() {
     let server = Server::start_tls();
     let mut peer = Peer::connect(server.address(), &[]).await;
     let announced = peer.until(SETTINGS, 0).await.payload;
@@ -332,7 +332,7 @@ fn get_of(length: usize, fields: usize) -> http::Request<()> {
 }
 
 #[tokio::test]
-async fn a_head_over_8_kib_is_431_and_one_of_any_number_of_fields_is_not() {
+async fn a_request_head_over_8_kib_is_431_and_any_number_of_fields_is_not() {
     let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
     let (_, mut canary) = stream_of(&mut requests, "/events?interval=50").await;
@@ -382,7 +382,7 @@ async fn tick(body: &mut RecvStream) {
 }
 
 #[tokio::test]
-async fn at_the_cap_clients_wait_and_a_place_is_free_after_the_last_stream() {
+async fn at_the_cap_clients_wait_and_a_permit_is_free_after_the_last_stream() {
     let server = Server::start_tls_with(Limits {
         max_connections: 1,
         ..Limits::default()
@@ -411,7 +411,7 @@ async fn at_the_cap_clients_wait_and_a_place_is_free_after_the_last_stream() {
 }
 
 #[tokio::test]
-async fn garbage_is_refused_without_a_word_in_the_log() {
+async fn garbage_is_rejected_without_a_line_in_the_log() {
     let server = Binary::start(&["--tls"]);
     let mut random = Random(0x5eed);
     let mut noise = |length| -> Vec<u8> { (0..length).map(|_| random.byte()).collect() };
@@ -484,7 +484,7 @@ async fn garbage_is_refused_without_a_word_in_the_log() {
 }
 
 #[tokio::test]
-async fn no_bytes_at_all_break_a_handshake_or_http_2() {
+async fn no_input_breaks_a_handshake_or_http_2() {
     let server = Server::start_tls_with(Limits {
         stuck_timeout: Duration::from_secs(1),
         head_timeout: Duration::from_secs(1),
@@ -557,7 +557,7 @@ async fn a_header_with_a_control_character_ends_its_connection_and_the_log_says_
 
 /// A browser closes many tabs at once, all on one connection.
 #[tokio::test]
-async fn as_many_streams_as_there_may_be_are_opened_and_closed_at_once_beside_another() {
+async fn the_maximum_of_streams_is_opened_and_closed_at_once_while_another_goes_on() {
     let server = Server::start_tls();
     let mut client = Peer::connect(server.address(), &[]).await;
     client.send(get(1, "/stream?interval=10")).await;

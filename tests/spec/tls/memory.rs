@@ -189,7 +189,7 @@ async fn a_stuck_stream_costs_less_than_8_kib_however_it_is_stuck() {
 }
 
 #[tokio::test]
-async fn a_stream_that_waits_costs_less_than_8_kib_whatever_its_head() {
+async fn a_stream_that_waits_costs_less_than_8_kib_whatever_its_request_head() {
     let many: Vec<_> = (0..185).map(|number| format!("x{number:03}")).collect();
     let fields = || many.iter().map(|name| (name.as_str(), "")).collect();
     let long = "y".repeat(7800);

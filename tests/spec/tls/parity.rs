@@ -304,7 +304,7 @@ async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
 }
 
 #[tokio::test]
-async fn every_answer_over_tls_and_http_2_is_that_of_plain_http_1_1() {
+async fn every_response_over_tls_and_http_2_equals_that_of_plain_http_1_1() {
     let (plain, secure, second) = (Server::start(), Server::start_tls(), Server::start_tls());
     let requests = requests();
     let asked: BTreeSet<_> = requests

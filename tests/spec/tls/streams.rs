@@ -103,7 +103,7 @@ async fn a_reset_stream_and_a_closed_or_aborted_connection_are_gone_within_50_mi
 }
 
 #[tokio::test]
-async fn a_request_that_waits_for_its_head_ends_with_its_reset() {
+async fn a_request_that_waits_for_its_response_head_ends_with_its_reset() {
     let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
     let (answer, _) = requests
@@ -127,7 +127,7 @@ async fn a_request_that_waits_for_its_head_ends_with_its_reset() {
 }
 
 #[tokio::test]
-async fn a_stream_that_is_cut_is_reset_after_all_its_events() {
+async fn an_aborted_stream_is_reset_after_all_its_events() {
     let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
     let mut streams = Vec::new();
@@ -222,7 +222,7 @@ async fn a_thousand_streams_on_ten_connections_end_cleanly_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_holds_up_the_end_for_the_drain() {
+async fn a_client_that_does_not_read_holds_up_shutdown_for_the_drain() {
     let mut server = Binary::start(&["--tls", "--drain", "2"]);
     let mut requests = http2(server.address()).await;
     // The stream's window is never opened again.
@@ -325,7 +325,7 @@ async fn http_1_1_over_tls_ends_cleanly_with_the_server() {
 }
 
 #[tokio::test]
-async fn a_burst_of_requests_whose_client_leaves_costs_no_place_and_no_processor() {
+async fn a_burst_of_requests_from_a_client_that_leaves_holds_no_permit_and_no_cpu_time() {
     let server = Binary::start(&["--tls", "--max-connections", "1"]);
     let burst = |request: &dyn Fn(u32) -> Vec<u8>| {
         (0..128)
@@ -363,7 +363,7 @@ async fn a_burst_of_requests_whose_client_leaves_costs_no_place_and_no_processor
 }
 
 #[tokio::test]
-async fn a_client_is_heard_while_each_of_its_streams_has_always_more_to_say() {
+async fn a_client_is_read_while_each_of_its_streams_always_has_more_to_send() {
     const OPEN: u32 = 0x7fff_0000;
     let server = Binary::start(&["--tls"]);
     for split in [1, 100, 1024] {
@@ -417,7 +417,7 @@ async fn a_client_that_reads_late_sees_the_end_of_its_streams_all_the_same() {
 
 /// By default, h2 ends a connection with some hundred small unread frames.
 #[tokio::test]
-async fn what_is_there_at_once_comes_in_few_frames() {
+async fn events_that_are_ready_at_once_come_in_few_frames() {
     let server = Server::start_tls();
     let missed = now() - 9990;
     for (path, streams, events, most) in [

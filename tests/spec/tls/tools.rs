@@ -12,7 +12,7 @@ fn output(program: &str, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn nghttp_and_h2load_are_content() {
+fn nghttp_and_h2load_report_no_error() {
     if !there_is("nghttp") || !there_is("h2load") {
         return;
     }
