@@ -46,7 +46,7 @@ fn one_tick_through_the_body(bencher: Bencher) {
         .build()
         .unwrap();
     let request = Request::get("/events").body(Empty::<Bytes>::new()).unwrap();
-    let answer = runtime.block_on(respond(request, Arc::default()));
-    let mut body = Box::pin(answer.into_body());
+    let response = runtime.block_on(respond(request, Arc::default()));
+    let mut body = Box::pin(response.into_body());
     bencher.bench_local(|| runtime.block_on(body.frame()));
 }

@@ -20,7 +20,7 @@ pub(crate) fn point() -> Point {
         name: "churn",
         title: "100,000 connects and disconnects",
         about: "resident memory of the whole process when all have left. \
-                Express is not among them: its example never cancels a timer, and after some ten thousand clients it answers no more.",
+                Express is not among them: its example never cancels a timer, and after some ten thousand clients it stops responding.",
         kinds: Kind::PLAIN
             .into_iter()
             .filter(|kind| *kind != Kind::Express)

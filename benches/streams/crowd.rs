@@ -116,9 +116,9 @@ impl Client for Crowd {
                 counts: &mut self.counts,
                 tally: &mut self.tally,
             };
-            let had_asked = connection.has_asked();
+            let had_requested = connection.has_requested();
             let result = connection.turn(&mut self.buffer, &self.target, &mut seen);
-            self.shaking -= usize::from(!had_asked && connection.has_asked());
+            self.shaking -= usize::from(!had_requested && connection.has_requested());
             if let Err(reason) = result {
                 let lost = connection.lose();
                 self.tally.lost += lost;

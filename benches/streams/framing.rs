@@ -166,13 +166,17 @@ impl Framing {
 
 /// Tests every split of a response into three packets. Runs before any measurement.
 pub(crate) fn check() {
-    let answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+    let response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
         3\r\n:\n\n\r\n7\r\ndata: a\r\n2;x=y\r\n\n\n\r\n\
         1a\r\nid: 7\ndata: b\ndata: c\n\n\n\n\r\n0\r\n\r\n";
-    for first in 0..=answer.len() {
-        for second in first..=answer.len() {
+    for first in 0..=response.len() {
+        for second in first..=response.len() {
             let mut framing = Framing::new();
-            let cuts = [&answer[..first], &answer[first..second], &answer[second..]];
+            let cuts = [
+                &response[..first],
+                &response[first..second],
+                &response[second..],
+            ];
             let events: u32 = cuts
                 .iter()
                 .map(|cut| framing.feed(cut).expect("well framed"))

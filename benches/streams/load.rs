@@ -180,7 +180,7 @@ impl Client for Load {
             let had_head = stream.framing.is_open();
             let mut result = Ok(());
             if before == Phase::Connecting && event.is_writable() {
-                result = stream.ask(&self.request);
+                result = stream.send(&self.request);
             }
             let closed = event.is_read_closed();
             if result.is_ok() && (event.is_readable() || closed) {
@@ -254,16 +254,16 @@ impl Stream {
         })
     }
 
-    fn ask(&mut self, request: &str) -> Result<(), String> {
+    fn send(&mut self, request: &str) -> Result<(), String> {
         let Some(socket) = &mut self.socket else {
             return Ok(());
         };
-        let asked = match socket.take_error() {
+        let result = match socket.take_error() {
             Ok(None) => socket.write_all(request.as_bytes()),
             Ok(Some(error)) | Err(error) => Err(error),
         };
         self.phase = Phase::Waiting;
-        asked.map_err(|error| error.to_string())
+        result.map_err(|error| error.to_string())
     }
 
     /// Reads until the socket is empty.

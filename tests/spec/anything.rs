@@ -95,10 +95,10 @@ fn query() -> impl Strategy<Value = String> {
 
 fn check(uri: Uri, id: Option<HeaderValue>, content: Option<Vec<u8>>) -> Result<(), TestCaseError> {
     let query = uri.query().unwrap_or_default().to_owned();
-    let wishes: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
-    let has = |wish: &str| wishes.iter().any(|(name, _)| name == wish);
-    let wish = wishes.iter().find(|(name, _)| name == "status");
-    let wish = wish.map(|(_, value)| value.clone().into_owned());
+    let options: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let has = |option: &str| options.iter().any(|(name, _)| name == option);
+    let option = options.iter().find(|(name, _)| name == "status");
+    let option = option.map(|(_, value)| value.clone().into_owned());
     let plain = uri.path() != "/stats" && !has("then");
     let other = [
         ("fail", 503),
@@ -108,7 +108,7 @@ fn check(uri: Uri, id: Option<HeaderValue>, content: Option<Vec<u8>>) -> Result<
     let other = other
         .into_iter()
         .filter(|(name, _)| name.is_empty() || has(name));
-    let asked: BTreeSet<_> = wishes
+    let requested: BTreeSet<_> = options
         .iter()
         .filter(|(name, _)| ["status", "then", "redirect"].contains(&name.as_ref()))
         .filter_map(|(_, value)| value.parse::<u16>().ok())
@@ -135,14 +135,14 @@ fn check(uri: Uri, id: Option<HeaderValue>, content: Option<Vec<u8>>) -> Result<
     runtime.block_on(async {
         let response = respond(request, Arc::default()).await;
         prop_assert!(
-            asked.contains(&response.status().as_u16()),
+            requested.contains(&response.status().as_u16()),
             "{:?}",
             response.status()
         );
-        if let (Some(wish), true, true) = (wish, plain, response.status() != 400) {
+        if let (Some(option), true, true) = (option, plain, response.status() != 400) {
             prop_assert!(
-                response.status().as_str() == wish,
-                "{wish}: {:?}",
+                response.status().as_str() == option,
+                "{option}: {:?}",
                 response.status()
             );
         }

@@ -160,7 +160,7 @@ fn play(server: &Server, case: &Case) {
         return;
     }
 
-    let first = answer(server, &target, "");
+    let first = response(server, &target, "");
     if !is_a_stream(&first) {
         assert_eq!(case.expect, [], "{name}");
         assert_eq!(case.reconnect, Some(Reconnect::Never(false)), "{name}");
@@ -171,7 +171,7 @@ fn play(server: &Server, case: &Case) {
             && failure != b"200"
         {
             // A client that reconnects anyway would receive unexpected events.
-            assert!(is_a_stream(&answer(server, &target, "")), "{name}");
+            assert!(is_a_stream(&response(server, &target, "")), "{name}");
         }
         return;
     }
@@ -190,7 +190,7 @@ fn play(server: &Server, case: &Case) {
     assert_eq!(events(stream), case.expect, "{name}");
     assert_eq!(back, case.reconnect, "{name}");
     if back.is_some() {
-        let second = answer(server, &target, &id);
+        let second = response(server, &target, &id);
         assert_eq!(items[0], b"200", "{name}");
         assert_eq!(second.status().as_bytes()[..3], *items[1], "{name}");
         let requests = server.stats_of(name).requests.unwrap();
@@ -208,16 +208,16 @@ fn items(responses: Option<&[u8]>) -> Vec<&[u8]> {
 }
 
 /// The final response to a client that connects with `id`, after all redirects.
-fn answer(server: &Server, target: &str, id: &str) -> Reply {
-    let ask = |target: &str| match id {
+fn response(server: &Server, target: &str, id: &str) -> Reply {
+    let request = |target: &str| match id {
         "" => wire::get(server, target),
         _ => wire::come_back(server, target, id),
     };
-    let reply = ask(target);
+    let reply = request(target);
     match reply.header("Location").map(str::to_owned) {
         Some(location) => {
             assert!(target.contains(&format!("&redirect={}&", &reply.status()[..3])));
-            ask(&location)
+            request(&location)
         }
         None => reply,
     }

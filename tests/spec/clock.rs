@@ -49,12 +49,12 @@ async fn next<T>(stream: &mut (impl StreamExt<Item = T> + Unpin)) -> (T, Duratio
 
 /// All ticks and gaps that are due now.
 async fn due(ticks: &mut (impl StreamExt<Item = Due> + Unpin)) -> Vec<Due> {
-    let mut beats = Vec::new();
-    while let Ok(beat) = timeout(Duration::ZERO, ticks.next()).await {
-        beats.extend(beat);
-        assert!(beats.len() < 5000, "the beats do not end");
+    let mut all = Vec::new();
+    while let Ok(due) = timeout(Duration::ZERO, ticks.next()).await {
+        all.extend(due);
+        assert!(all.len() < 5000, "the ticks do not end");
     }
-    beats
+    all
 }
 
 fn live(interval: Duration) -> impl Stream<Item = Due> {
@@ -69,13 +69,13 @@ fn ticks_of(interval: Interval) -> impl Stream<Item = Due> {
     interval.map(|tick| Due::Tick(tick.id))
 }
 
-fn grid(interval: Duration, last: Option<u64>) -> Resumed {
+fn resumed(interval: Duration, last: Option<u64>) -> Resumed {
     resume::resume(interval, wall, last)
 }
 
-/// The `beats` as blocks that contain their due times, with keep-alive comments.
-fn kept_alive(beats: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
-    let blocks = beats.map(|beat| match beat {
+/// The `ticks` as blocks that contain their due times, with keep-alive comments.
+fn kept_alive(ticks: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
+    let blocks = ticks.map(|due| match due {
         Due::Tick(at) => said(at),
         Due::Gap(_) => panic!("no clock is set"),
     });
@@ -111,11 +111,11 @@ async fn the_first_tick_comes_at_once_where_it_is_wanted() {
 async fn the_clock_of_a_stream_begins_with_its_first_poll() {
     set_clocks();
     let mut plain = Box::pin(live(SECOND));
-    let mut on_a_grid = Box::pin(grid(SECOND, None));
+    let mut with_ids = Box::pin(resumed(SECOND, None));
     advance(10 * SECOND).await;
     assert_eq!(next(&mut plain).await, (Due::Tick(START + 11_000), SECOND));
     assert_eq!(
-        next(&mut on_a_grid).await,
+        next(&mut with_ids).await,
         (Due::Tick(START + 12_000), SECOND)
     );
 }
@@ -136,7 +136,7 @@ async fn without_ids_a_stalled_reader_skips_ticks_and_stays_on_schedule() {
 #[tokio::test(start_paused = true)]
 async fn with_ids_a_stalled_reader_gets_what_fell_due() {
     set_clocks();
-    let mut stream = Box::pin(grid(SECOND, None));
+    let mut stream = Box::pin(resumed(SECOND, None));
     next(&mut stream).await;
     advance(Duration::from_millis(5300)).await;
     assert_eq!(due(&mut stream).await, ticks(START + 2000, 1000, 5));
@@ -149,7 +149,7 @@ async fn with_ids_a_stalled_reader_gets_what_fell_due() {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_stalls_for_long_gets_the_newest_thousand_and_a_gap() {
     set_clocks();
-    let mut stream = Box::pin(grid(SECOND, None));
+    let mut stream = Box::pin(resumed(SECOND, None));
     next(&mut stream).await;
     advance(1003 * SECOND).await;
     let mut expected = vec![Due::Gap(3)];
@@ -164,7 +164,7 @@ async fn a_reader_that_stalls_for_long_gets_the_newest_thousand_and_a_gap() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reconnects_gets_what_it_missed_and_then_what_falls_due() {
     set_clocks();
-    let mut stream = Box::pin(grid(SECOND, Some(START - 3456)));
+    let mut stream = Box::pin(resumed(SECOND, Some(START - 3456)));
     assert_eq!(due(&mut stream).await, ticks(START - 2456, 1000, 3));
     assert_eq!(
         next(&mut stream).await,
@@ -175,7 +175,7 @@ async fn a_client_that_reconnects_gets_what_it_missed_and_then_what_falls_due() 
 #[tokio::test(start_paused = true)]
 async fn an_id_one_interval_ahead_is_waited_for() {
     set_clocks();
-    let mut stream = Box::pin(grid(SECOND, Some(START + 1000)));
+    let mut stream = Box::pin(resumed(SECOND, Some(START + 1000)));
     assert_eq!(
         next(&mut stream).await,
         (Due::Tick(START + 2000), 2 * SECOND)
@@ -187,7 +187,7 @@ async fn an_id_further_ahead_is_ignored_and_is_no_gap() {
     set_clocks();
     for ahead in [1001, 3_600_000, 315_360_000_000] {
         let now = wall();
-        let mut stream = Box::pin(grid(SECOND, Some(now + ahead)));
+        let mut stream = Box::pin(resumed(SECOND, Some(now + ahead)));
         assert_eq!(next(&mut stream).await, (Due::Tick(now + 1000), SECOND));
     }
 }
@@ -195,7 +195,7 @@ async fn an_id_further_ahead_is_ignored_and_is_no_gap() {
 #[tokio::test(start_paused = true)]
 async fn a_wall_clock_set_back_by_more_than_an_interval_is_a_gap_and_a_new_start() {
     set_clocks();
-    let mut stream = Box::pin(grid(SECOND, None));
+    let mut stream = Box::pin(resumed(SECOND, None));
     next(&mut stream).await;
     set_wall_clock_by(-3_600_000);
     assert_eq!(next(&mut stream).await, (Due::Gap(0), SECOND));
@@ -208,7 +208,7 @@ async fn a_wall_clock_set_back_by_more_than_an_interval_is_a_gap_and_a_new_start
 #[tokio::test(start_paused = true)]
 async fn a_wall_clock_set_back_by_an_interval_at_most_is_waited_for() {
     set_clocks();
-    let mut stream = Box::pin(grid(SECOND, None));
+    let mut stream = Box::pin(resumed(SECOND, None));
     next(&mut stream).await;
     set_wall_clock_by(-1000);
     assert_eq!(
@@ -225,7 +225,7 @@ async fn a_wall_clock_set_back_by_an_interval_at_most_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn a_wall_clock_set_forward_is_caught_up_with_under_the_cap() {
     set_clocks();
-    let mut stream = Box::pin(grid(SECOND, None));
+    let mut stream = Box::pin(resumed(SECOND, None));
     next(&mut stream).await;
     set_wall_clock_by(3_600_000);
     advance(SECOND).await;
@@ -242,15 +242,15 @@ async fn a_wall_clock_set_forward_is_caught_up_with_under_the_cap() {
 async fn a_day_has_86_400_seconds_with_ids_and_without() {
     set_clocks();
     a_day_of(live(SECOND)).await;
-    a_day_of(grid(SECOND, None)).await;
+    a_day_of(resumed(SECOND, None)).await;
 }
 
 async fn a_day_of(stream: impl Stream<Item = Due>) {
     let mut stream = Box::pin(stream);
     let begin = wall();
     for second in 1..=86_400 {
-        let beat = stream.next().await.unwrap();
-        assert_eq!(beat, Due::Tick(begin + 1000 * second));
+        let due = stream.next().await.unwrap();
+        assert_eq!(due, Due::Tick(begin + 1000 * second));
     }
     assert_eq!(wall(), begin + 86_400_000);
 }
@@ -258,10 +258,10 @@ async fn a_day_of(stream: impl Stream<Item = Due>) {
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_is_a_little_late_each_time_makes_no_drift() {
     set_clocks();
-    let mut stream = Box::pin(grid(SECOND, None));
+    let mut stream = Box::pin(resumed(SECOND, None));
     for second in 1..=3600 {
-        let beat = stream.next().await.unwrap();
-        assert_eq!(beat, Due::Tick(START + 1000 * second));
+        let due = stream.next().await.unwrap();
+        assert_eq!(due, Due::Tick(START + 1000 * second));
         advance(Duration::from_millis(second % 7)).await;
     }
 }
@@ -286,7 +286,7 @@ async fn a_comment_comes_first_and_after_fifteen_seconds_of_silence() {
 #[tokio::test(start_paused = true)]
 async fn a_stream_with_enough_events_needs_no_comments() {
     set_clocks();
-    let mut stream = Box::pin(kept_alive(grid(14 * SECOND, None)));
+    let mut stream = Box::pin(kept_alive(resumed(14 * SECOND, None)));
     assert_eq!(
         next(&mut stream).await,
         (Block::FIRST_COMMENT, Duration::ZERO)
@@ -307,18 +307,18 @@ async fn a_stream_without_comments_sleeps_until_its_tick() {
     );
 }
 
-/// The `beats` as blocks that contain their due times, with a frame every 35 ms.
-fn paced(beats: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
-    let blocks = beats.map(|beat| match beat {
+/// The `ticks` as blocks that contain their due times, with a frame every 35 ms.
+fn paced(ticks: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
+    let blocks = ticks.map(|due| match due {
         Due::Tick(at) => Ok::<_, Infallible>(said(at)),
         Due::Gap(_) => panic!("no clock is set"),
     });
-    let asked = Framing {
+    let requested = Framing {
         split: Some(1024),
         pace: Some(Duration::from_millis(35)),
         ..Framing::default()
     };
-    frame(blocks, asked).map(|block| block.unwrap_or_else(|never| match never {}))
+    frame(blocks, requested).map(|block| block.unwrap_or_else(|never| match never {}))
 }
 
 #[tokio::test(start_paused = true)]
@@ -337,7 +337,7 @@ async fn ticks_that_fall_due_within_a_pace_are_skipped_without_ids() {
 #[tokio::test(start_paused = true)]
 async fn ticks_that_fall_due_within_a_pace_are_sent_late_with_ids() {
     set_clocks();
-    let mut stream = Box::pin(paced(grid(Duration::from_millis(10), None)));
+    let mut stream = Box::pin(paced(resumed(Duration::from_millis(10), None)));
     for k in 1..=20 {
         let (block, _) = next(&mut stream).await;
         assert_eq!(block, said(START + 10 * k));

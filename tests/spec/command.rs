@@ -42,7 +42,7 @@ pub fn command(arguments: &[&str]) -> Command {
 
 /// The only line on stderr of a process that exits with `status` and prints nothing else.
 #[track_caller]
-pub fn refusal(command: Command, status: i32) -> String {
+pub fn rejection(command: Command, status: i32) -> String {
     let described = format!("{command:?}");
     let output = ends(command);
     let said = String::from_utf8(output.stderr).unwrap();
@@ -105,7 +105,7 @@ fn help_names_every_flag_with_its_unit_and_default() {
 #[cfg(not(feature = "tls"))]
 #[test]
 fn a_build_without_tls_says_how_to_build_one_with_tls() {
-    let line = refusal(command(&["--tls"]), 1);
+    let line = rejection(command(&["--tls"]), 1);
     let said = "error: this build has no TLS; for one that has: cargo run --features tls -- --tls";
     assert_eq!(line, said);
 }
@@ -156,13 +156,13 @@ fn a_port_in_use_is_one_line_with_the_port_and_the_remedy() {
         format!("error: port {port} is in use: stop its owner, or choose another with --port");
     for host in ["localhost", "127.0.0.1", "0.0.0.0"] {
         assert_eq!(
-            refusal(command(&["--host", host, "--port", &port]), 1),
+            rejection(command(&["--host", host, "--port", &port]), 1),
             line
         );
     }
     let mut from_environment = command(&[]);
     from_environment.env("PORT", &port);
-    assert_eq!(refusal(from_environment, 1), line);
+    assert_eq!(rejection(from_environment, 1), line);
     assert!(serves(server.address()), "the first one goes on");
 }
 
@@ -173,7 +173,7 @@ fn a_port_in_use_on_one_loopback_only_is_in_use() {
     }
     let listener = TcpListener::bind(("::1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port().to_string();
-    let line = refusal(command(&["--port", &port]), 1);
+    let line = rejection(command(&["--port", &port]), 1);
     assert!(line.contains(&format!("port {port} is in use")), "{line}");
 }
 
@@ -188,7 +188,7 @@ fn a_host_that_cannot_be_had_is_one_line_with_the_host_and_the_remedy() {
         "2001:db8::1",
         ":::",
     ] {
-        let line = refusal(command(&["--host", host, "--port", "0"]), 1);
+        let line = rejection(command(&["--host", host, "--port", "0"]), 1);
         assert!(line.contains(host), "{line}");
         assert!(line.contains("try --host localhost"), "{line}");
     }
@@ -209,13 +209,13 @@ fn a_bad_value_is_one_line_with_the_value_and_the_remedy() {
         (&["--nonsense"], "'--nonsense'"),
         (&["3000"], "'3000'"),
     ] {
-        let line = refusal(command(arguments), 2);
+        let line = rejection(command(arguments), 2);
         assert!(line.contains(value), "{line}");
         assert!(line.contains("--help"), "{line}");
     }
     let mut from_environment = command(&[]);
     from_environment.env("PORT", "three");
-    assert!(refusal(from_environment, 2).contains("'three'"));
+    assert!(rejection(from_environment, 2).contains("'three'"));
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_number_is_digits_alone() {
         for number in [
             "+5", "-5", " 5", "5 ", "5_0", "5.0", "0x5", "1e3", "\u{665}",
         ] {
-            let line = refusal(command(&[&format!("{flag}={number}")]), 2);
+            let line = rejection(command(&[&format!("{flag}={number}")]), 2);
             assert!(line.contains(&format!("'{number}'")), "{line}");
             assert!(line.contains(flag), "{line}");
         }
@@ -232,7 +232,7 @@ fn a_number_is_digits_alone() {
     for number in ["+3001", "-1", " 3001", "3001 "] {
         let mut from_environment = command(&[]);
         from_environment.env("PORT", number);
-        let line = refusal(from_environment, 2);
+        let line = rejection(from_environment, 2);
         assert!(line.contains(&format!("'{number}'")), "{line}");
     }
 }
@@ -249,7 +249,7 @@ fn a_port_without_permission_is_one_line_with_the_port_and_the_remedy() {
         .args(["--host", "127.0.0.1", "--port", "80"])
         .env_remove("PORT");
     assert_eq!(
-        refusal(command, 1),
+        rejection(command, 1),
         "error: port 80 needs privileges: choose one above 1023 with --port"
     );
 }
@@ -331,8 +331,8 @@ fn the_page_does_not_depend_on_the_working_directory() {
     command.current_dir("/");
     let server = Binary::spawn(command);
     let request = "GET / HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
-    let answer = Client::send(server.address(), request).rest();
-    assert!(answer.ends_with(include_str!("../../public/index.html")));
+    let response = Client::send(server.address(), request).rest();
+    assert!(response.ends_with(include_str!("../../public/index.html")));
 }
 
 fn open_stream(server: &Binary) -> Client {
@@ -440,12 +440,12 @@ fn storm(server: SocketAddr, clients: usize, time: Duration) -> usize {
     let client = move || {
         let request = "GET /stream?count=1&data=x HTTP/1.1\r\nHost: clock\r\n\r\n";
         let mut client = Client::send(server, request);
-        let answer = client.until("0\r\n\r\n").len();
+        let response = client.until("0\r\n\r\n").len();
         let mut streams = 1;
         while Instant::now() < end {
             let requests = request.repeat(TOGETHER);
             client.0.write_all(requests.as_bytes()).unwrap();
-            client.take(TOGETHER * answer);
+            client.take(TOGETHER * response);
             streams += TOGETHER;
         }
         streams

@@ -5,7 +5,7 @@ use crate::wire::{Reply, get, post};
 
 const LIST: &str = "Content-Type, Cache-Control, Last-Event-ID";
 
-fn asked(server: &Server, method: &str, target: &str, headers: &str) -> Reply {
+fn reply_to(server: &Server, method: &str, target: &str, headers: &str) -> Reply {
     Reply::to(
         server,
         &format!("{method} {target} HTTP/1.1\r\n{headers}\r\n"),
@@ -77,7 +77,7 @@ fn every_response_of_a_url_with_credentials_allows_them() {
         for path in ["/events", "/stream"] {
             let target = format!("{path}?{query}");
             for (origin, allowed) in [(ORIGIN, "http://elsewhere:99"), ("", "*")] {
-                let reply = asked(&server, method, &target, &format!("{origin}{headers}"));
+                let reply = reply_to(&server, method, &target, &format!("{origin}{headers}"));
                 assert_eq!(&reply.status()[..3], status, "{method} {target}");
                 let expected = [Some(allowed), Some("true"), Some("Origin")];
                 assert_eq!(taken(&reply), expected, "{method} {target}");
@@ -92,7 +92,7 @@ fn an_origin_over_the_length_limit_is_not_repeated() {
     for (length, allowed) in [(512, None), (513, Some("*"))] {
         let origin = format!("http://{}", "o".repeat(length - "http://".len()));
         let headers = format!("Origin: {origin}\r\n");
-        let reply = asked(&server, "GET", "/stream?count=1&credentials", &headers);
+        let reply = reply_to(&server, "GET", "/stream?count=1&credentials", &headers);
         assert_eq!(taken(&reply)[0], Some(allowed.unwrap_or(&origin)));
     }
 }
@@ -102,7 +102,7 @@ fn one_request_with_credentials_gets_the_stream_and_later_responses_allow_them_t
     let server = Server::start();
     for status in ["200", "204", "204"] {
         let target = "/stream?count=1&key=k&responses=200,204&credentials";
-        let reply = asked(&server, "GET", target, "Origin: null\r\n");
+        let reply = reply_to(&server, "GET", target, "Origin: null\r\n");
         assert_eq!(&reply.status()[..3], status);
         assert_eq!(taken(&reply), [Some("null"), Some("true"), Some("Origin")]);
     }
@@ -111,12 +111,12 @@ fn one_request_with_credentials_gets_the_stream_and_later_responses_allow_them_t
 #[test]
 fn content_that_is_rejected_while_it_arrives_allows_credentials_too() {
     let server = Server::start();
-    let refused = "Transfer-Encoding: chunked\r\n\r\nx";
-    let reply = asked(
+    let rejected = "Transfer-Encoding: chunked\r\n\r\nx";
+    let reply = reply_to(
         &server,
         "POST",
         "/events?credentials",
-        &format!("{ORIGIN}{refused}"),
+        &format!("{ORIGIN}{rejected}"),
     );
     assert_eq!(reply.status(), "400 Bad Request");
     assert_eq!(
@@ -145,11 +145,11 @@ fn no_response_allows_credentials_that_were_not_requested() {
         ("GET", "/nowhere?credentials", "404"),
     ] {
         let headers = format!("{ORIGIN}{PREFLIGHT}");
-        let reply = asked(&server, method, target, &headers);
+        let reply = reply_to(&server, method, target, &headers);
         assert_eq!(&reply.status()[..3], status, "{method} {target}");
         assert_eq!(taken(&reply), NONE, "{method} {target}");
     }
-    let page = asked(&server, "GET", "/?credentials", ORIGIN);
+    let page = reply_to(&server, "GET", "/?credentials", ORIGIN);
     assert_eq!(taken(&page), [None; 3]);
 }
 
@@ -169,7 +169,7 @@ fn credentials_change_only_the_headers() {
 #[track_caller]
 fn granted(server: &Server, path: &str, lines: &str) -> String {
     let headers = format!("{ORIGIN}{PREFLIGHT}{lines}");
-    let reply = asked(server, "OPTIONS", path, &headers);
+    let reply = reply_to(server, "OPTIONS", path, &headers);
     assert_eq!(reply.status(), "204 No Content");
     assert_eq!(reply.header("Access-Control-Max-Age"), Some("86400"));
     assert_eq!(reply.bytes(), b"");
@@ -192,7 +192,7 @@ fn a_preflight_of_a_stream_allows_get_and_post_and_the_requested_headers() {
             let line = format!("Access-Control-Request-Headers: {names}\r\n");
             assert_eq!(granted(&server, path, &line), names);
             let headers = format!("{ORIGIN}{PREFLIGHT}{line}");
-            let reply = asked(&server, "OPTIONS", path, &headers);
+            let reply = reply_to(&server, "OPTIONS", path, &headers);
             let methods = reply.header("Access-Control-Allow-Methods");
             assert_eq!(methods, Some("GET, POST"));
             assert_eq!(reply.header("Allow"), Some("GET, HEAD, POST, OPTIONS"));

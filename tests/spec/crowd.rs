@@ -114,7 +114,7 @@ pub async fn persist(
 
 /// Asserts that every tick is there exactly once.
 #[track_caller]
-pub fn assert_full_grid(ids: &[u64], interval: u64) {
+pub fn assert_complete(ids: &[u64], interval: u64) {
     for pair in ids.windows(2) {
         assert_eq!(pair[1], pair[0] + interval, "{} after {}", pair[1], pair[0]);
     }

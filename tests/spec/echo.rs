@@ -20,7 +20,7 @@ const MOST: usize = 4096;
 
 /// The JSON of an echo in its event, which has no other field.
 #[track_caller]
-fn told(event: &str) -> Value {
+fn described(event: &str) -> Value {
     let json = event.strip_prefix("event: request\ndata: ");
     let json = json.and_then(|rest| rest.strip_suffix("\n\n"));
     let json = json.unwrap_or_else(|| panic!("{event:?}"));
@@ -31,16 +31,16 @@ fn told(event: &str) -> Value {
 /// The echo of `request` in a stream that ends after its first event.
 #[track_caller]
 fn echo(server: &Server, request: &str) -> Value {
-    told_by(&Reply::to(server, request))
+    description_by(&Reply::to(server, request))
 }
 
 #[track_caller]
-fn told_by(reply: &Reply) -> Value {
+fn description_by(reply: &Reply) -> Value {
     let text = reply.text();
     let blocks: Vec<_> = text.split_inclusive("\n\n").collect();
     assert_eq!(blocks.len(), 3, "{text}");
     assert_eq!((blocks[0], blocks[2]), (":\n\n", "data: x\n\n"));
-    told(blocks[1])
+    described(blocks[1])
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn an_echo_is_the_first_event_and_describes_the_request() {
             "headers": { "host": "clock", "connection": "…" },
             "body": "",
         });
-        assert_eq!(told_by(&get(&server, &target)), expected);
+        assert_eq!(description_by(&get(&server, &target)), expected);
     }
     let none = get(&server, "/stream?echo=false&count=1&data=x").text();
     assert_eq!(none, ":\n\ndata: x\n\n");
@@ -80,19 +80,22 @@ fn an_echo_describes_the_content() {
         (b"data: a\n\ndata: b\r\r", "data: a\n\ndata: b\r\r"),
     ] {
         let reply = post(&server, "/stream?echo&count=1&data=x", content);
-        let told = told_by(&reply);
-        assert_eq!(told["method"], "POST");
-        assert_eq!(told["body"], body);
-        assert_eq!(told["cut"], Value::Null);
-        assert_eq!(told["headers"]["content-length"], content.len().to_string());
+        let described = description_by(&reply);
+        assert_eq!(described["method"], "POST");
+        assert_eq!(described["body"], body);
+        assert_eq!(described["cut"], Value::Null);
+        assert_eq!(
+            described["headers"]["content-length"],
+            content.len().to_string()
+        );
     }
     let chunked = "POST /events?echo&count=1&data=x&interval=10 HTTP/1.1\r\n\
                    Transfer-Encoding: chunked\r\n\r\n\
                    3\r\nhel\r\n2;extension=x\r\nlo\r\n0\r\nTrailer: x\r\n\r\n";
-    let told = echo(&server, chunked);
-    assert_eq!(told["body"], "hello");
-    assert_eq!(told["headers"]["transfer-encoding"], "…");
-    assert_eq!(told["headers"]["trailer"], Value::Null);
+    let described = echo(&server, chunked);
+    assert_eq!(described["body"], "hello");
+    assert_eq!(described["headers"]["transfer-encoding"], "…");
+    assert_eq!(described["headers"]["trailer"], Value::Null);
 }
 
 #[test]
@@ -118,7 +121,7 @@ fn an_echo_has_names_in_lower_case_and_repeated_headers_joined() {
         b"Connection: close\r\n\r\n",
     ];
     let reply = Reply::read(server.send(bad.concat()));
-    assert_eq!(told_by(&reply)["headers"]["x-test-x"], "\u{fffd}");
+    assert_eq!(description_by(&reply)["headers"]["x-test-x"], "\u{fffd}");
 }
 
 #[test]
@@ -140,17 +143,17 @@ fn an_echo_has_the_values_of_headers_that_a_client_sets_itself() {
     ];
     let lines = names.map(|name| format!("{name}: value-of-it\r\n"));
     let head = "GET /stream?echo&count=1&data=x HTTP/1.1\r\n";
-    let told = echo(&server, &format!("{head}{}\r\n", lines.concat()));
+    let described = echo(&server, &format!("{head}{}\r\n", lines.concat()));
     for name in names {
         assert_eq!(
-            told["headers"][name.to_lowercase()],
+            described["headers"][name.to_lowercase()],
             "value-of-it",
             "{name}"
         );
     }
-    assert_eq!(told["headers"]["host"], "clock");
-    let told = told_by(&post(&server, "/stream?echo&count=1&data=x", "hello"));
-    assert_eq!(told["headers"]["content-length"], "5");
+    assert_eq!(described["headers"]["host"], "clock");
+    let described = description_by(&post(&server, "/stream?echo&count=1&data=x", "hello"));
+    assert_eq!(described["headers"]["content-length"], "5");
 }
 
 /// Headers with secrets of the client, headers in which proxies name the client and its address,
@@ -205,20 +208,20 @@ fn an_echo_has_the_name_of_any_other_header_without_its_value() {
     let head = "GET /stream?echo&count=1&data=x HTTP/1.1\r\n";
     let reply = Reply::to(&server, &format!("{head}{}\r\n", lines.concat()));
     assert!(!reply.text().contains("value-of-it"), "{}", reply.text());
-    let told = told_by(&reply);
+    let described = description_by(&reply);
     for name in names {
-        assert_eq!(told["headers"][name.to_lowercase()], "…", "{name}");
+        assert_eq!(described["headers"][name.to_lowercase()], "…", "{name}");
     }
     let long = format!("{head}Cookie: {}\r\n\r\n", "x".repeat(6000));
-    let told = echo(&server, &long);
-    assert_eq!(told["headers"]["cookie"], "…");
-    assert_eq!(told["cut"], Value::Null);
+    let described = echo(&server, &long);
+    assert_eq!(described["headers"]["cookie"], "…");
+    assert_eq!(described["cut"], Value::Null);
 }
 
 #[test]
 fn an_echo_has_the_request_target_as_it_arrived() {
     let server = Server::start();
-    for (target, told) in [
+    for (target, described) in [
         (
             "/stream?echo&count=1&data=%78",
             "/stream?echo&count=1&data=%78",
@@ -233,7 +236,7 @@ fn an_echo_has_the_request_target_as_it_arrived() {
         ),
     ] {
         let request = format!("GET {target} HTTP/1.1\r\n\r\n");
-        assert_eq!(echo(&server, &request)["target"], told);
+        assert_eq!(echo(&server, &request)["target"], described);
     }
 }
 
@@ -260,7 +263,7 @@ fn an_echo_is_the_first_event_of_each_connection_ahead_of_a_gap() {
         let text = come_back(&server, target, id).text();
         let blocks: Vec<_> = text.split_inclusive("\n\n").collect();
         assert_eq!(blocks.len(), 4, "{text}");
-        assert_eq!(told(blocks[1])["headers"]["last-event-id"], id);
+        assert_eq!(described(blocks[1])["headers"]["last-event-id"], id);
         assert!(blocks[2].starts_with("event: gap\n"), "{text}");
     }
 }
@@ -292,7 +295,7 @@ fn an_echo_with_any_content_type_never_runs_as_code() {
     let server = Server::start();
     let target = "/stream?echo&count=1&data=x&header=Content-Type:text/html";
     let reply = post(&server, target, "<script>");
-    assert_eq!(told_by(&reply)["body"], "<script>");
+    assert_eq!(description_by(&reply)["body"], "<script>");
     assert_eq!(reply.header("Content-Type"), Some("text/html"));
     assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
     assert_eq!(
@@ -312,8 +315,8 @@ fn echo_of(target: &str, headers: &[(String, Vec<u8>)], content: &[u8]) -> Strin
     let request = request.body(content).unwrap();
     let runtime = Builder::new_current_thread().enable_time().build().unwrap();
     let event = runtime.block_on(async {
-        let answer = respond(request, std::sync::Arc::default()).await;
-        frame(&mut Box::pin(answer.into_body())).await.unwrap()
+        let response = respond(request, std::sync::Arc::default()).await;
+        frame(&mut Box::pin(response.into_body())).await.unwrap()
     });
     let event = String::from_utf8(event.to_vec()).expect("UTF-8");
     let json = event.strip_prefix("event: request\ndata: ").unwrap();
@@ -354,12 +357,15 @@ fn an_echo_then_drops_the_last_headers() {
         .map(|k| (format!("x-test-{k}"), vec![b'v'; 600]))
         .collect();
     for content in [&b""[..], b"body"] {
-        let told: Value = serde_json::from_str(&echo_of(TARGET, &headers, content)).unwrap();
-        let kept: Vec<_> = told["headers"].as_object().unwrap().keys().collect();
+        let described: Value = serde_json::from_str(&echo_of(TARGET, &headers, content)).unwrap();
+        let kept: Vec<_> = described["headers"].as_object().unwrap().keys().collect();
         let first = ["0", "1", "2", "3", "4", "5"].map(|k| format!("x-test-{k}"));
         assert_eq!(kept, first.iter().collect::<Vec<_>>());
-        assert_eq!((&told["body"], &told["cut"]), (&json!(""), &json!(true)));
-        assert_eq!(told["target"], TARGET);
+        assert_eq!(
+            (&described["body"], &described["cut"]),
+            (&json!(""), &json!(true))
+        );
+        assert_eq!(described["target"], TARGET);
     }
 }
 
@@ -368,11 +374,14 @@ fn an_echo_last_shortens_the_target() {
     let headers = [("x-test-a".to_owned(), b"b".to_vec())];
     let target = format!("/events?echo&comment=0&lastEventId={}", "x".repeat(5000));
     let json = echo_of(&target, &headers, b"body");
-    let told: Value = serde_json::from_str(&json).unwrap();
+    let described: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json.len(), MOST);
-    assert!(target.starts_with(told["target"].as_str().unwrap()));
-    assert_eq!(told["headers"], json!({}));
-    assert_eq!((&told["body"], &told["cut"]), (&json!(""), &json!(true)));
+    assert!(target.starts_with(described["target"].as_str().unwrap()));
+    assert_eq!(described["headers"], json!({}));
+    assert_eq!(
+        (&described["body"], &described["cut"]),
+        (&json!(""), &json!(true))
+    );
 }
 
 #[test]
@@ -380,8 +389,8 @@ fn an_echo_of_an_http_1_0_request_without_headers_is_shortened_too() {
     let server = Server::start();
     let id = "9".repeat(6000);
     let target = format!("/events?echo&interval=10&count=1&lastEventId={id}");
-    let answer = server.exchange(format!("GET {target} HTTP/1.0\r\n\r\n"));
-    let json = answer
+    let response = server.exchange(format!("GET {target} HTTP/1.0\r\n\r\n"));
+    let json = response
         .split("data: ")
         .nth(1)
         .unwrap()
@@ -389,9 +398,9 @@ fn an_echo_of_an_http_1_0_request_without_headers_is_shortened_too() {
         .next()
         .unwrap();
     assert_eq!(json.len(), 4096);
-    let told: Value = serde_json::from_str(json).unwrap();
-    assert!(target.starts_with(told["target"].as_str().unwrap()));
-    assert_eq!(told["cut"], true);
+    let described: Value = serde_json::from_str(json).unwrap();
+    assert!(target.starts_with(described["target"].as_str().unwrap()));
+    assert_eq!(described["cut"], true);
 }
 
 fn header() -> impl Strategy<Value = (String, Vec<u8>)> {
@@ -419,19 +428,19 @@ proptest! {
         let target = format!("/events?echo&comment=0&lastEventId={}", encoded(data));
         let json = echo_of(&target, &headers, &content);
         prop_assert!(json.len() <= MOST, "{} bytes", json.len());
-        let told: Value = serde_json::from_str(&json).unwrap();
+        let described: Value = serde_json::from_str(&json).unwrap();
         let names: std::collections::BTreeSet<_> =
             headers.iter().map(|(name, _)| name.to_lowercase()).collect();
         let body = String::from_utf8_lossy(&content);
-        let told_body = told["body"].as_str().unwrap();
-        let told_target = told["target"].as_str().unwrap();
-        let told_headers = told["headers"].as_object().unwrap().len();
-        prop_assert!(body.starts_with(told_body));
-        prop_assert!(target.starts_with(told_target));
-        let all = (told_body == body, told_headers == names.len(), told_target == target);
-        prop_assert_eq!(told.get("cut").is_some(), all != (true, true, true));
+        let described_body = described["body"].as_str().unwrap();
+        let described_target = described["target"].as_str().unwrap();
+        let described_headers = described["headers"].as_object().unwrap().len();
+        prop_assert!(body.starts_with(described_body));
+        prop_assert!(target.starts_with(described_target));
+        let all = (described_body == body, described_headers == names.len(), described_target == target);
+        prop_assert_eq!(described.get("cut").is_some(), all != (true, true, true));
         // The body is dropped before the headers, and the headers before the target.
-        prop_assert!(all.1 || told_body.is_empty());
-        prop_assert!(all.2 || told_headers == 0);
+        prop_assert!(all.1 || described_body.is_empty());
+        prop_assert!(all.2 || described_headers == 0);
     }
 }

@@ -101,9 +101,13 @@ async fn the_time_comes_every_second_and_first_after_one() {
     let start = Instant::now();
     let mut pipe = Pipe::get("/events").await;
     assert!(start.elapsed() < SECOND / 100, "the head leaves at once");
-    for beat in 1..=60 {
+    for second in 1..=60 {
         time_of(&pipe.chunk().await);
-        assert_eq!(start.elapsed().as_millis() / 10, beat * 100, "beat {beat}");
+        assert_eq!(
+            start.elapsed().as_millis() / 10,
+            second * 100,
+            "second {second}"
+        );
     }
 }
 
@@ -224,9 +228,9 @@ async fn the_first_tick_comes_one_interval_after_the_first_poll() {
 async fn ticks_stay_on_schedule_however_late_they_are_polled() {
     let start = Instant::now();
     let mut ticks = std::pin::pin!(every_second());
-    for beat in 1..=1000 {
+    for second in 1..=1000 {
         ticks.next().await;
-        assert_eq!(start.elapsed().as_secs(), beat);
+        assert_eq!(start.elapsed().as_secs(), second);
         assert!(start.elapsed().subsec_millis() < 310);
         advance(Duration::from_millis(300)).await;
     }
@@ -248,7 +252,7 @@ async fn missed_ticks_are_skipped_and_never_come_in_a_burst() {
     assert_eq!(
         start.elapsed().as_millis() / 10,
         500,
-        "the next on the beat"
+        "the next on the second"
     );
     ticks.next().await;
     assert_eq!(start.elapsed().as_millis() / 10, 600);

@@ -271,7 +271,7 @@ fn after_a_status_with_a_wire_the_connection_takes_another_request() {
 fn a_status_with_a_wire_is_plain_text_or_has_the_requested_type() {
     let server = Server::start();
     let sandboxed = [Some("nosniff"), Some("sandbox; default-src 'none'")];
-    for (given, answered, guards) in [
+    for (given, received, guards) in [
         ("", "text/plain", sandboxed),
         (
             "&header=Content-Type:application/json",
@@ -288,7 +288,7 @@ fn a_status_with_a_wire_is_plain_text_or_has_the_requested_type() {
         let target = format!("/events?status=500&wire=%3Cscript%3E{given}");
         let reply = get(&server, &target);
         assert_eq!(reply.status(), "500 Internal Server Error");
-        assert_eq!(reply.header("Content-Type"), Some(answered), "{given}");
+        assert_eq!(reply.header("Content-Type"), Some(received), "{given}");
         let names = ["X-Content-Type-Options", "Content-Security-Policy"];
         assert_eq!(names.map(|name| reply.header(name)), guards, "{given}");
         assert_eq!(reply.head.matches("Content-Type:").count(), 1);
@@ -327,14 +327,14 @@ async fn a_delay_comes_before_a_status_with_a_wire() {
     let wire = "x".repeat(4096);
     let target = format!("/events?status=500&wire={wire}&delay=60000");
     let before = VirtualInstant::now();
-    let answer = respond(
+    let response = respond(
         Request::get(target).body(nothing()).unwrap(),
         Arc::default(),
     )
     .await;
     assert_eq!(before.elapsed(), Duration::from_secs(60));
-    assert_eq!(answer.status(), 500);
-    let sent = whole(&mut Box::pin(answer.into_body())).await;
+    assert_eq!(response.status(), 500);
+    let sent = whole(&mut Box::pin(response.into_body())).await;
     assert_eq!(sent, wire.as_bytes());
 }
 
@@ -412,7 +412,7 @@ fn then_goes_before_status() {
 #[test]
 fn another_media_type_never_runs_as_code() {
     let server = Server::start();
-    for (given, answered) in [
+    for (given, received) in [
         ("text/html", "text/html"),
         ("text/html;+charset=utf-8", "text/html; charset=utf-8"),
         ("x", "x"),
@@ -424,7 +424,7 @@ fn another_media_type_never_runs_as_code() {
         for status in ["", "&status=404"] {
             let query = format!("count=1&data=%3Cscript%3E&header=Content-Type:{given}{status}");
             let reply = get(&server, &format!("/stream?{query}"));
-            assert_eq!(reply.header("Content-Type"), Some(answered));
+            assert_eq!(reply.header("Content-Type"), Some(received));
             assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
             assert_eq!(
                 reply.header("Content-Security-Policy"),
@@ -518,12 +518,12 @@ const CHANGEABLE: [(&str, u16); 8] = [
 
 /// The responses to the target of [`CHANGEABLE`] by each method, with `header`.
 fn changed<'a>(server: &'a Server, header: &'a str) -> impl Iterator<Item = (String, Reply)> + 'a {
-    let asked = ["GET", "HEAD", "POST"].into_iter().flat_map(|method| {
+    let requested = ["GET", "HEAD", "POST"].into_iter().flat_map(|method| {
         CHANGEABLE.map(|(target, status)| (format!("{method} {target}"), status))
     });
-    asked.map(move |(asked, status)| {
+    requested.map(move |(requested, status)| {
         let head = "HTTP/1.1\r\nContent-Length: 0\r\nLast-Event-ID: 1\r\n\r\n";
-        let request = format!("{asked}&header={} {head}", encoded(header));
+        let request = format!("{requested}&header={} {head}", encoded(header));
         let reply = Reply::to(server, &request);
         assert!(reply.status().starts_with(&status.to_string()), "{request}");
         (request, reply)

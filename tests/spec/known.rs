@@ -186,18 +186,18 @@ where
 /// Waits until the client has reconnected or stopped, or until the stream is stalled.
 async fn over(server: &TestServer, case: &Case) {
     let start = Instant::now();
-    let (mut asked, mut ended) = (None, None);
+    let (mut requested, mut ended) = (None, None);
     while start.elapsed() < CASE {
         let stats = server.stats_of(&case.name);
         let requests = stats.requests.map_or(0, |requests| requests.len());
         if requests > 0 {
-            asked.get_or_insert_with(Instant::now);
+            requested.get_or_insert_with(Instant::now);
         }
         if requests > 0 && stats.open == 0 {
             ended.get_or_insert_with(Instant::now);
         }
         let is_past = |moment: Option<Instant>, time| moment.is_some_and(|it| it.elapsed() > time);
-        let is_held = case.url.contains("end=stall") && is_past(asked, HELD);
+        let is_held = case.url.contains("end=stall") && is_past(requested, HELD);
         if requests > 1 || is_past(ended, READS) || is_held {
             break;
         }

@@ -259,9 +259,9 @@ fn responses(server: &Server, parts: &[(u64, &str)]) -> usize {
     }
     let last = get("/last").replace("Host", "Connection: close\r\nHost");
     client.0.write_all(last.as_bytes()).unwrap();
-    let answer = client.rest();
-    assert!(answer.ends_with("Not Found"), "{answer}");
-    answer.matches("HTTP/1.1 200 OK\r\n").count()
+    let response = client.rest();
+    assert!(response.ends_with("Not Found"), "{response}");
+    response.matches("HTTP/1.1 200 OK\r\n").count()
 }
 
 #[test]
@@ -482,19 +482,19 @@ fn shutdown_ends_thousands_of_streams_cleanly() {
         .collect();
     let start = Instant::now();
     server.signal(Signal::TERM);
-    for (client, answer) in &mut clients {
-        answer.push_str(&client.rest());
+    for (client, response) in &mut clients {
+        response.push_str(&client.rest());
     }
     let elapsed = start.elapsed();
     println!("{count} streams ended in {elapsed:?}");
     // The promise is 1 s; an unoptimized build on a busy machine gets 3 s.
     assert!(elapsed < Duration::from_secs(3), "{elapsed:?}");
-    for (_, answer) in clients {
-        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    for (_, response) in clients {
+        let (head, body) = response.split_once("\r\n\r\n").expect("a head");
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
         let events = body
             .strip_suffix(END)
-            .unwrap_or_else(|| panic!("no terminating chunk in {answer:?}"));
+            .unwrap_or_else(|| panic!("no terminating chunk in {response:?}"));
         for event in events.split_inclusive("\n\n\r\n") {
             let (size, data) = event.split_once("\r\n").expect("a chunk");
             let data = data.strip_suffix("\r\n").expect("a whole chunk");
@@ -734,9 +734,9 @@ fn a_reconnect_storm_is_over_within_five_seconds() {
             storm.spawn(async move {
                 let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
                 stream.write_all(get("/events").as_bytes()).await.unwrap();
-                let mut answer = [0; 15];
-                stream.read_exact(&mut answer).await.unwrap();
-                assert_eq!(&answer, b"HTTP/1.1 200 OK");
+                let mut response = [0; 15];
+                stream.read_exact(&mut response).await.unwrap();
+                assert_eq!(&response, b"HTTP/1.1 200 OK");
                 stream
             });
         }
@@ -776,7 +776,7 @@ async fn a_server_that_is_dropped_while_it_drains_drops_its_connections() {
         .await
         .unwrap();
     let address = listener.local_addr().unwrap();
-    let (begun, asked) = tokio::sync::oneshot::channel::<()>();
+    let (begun, requested) = tokio::sync::oneshot::channel::<()>();
     let begun = std::sync::Mutex::new(Some(begun));
     let handler = move |_| {
         drop(begun.lock().unwrap().take());
@@ -794,16 +794,16 @@ async fn a_server_that_is_dropped_while_it_drains_drops_its_connections() {
     }));
     let mut client = tokio::net::TcpStream::connect(address).await.unwrap();
     client.write_all(get("/").as_bytes()).await.unwrap();
-    drop(asked.await);
+    drop(requested.await);
     drop(stop);
     // The listener is closed once the drain has begun.
     while tokio::net::TcpStream::connect(address).await.is_ok() {
         tokio::task::yield_now().await;
     }
-    assert!(!serving.is_finished(), "the answer is not read");
+    assert!(!serving.is_finished(), "the response is not read");
 
     serving.abort();
     let rest = timeout(DEADLINE, client.read_to_end(&mut Vec::new())).await;
     let length = rest.expect("the connection is closed").unwrap_or_default();
-    assert!(length < 1 << 20, "the whole answer");
+    assert!(length < 1 << 20, "the whole response");
 }

@@ -137,13 +137,13 @@ fn a_request_head_over_8_kib_is_431() {
         "X: y\r\n".repeat(100)
     );
     for request in [of(8193), of(64 * 1024), of(1 << 20), few, many] {
-        let answer = server.exchange(&request);
+        let response = server.exchange(&request);
         assert!(
-            answer.starts_with("HTTP/1.1 431 "),
-            "{} bytes: {answer:?}",
+            response.starts_with("HTTP/1.1 431 "),
+            "{} bytes: {response:?}",
             request.len()
         );
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer:?}");
+        assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response:?}");
     }
 }
 
@@ -151,11 +151,11 @@ fn a_request_head_over_8_kib_is_431() {
 fn a_huge_target_is_414_or_431() {
     let server = Server::start();
     for length in [8 * 1024, 70 * 1024, 1 << 20] {
-        let answer = server.exchange(get(&format!("/{}", "x".repeat(length))));
-        let status = &answer[..answer.len().min(13)];
+        let response = server.exchange(get(&format!("/{}", "x".repeat(length))));
+        let status = &response[..response.len().min(13)];
         assert!(
             ["HTTP/1.1 414 ", "HTTP/1.1 431 "].contains(&status),
-            "{answer:?}"
+            "{response:?}"
         );
     }
 }
@@ -180,9 +180,9 @@ fn rejected_content_is_not_read_into_memory_and_its_sender_gets_one_response() {
     let grown = server.memory().saturating_sub(before);
     assert!(grown < 1024, "{grown} KiB more after {sent} bytes");
 
-    let answer = server.send(&pipelined).rest();
-    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer:?}");
-    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer:?}");
+    let response = server.send(&pipelined).rest();
+    assert!(response.starts_with("HTTP/1.1 413 "), "{response:?}");
+    assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response:?}");
 }
 
 #[test]
@@ -208,10 +208,10 @@ fn no_input_breaks_the_server() {
     for case in &cases {
         let mut client = server.send(case);
         let _ = client.0.shutdown(Shutdown::Write);
-        let answer = client.rest();
+        let response = client.rest();
         assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1."),
-            "{case:?}: {answer:?}"
+            response.is_empty() || response.starts_with("HTTP/1."),
+            "{case:?}: {response:?}"
         );
     }
     let mut open: Vec<_> = cases
@@ -629,7 +629,7 @@ fn assert_cost(what: &str, behave: Behaviour, narrow: bool) {
 /// A listener that reports the socket options of each accepted connection.
 struct Looked {
     listener: Listener,
-    look: Arc<Mutex<Vec<Options>>>,
+    seen: Arc<Mutex<Vec<Options>>>,
 }
 
 #[derive(Debug)]
@@ -656,25 +656,25 @@ impl Accept for Looked {
             #[cfg(target_os = "linux")]
             user_timeout: socket.tcp_user_timeout()?,
         };
-        self.look.lock().unwrap().push(options);
+        self.seen.lock().unwrap().push(options);
         Ok((stream, peer))
     }
 }
 
 #[test]
 fn an_accepted_socket_is_small_prompt_and_notices_a_dead_peer() {
-    let look = Arc::default();
-    let looked = Arc::clone(&look);
+    let seen = Arc::default();
+    let shared = Arc::clone(&seen);
     let server = Hosted::start_on(
         move |listener| Looked {
             listener,
-            look: looked,
+            seen: shared,
         },
         Limits::default(),
         |_| ready(Response::new(Full::new(Bytes::from_static(b"whole")))),
     );
     server.get("/");
-    let options = look.lock().unwrap().pop().expect("one was accepted");
+    let options = seen.lock().unwrap().pop().expect("one was accepted");
     assert!(options.no_delay && options.keepalive, "{options:?}");
     assert!(options.send <= 32 * 1024, "{options:?}");
     assert!(options.receive <= 32 * 1024, "{options:?}");
@@ -731,10 +731,10 @@ fn the_log_names_the_requests_rejected_before_the_handler_and_the_reason() {
     ] {
         let mut client = server.send(&bytes);
         let peer = client.0.local_addr().unwrap();
-        let answer = client.rest();
+        let response = client.rest();
         assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{answer}"
+            response.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{response}"
         );
         // A client that has not read the whole response closes with a reset.
         drop(client);

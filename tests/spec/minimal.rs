@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::parity::{
-    answer, assert_both_say_the_same_time, assert_both_say_where_they_listen, beside_node,
-    not_found,
+    assert_both_say_the_same_time, assert_both_say_where_they_listen, beside_node, not_found,
+    response,
 };
 use crate::support::{Binary, eventually, get, skipped, there_is};
 use crate::tidy::{ROOT, code, read};
@@ -75,15 +75,15 @@ fn it_says_where_it_listens_in_the_words_of_the_node_example() {
 #[test]
 fn events_is_the_stream_of_the_node_example_by_any_method() {
     let Some(twins) = twins() else { return };
-    let asked = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"].map(|method| {
+    let requested = ["GET", "POST", "PUT", "DELETE", "OPTIONS", "PROPFIND"].map(|method| {
         let request = format!("{method} /events HTTP/1.1\r\nHost: clock\r\n\r\n");
         twins.each_ref().map(|twin| twin.send(&request))
     });
-    for clients in asked {
+    for clients in requested {
         let [
             (node_status, node_headers, mut node),
             (status, headers, mut ours),
-        ] = clients.map(answer);
+        ] = clients.map(response);
         assert_eq!((status, headers), (node_status, node_headers));
         assert_both_say_the_same_time(&mut node, &mut ours);
     }
@@ -247,7 +247,7 @@ fn the_node_program_in_the_readme_is_the_one_that_it_copies() {
     let [
         (status, headers, mut node),
         (our_status, our_headers, mut client),
-    ] = [&theirs, &ours].map(|twin| answer(twin.send(get("/events"))));
+    ] = [&theirs, &ours].map(|twin| response(twin.send(get("/events"))));
     assert_eq!(our_status, status);
     let keep_alive = "keep-alive: timeout=5".to_owned();
     let differ: Vec<_> = headers.symmetric_difference(&our_headers).collect();

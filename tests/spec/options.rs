@@ -30,7 +30,7 @@ fn body(target: &str) -> String {
 
 /// The rejection of an option: a 400 with `line`, readable from every origin.
 #[track_caller]
-fn assert_refused(server: &Server, query: &str, line: &str) {
+fn assert_rejected(server: &Server, query: &str, line: &str) {
     let reply = get(server, &format!("/events?{query}"));
     assert_eq!(reply.status(), "400 Bad Request", "{query}");
     assert_eq!(
@@ -65,7 +65,7 @@ fn assert_bounds(name: &str, good: &[&str], bad: &[&str]) {
     }
     for value in bad {
         let given: String = value.escape_debug().take(64).collect();
-        assert_refused(
+        assert_rejected(
             &server,
             &format!("{name}={}{beside}", encoded(value)),
             &format!("{name}: given \"{given}\", allowed {allowed}\n"),
@@ -524,11 +524,11 @@ fn an_unknown_name_gets_the_list_of_known_ones() {
     let server = Server::start();
     for query in ["nope=1", "count=1&nope=1", "nope=1&nope=1"] {
         let line = format!("nope: given \"1\", allowed {ALLOWED}\n");
-        assert_refused(&server, query, &line);
+        assert_rejected(&server, query, &line);
     }
     for (name, query) in [("", "=1"), ("Count", "Count=1"), ("count ", "count+=1")] {
         let line = format!("{name}: given \"1\", allowed {ALLOWED}\n");
-        assert_refused(&server, query, &line);
+        assert_rejected(&server, query, &line);
     }
 }
 
@@ -551,7 +551,7 @@ fn a_name_occurs_once() {
             name @ ("ids" | "bom" | "echo" | "credentials") => (name, ""),
             name => panic!("no value for {name}"),
         };
-        assert_refused(
+        assert_rejected(
             &server,
             &format!("{name}={value}&{name}={value}"),
             &format!("{name}: given \"{value}\", allowed once\n"),
@@ -574,19 +574,19 @@ fn the_value_is_repeated_escaped_and_shortened_to_64_characters() {
         ("\u{202e}", "\\u{202e}"),
     ] {
         let line = format!("interval: given \"{repeated}\", allowed {allowed}\n");
-        assert_refused(&server, &format!("interval={}", encoded(given)), &line);
+        assert_rejected(&server, &format!("interval={}", encoded(given)), &line);
     }
     let line = format!("{cut}: given \"\", allowed {ALLOWED}\n");
-    assert_refused(&server, &long, &line);
+    assert_rejected(&server, &long, &line);
     let line = format!("a\\nb: given \"\", allowed {ALLOWED}\n");
-    assert_refused(&server, "a%0Ab", &line);
+    assert_rejected(&server, "a%0Ab", &line);
 }
 
 #[test]
 fn an_end_needs_a_count() {
     let server = Server::start();
     for end in ["clean", "abort", "truncate", "stall"] {
-        assert_refused(
+        assert_rejected(
             &server,
             &format!("end={end}"),
             &format!(
@@ -683,7 +683,7 @@ fn options_that_cannot_go_together_or_alone_are_rejected() {
         let mut turned: Vec<_> = pair.split('&').collect();
         turned.reverse();
         for query in [pair, &turned.join("&")] {
-            assert_refused(&server, query, &format!("{line}\n"));
+            assert_rejected(&server, query, &format!("{line}\n"));
             let reply = post(&server, &format!("/stream?{query}"), "hello");
             assert_eq!(reply.status(), "400 Bad Request", "{query}");
             assert_eq!(reply.text(), format!("{line}\n"));
@@ -728,7 +728,7 @@ fn options_that_are_allowed_with_a_wire_have_their_effect() {
             "interval: given \"{interval}\", allowed 10 to 3600000 (ms), 0 only with wire\n"
         );
         let query = format!("wire=a&interval={interval}");
-        assert_refused(&server, &query, &line);
+        assert_rejected(&server, &query, &line);
     }
 }
 
@@ -812,9 +812,9 @@ async fn each_option_has_the_same_effect_on_both_paths_and_over_post() {
                 }
                 let request = Request::builder().method(method).uri(&target);
                 let request = request.body(Full::new(Bytes::from(content))).unwrap();
-                let answer = respond(request, Arc::default()).await;
-                assert_eq!(answer.status(), *status, "{method} {target}");
-                let body = whole(&mut Box::pin(answer.into_body())).await;
+                let response = respond(request, Arc::default()).await;
+                assert_eq!(response.status(), *status, "{method} {target}");
+                let body = whole(&mut Box::pin(response.into_body())).await;
                 let body = String::from_utf8(body).unwrap();
                 assert_eq!(timeless(&body), *sent, "{method} {target}");
                 if query.starts_with("ids") {
@@ -997,11 +997,11 @@ fn a_name_that_begins_with_an_underscore_changes_nothing_on_any_route() {
         ("PUT", "/stats"),
         ("GET", "/nowhere"),
     ] {
-        let answered = |target: &str| {
+        let received = |target: &str| {
             let request = format!("{method} {target} HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
             dateless(&Reply::to(&server, &request))
         };
-        let plain = answered(target);
+        let plain = received(target);
         let mark = if target.contains('?') { '&' } else { '?' };
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         for own in [
@@ -1010,8 +1010,8 @@ fn a_name_that_begins_with_an_underscore_changes_nothing_on_any_route() {
             "_key=k&_nope&%5finterval=9",
             "__=%00%ff",
         ] {
-            assert_eq!(answered(&format!("{target}{mark}{own}")), plain, "{own}");
-            assert_eq!(answered(&format!("{path}?{own}&{query}")), plain, "{own}");
+            assert_eq!(received(&format!("{target}{mark}{own}")), plain, "{own}");
+            assert_eq!(received(&format!("{path}?{own}&{query}")), plain, "{own}");
         }
     }
 }
@@ -1026,7 +1026,7 @@ fn only_a_name_that_begins_with_an_underscore_is_ignored() {
         ("-_=1", "-_"),
     ] {
         let line = format!("{name}: given \"1\", allowed {ALLOWED}\n");
-        assert_refused(&server, &format!("_=1&{query}"), &line);
+        assert_rejected(&server, &format!("_=1&{query}"), &line);
     }
 }
 

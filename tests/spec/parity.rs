@@ -27,11 +27,11 @@ pub fn beside_node(ours: Command) -> Option<[Binary; 2]> {
 }
 
 fn get(server: &Binary, path: &str) -> (String, BTreeSet<String>, Client) {
-    answer(server.send(support::get(path)))
+    response(server.send(support::get(path)))
 }
 
 /// The status and the headers of the response to `client`, without the date.
-pub fn answer(mut client: Client) -> (String, BTreeSet<String>, Client) {
+pub fn response(mut client: Client) -> (String, BTreeSet<String>, Client) {
     let head = client.head();
     let (status, headers) = head.split_once("\r\n").unwrap();
     let headers = headers

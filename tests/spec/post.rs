@@ -37,22 +37,22 @@ fn begin(target: &str, headers: &str) -> String {
 
 /// Asserts that a rejection is the only response on its connection, which then ends.
 #[track_caller]
-fn assert_last(answer: &str, status: &str, line: &str) {
-    assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+fn assert_last(response: &str, status: &str, line: &str) {
+    assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response}");
     assert!(
-        answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
-        "{answer}"
+        response.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+        "{response}"
     );
-    assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
+    assert!(response.contains("\r\nConnection: close\r\n"), "{response}");
     assert!(
-        answer.contains("\r\nContent-Type: text/plain; charset=utf-8\r\n"),
-        "{answer}"
+        response.contains("\r\nContent-Type: text/plain; charset=utf-8\r\n"),
+        "{response}"
     );
     assert!(
-        answer.contains("\r\nAccess-Control-Allow-Origin: *\r\n"),
-        "{answer}"
+        response.contains("\r\nAccess-Control-Allow-Origin: *\r\n"),
+        "{response}"
     );
-    assert!(answer.ends_with(&format!("\r\n\r\n{line}")), "{answer}");
+    assert!(response.ends_with(&format!("\r\n\r\n{line}")), "{response}");
 }
 
 /// A response head without its `Date` line.
@@ -165,16 +165,16 @@ fn content_of_another_coding_than_chunks_is_501_and_the_last_of_its_connection()
             "/stream?count=1",
             &format!("Transfer-Encoding: {coding}\r\n"),
         );
-        let answer = server.exchange(request + "0\r\n\r\n" + &get_request("/stream"));
+        let response = server.exchange(request + "0\r\n\r\n" + &get_request("/stream"));
         assert!(
-            answer.starts_with("HTTP/1.1 501 Not Implemented\r\n"),
-            "{coding}: {answer}"
+            response.starts_with("HTTP/1.1 501 Not Implemented\r\n"),
+            "{coding}: {response}"
         );
         assert!(
-            answer.ends_with("\r\n\r\ncontent may be coded in chunks only\n"),
-            "{answer}"
+            response.ends_with("\r\n\r\ncontent may be coded in chunks only\n"),
+            "{response}"
         );
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+        assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response}");
     }
 }
 
@@ -209,13 +209,13 @@ fn a_client_gets_no_100_for_content_that_is_not_read() {
         ("/nowhere", 5, "404 Not Found"),
     ] {
         let headers = format!("Expect: 100-continue\r\nContent-Length: {length}\r\n");
-        let answer = server.exchange(begin(target, &headers));
+        let response = server.exchange(begin(target, &headers));
         assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status}\r\n")),
-            "{answer}"
+            response.starts_with(&format!("HTTP/1.1 {status}\r\n")),
+            "{response}"
         );
-        assert!(answer.contains("\r\nConnection: close\r\n"), "{answer}");
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+        assert!(response.contains("\r\nConnection: close\r\n"), "{response}");
+        assert_eq!(response.matches("HTTP/1.1").count(), 1, "{response}");
     }
 }
 
@@ -281,8 +281,8 @@ fn malformed_chunks_are_400_and_end_the_connection() {
         "0x5\r\nhello\r\n0\r\n\r\n",
     ] {
         let request = begin("/events", "Transfer-Encoding: chunked\r\n") + chunks;
-        let answer = server.exchange(request + &get_request("/events"));
-        assert_last(&answer, "400 Bad Request", "content: it is malformed\n");
+        let response = server.exchange(request + &get_request("/events"));
+        assert_last(&response, "400 Bad Request", "content: it is malformed\n");
     }
     assert_eq!(server.stats().opened, 0);
 }
@@ -302,8 +302,12 @@ fn no_response_follows_an_ambiguous_post() {
         "Content-Length: +5\r\n",
     ] {
         let request = begin("/stream?count=1", headers) + "0\r\n\r\n";
-        let answer = server.exchange(request + &get_request("/nowhere"));
-        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{headers}: {answer}");
+        let response = server.exchange(request + &get_request("/nowhere"));
+        assert_eq!(
+            response.matches("HTTP/1.1").count(),
+            1,
+            "{headers}: {response}"
+        );
     }
 }
 
@@ -311,9 +315,9 @@ fn no_response_follows_an_ambiguous_post() {
 fn an_http_1_0_post_gets_the_stream_bare_and_ended_by_the_close() {
     let server = Server::start();
     let request = "POST /stream?count=1&data=x HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello";
-    let answer = server.exchange(request);
-    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
-    assert!(answer.ends_with("\r\n\r\n:\n\ndata: x\n\n"), "{answer}");
+    let response = server.exchange(request);
+    assert!(response.starts_with("HTTP/1.0 200 OK\r\n"), "{response}");
+    assert!(response.ends_with("\r\n\r\n:\n\ndata: x\n\n"), "{response}");
 }
 
 #[test]
@@ -324,8 +328,8 @@ fn a_rejected_post_counts_for_no_key() {
         ("Content-Length: 1048577\r\n", ""),
         ("Transfer-Encoding: chunked\r\n", "x"),
     ] {
-        let answer = server.exchange(begin(target, headers) + content);
-        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+        let response = server.exchange(begin(target, headers) + content);
+        assert!(response.starts_with("HTTP/1.1 4"), "{response}");
     }
     assert_eq!(server.stats_of("k").requests, Some(vec![]));
     let reply = post(&server, target, "hello");
@@ -342,10 +346,10 @@ fn a_connection_that_falls_silent_within_its_content_is_closed() {
         let start = Instant::now();
         let mut client = server.send(begin("/events", headers) + begun);
         client.0.shutdown(Shutdown::Write).unwrap();
-        let answer = client.rest();
+        let response = client.rest();
         assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
-            "{answer}"
+            response.is_empty() || response.starts_with("HTTP/1.1 400 "),
+            "{response}"
         );
         assert!(start.elapsed() < Duration::from_secs(5));
     }
@@ -410,17 +414,17 @@ fn content_that_is_under_way_does_not_hold_up_shutdown() {
 }
 
 /// The response to a POST with content in these pieces, and its delay on a paused clock.
-async fn answer(content: impl Stream<Item = Bytes>) -> (u16, Option<String>, String, Duration) {
+async fn response(content: impl Stream<Item = Bytes>) -> (u16, Option<String>, String, Duration) {
     let frames = content.map(|data| Ok::<_, Infallible>(Frame::data(data)));
     let request = Request::post("/events?count=1&data=x&comment=0");
     let request = request.body(StreamBody::new(frames)).unwrap();
     let start = VirtualInstant::now();
-    let answer = respond(request, Arc::default()).await;
+    let response = respond(request, Arc::default()).await;
     let took = start.elapsed();
-    let connection = answer.headers().get("connection");
+    let connection = response.headers().get("connection");
     let connection = connection.map(|value| value.to_str().unwrap().to_owned());
-    let status = answer.status().as_u16();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
     let body = String::from_utf8(body.to_vec()).unwrap();
     (status, connection, body, took)
 }
@@ -435,13 +439,13 @@ fn bytes(every: u64) -> impl Stream<Item = Bytes> {
 async fn content_may_take_ten_seconds() {
     let ten = Duration::from_secs(10);
     let late = (408, Some("close".to_owned()), LATE.to_owned(), ten);
-    assert_eq!(answer(tokio_stream::pending()).await, late);
-    assert_eq!(answer(bytes(1000)).await, late);
-    assert_eq!(answer(bytes(9999)).await, late);
+    assert_eq!(response(tokio_stream::pending()).await, late);
+    assert_eq!(response(bytes(1000)).await, late);
+    assert_eq!(response(bytes(9999)).await, late);
 
     let stream = (200, Some("keep-alive".to_owned()), "data: x\n\n".to_owned());
     for (count, took) in [(1, 0), (10, 9000)] {
-        let (status, connection, body, time) = answer(bytes(1000).take(count)).await;
+        let (status, connection, body, time) = response(bytes(1000).take(count)).await;
         assert_eq!((status, connection, body), stream);
         assert_eq!(time, Duration::from_millis(took));
     }
@@ -453,7 +457,7 @@ async fn content_without_an_end_is_rejected_at_the_limit() {
     let endless = tokio_stream::iter(std::iter::repeat(piece));
     let close = Some("close".to_owned());
     assert_eq!(
-        answer(endless).await,
+        response(endless).await,
         (413, close, TOO_LARGE.to_owned(), Duration::ZERO)
     );
 }
@@ -462,8 +466,8 @@ async fn content_without_an_end_is_rejected_at_the_limit() {
 async fn dripped(headers: &str, bytes: impl AsRef<[u8]>) -> (String, Duration) {
     let (mut client, server) = duplex(64 * 1024);
     let service = service_fn(async |request| {
-        let answer = respond(request, Arc::default()).await;
-        Ok::<_, Infallible>(answer)
+        let response = respond(request, Arc::default()).await;
+        Ok::<_, Infallible>(response)
     });
     let mut http = http1::Builder::new();
     http.title_case_headers(true);
@@ -482,21 +486,21 @@ async fn dripped(headers: &str, bytes: impl AsRef<[u8]>) -> (String, Duration) {
             }
             std::future::pending::<()>().await;
         };
-        let mut answer = String::new();
+        let mut response = String::new();
         tokio::select! {
             () = dripping => {}
-            read = reading.read_to_string(&mut answer) => drop(read.unwrap()),
+            read = reading.read_to_string(&mut response) => drop(read.unwrap()),
         }
-        (answer, start.elapsed())
+        (response, start.elapsed())
     };
-    let ((), answered) = tokio::join!(async { drop(serving.await) }, talking);
-    answered
+    let ((), received) = tokio::join!(async { drop(serving.await) }, talking);
+    received
 }
 
 #[tokio::test(start_paused = true)]
 async fn content_of_a_byte_a_second_has_ten_seconds_over_a_connection_too() {
-    let (answer, time) = dripped("Content-Length: 9\r\n", "123456789").await;
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let (response, time) = dripped("Content-Length: 9\r\n", "123456789").await;
+    assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{response}");
     assert_eq!(time.as_secs(), 9);
     let chunks = "5\r\nhello\r\n0\r\n\r\n";
     for (headers, bytes) in [
@@ -505,8 +509,8 @@ async fn content_of_a_byte_a_second_has_ten_seconds_over_a_connection_too() {
         ("Transfer-Encoding: chunked\r\n", chunks),
         ("Transfer-Encoding: chunked\r\n", ""),
     ] {
-        let (answer, time) = dripped(headers, bytes).await;
-        assert_last(&answer, "408 Request Timeout", LATE);
+        let (response, time) = dripped(headers, bytes).await;
+        assert_last(&response, "408 Request Timeout", LATE);
         assert_eq!(time.as_secs(), 10, "{headers}");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use crate::crowd::{Crowd, assert_full_grid, persist};
+use crate::crowd::{Crowd, assert_complete, persist};
 use crate::proxy::Proxy;
 use crate::support::{Binary, DEADLINE, Server, port_of_our_own};
 use crate::wire::{Reply, body_of, come_back, encoded, frame, get, ids, now, time_events};
@@ -26,7 +26,7 @@ fn resumed(server: &Server, id: &str, by_header: bool, rest: &str) -> (String, V
     (text, ids)
 }
 
-fn grid(last: u64, interval: u64, count: u64) -> Vec<u64> {
+fn ids_after(last: u64, interval: u64, count: u64) -> Vec<u64> {
     (1..=count).map(|k| last + k * interval).collect()
 }
 
@@ -41,7 +41,7 @@ fn a_client_that_reconnects_resumes_with_the_next_tick() {
             by_header,
             "interval=100&count=5",
         );
-        assert_eq!(ids, grid(last, 100, 5));
+        assert_eq!(ids, ids_after(last, 100, 5));
         let events = time_events(&ids);
         assert_eq!(text, format!(":\n\n{events}"));
         assert!(now() >= last + 500, "the last two fell due");
@@ -149,7 +149,7 @@ fn ticks_too_long_ago_are_reported_as_a_gap() {
         let first = ids[0] / 1000;
         assert!(first == missed - 999 || first == now() / 1000 - 999);
         assert!(text.starts_with(&gap(first - 1)), "{}", &text[..80]);
-        assert_eq!(ids, grid((first - 1) * 1000, 1000, 1000));
+        assert_eq!(ids, ids_after((first - 1) * 1000, 1000, 1000));
         assert_eq!(text.matches("retry").count(), 1);
     }
 }
@@ -164,7 +164,7 @@ fn a_thousand_missed_ticks_are_no_gap() {
         true,
         "interval=3600000&count=999",
     );
-    assert_eq!(ids, grid(last, 3_600_000, 999));
+    assert_eq!(ids, ids_after(last, 3_600_000, 999));
     assert!(!text.contains("gap"));
 }
 
@@ -173,7 +173,7 @@ fn count_takes_replayed_events_in() {
     let server = Server::start();
     let last = now() - 10_000;
     let (_, ids) = resumed(&server, &last.to_string(), true, "interval=1000&count=3");
-    assert_eq!(ids, grid(last, 1000, 3));
+    assert_eq!(ids, ids_after(last, 1000, 3));
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn two_thousand_disconnects_at_any_byte_lose_nothing_and_double_nothing() {
     assert!(proxy.cuts() >= 2000, "{} cuts", proxy.cuts());
     for ids in &all {
         assert!(ids.len() > 100, "{} events", ids.len());
-        assert_full_grid(ids, 20);
+        assert_complete(ids, 20);
     }
 }
 
@@ -239,6 +239,6 @@ fn a_server_that_is_killed_and_started_again_loses_nothing_and_doubles_nothing()
     }
     crowd.goes_on_for(Duration::from_millis(100));
     for ids in crowd.leave() {
-        assert_full_grid(&ids, 10);
+        assert_complete(&ids, 10);
     }
 }

@@ -35,21 +35,21 @@ const METHOD_NOT_ALLOWED: &str = "HTTP/1.1 405 Method Not Allowed\r\n\
     Method Not Allowed\n";
 
 /// The response before the server closes a connection on which the client may still send.
-fn and_close(answer: &str) -> String {
-    answer.replace("Content-Length: ", "Connection: close\r\nContent-Length: ")
+fn and_close(response: &str) -> String {
+    response.replace("Content-Length: ", "Connection: close\r\nContent-Length: ")
 }
 
 /// The 405 of a path that allows POST, which other paths do not.
-fn with_post(path: &str, answer: &str) -> String {
+fn with_post(path: &str, response: &str) -> String {
     if !["/events", "/stream"].contains(&path) {
-        return answer.to_owned();
+        return response.to_owned();
     }
-    let answer = answer.replace(
+    let response = response.replace(
         "Allow: GET, HEAD, OPTIONS",
         "Allow: GET, HEAD, POST, OPTIONS",
     );
     let methods = "Access-Control-Allow-Methods: GET";
-    answer.replace(methods, &format!("{methods}, POST"))
+    response.replace(methods, &format!("{methods}, POST"))
 }
 
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\nAllow: GET, HEAD, OPTIONS\r\n\r\n";
@@ -77,12 +77,12 @@ const TOO_LARGE_A_HEAD: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\n
 /// A second request: a response to it would be visible.
 const FAKE: &str = "GET /fake HTTP/1.1\r\nHost: clock\r\n\r\n";
 
-/// `answer` without the Date line, which every response head must have.
+/// `response` without the Date line, which every response head must have.
 #[track_caller]
-fn dateless(answer: &str) -> String {
-    let (before, date) = answer
+fn dateless(response: &str) -> String {
+    let (before, date) = response
         .split_once("Date: ")
-        .unwrap_or_else(|| panic!("no Date in {answer:?}"));
+        .unwrap_or_else(|| panic!("no Date in {response:?}"));
     let (date, after) = date.split_once("\r\n").unwrap();
     assert_eq!(date.len(), "Sat, 21 Nov 2026 04:30:52 GMT".len(), "{date}");
     assert!(date.ends_with(" GMT"), "{date}");
@@ -140,8 +140,8 @@ fn a_file_is_the_one_that_was_compiled_in_with_its_length() {
     ] {
         let tag = tag(&server, target);
         assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 2);
-        let answer = kept(&server, &request("GET", target, ""));
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let response = kept(&server, &request("GET", target, ""));
+        let (head, body) = response.split_once("\r\n\r\n").unwrap();
         for line in [
             "HTTP/1.1 200 OK",
             "Cache-Control: no-cache",
@@ -204,12 +204,15 @@ fn a_client_that_has_a_file_gets_304_without_it() {
         ] {
             for method in ["GET", "HEAD"] {
                 let header = format!("If-None-Match: {known}\r\n");
-                let answer = kept(&server, &request(method, target, &header));
+                let response = kept(&server, &request(method, target, &header));
                 let head = format!(
                     "HTTP/1.1 304 Not Modified\r\nCache-Control: no-cache\r\nEtag: {tag}\r\n"
                 );
-                assert!(answer.starts_with(&head), "{method} {known}: {answer}");
-                assert!(answer.ends_with("\r\n\r\n"), "{method} {known}: {answer}");
+                assert!(response.starts_with(&head), "{method} {known}: {response}");
+                assert!(
+                    response.ends_with("\r\n\r\n"),
+                    "{method} {known}: {response}"
+                );
             }
         }
     }
@@ -222,9 +225,9 @@ fn a_client_that_has_another_version_gets_the_file() {
         let tag = tag(&server, target);
         for known in ["\"other\"", "", tag.trim_matches('"'), "\"\u{e9}\""] {
             let header = format!("If-None-Match: {known}\r\n");
-            let answer = kept(&server, &request("GET", target, &header));
-            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{known}");
-            assert!(answer.ends_with(file), "{known}");
+            let response = kept(&server, &request("GET", target, &header));
+            assert!(response.starts_with("HTTP/1.1 200 OK\r\n"), "{known}");
+            assert!(response.ends_with(file), "{known}");
         }
     }
     assert_ne!(tag(&server, "/"), tag(&server, "/cases"));
@@ -306,11 +309,11 @@ fn every_other_method_on_a_known_path_is_405() {
         "POST", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "FOO", "get", "QUERY",
     ] {
         for path in PATHS {
-            let refusal = with_post(path, METHOD_NOT_ALLOWED);
-            if method != "POST" || refusal == METHOD_NOT_ALLOWED {
+            let rejection = with_post(path, METHOD_NOT_ALLOWED);
+            if method != "POST" || rejection == METHOD_NOT_ALLOWED {
                 assert_eq!(
                     kept(&server, &request(method, path, "")),
-                    refusal,
+                    rejection,
                     "{method} {path}"
                 );
             }
@@ -379,8 +382,8 @@ fn a_path_that_only_resembles_a_known_one_is_404() {
 fn connect_to_an_authority_is_404() {
     let server = Server::start();
     for authority in ["clock:80", "127.0.0.1:22"] {
-        let answer = kept(&server, &request("CONNECT", authority, ""));
-        assert_eq!(answer, NOT_FOUND, "{authority}");
+        let response = kept(&server, &request("CONNECT", authority, ""));
+        assert_eq!(response, NOT_FOUND, "{authority}");
     }
 }
 
@@ -408,8 +411,8 @@ fn an_absolute_form_target_works_as_its_path_does() {
 fn a_raw_nul_in_the_path_is_400() {
     let server = Server::start();
     for target in ["/\0", "/events\0", "\0"] {
-        let answer = last(&server, request("GET", target, "") + FAKE);
-        assert_eq!(answer, BAD_REQUEST, "{target:?}");
+        let response = last(&server, request("GET", target, "") + FAKE);
+        assert_eq!(response, BAD_REQUEST, "{target:?}");
     }
 }
 
@@ -428,8 +431,8 @@ fn a_request_with_a_body_is_413_and_the_last_of_its_connection() {
                 ),
             ] {
                 let headers = format!("{header}\r\n");
-                let answer = last(&server, request(method, target, &headers) + &body + FAKE);
-                assert_eq!(answer, PAYLOAD_TOO_LARGE, "{method} {target} {header}");
+                let response = last(&server, request(method, target, &headers) + &body + FAKE);
+                assert_eq!(response, PAYLOAD_TOO_LARGE, "{method} {target} {header}");
             }
         }
     }
@@ -441,12 +444,12 @@ fn a_body_is_rejected_before_it_arrives() {
     for header in ["Content-Length: 200000000", "Transfer-Encoding: chunked"] {
         for expect in ["", "Expect: 100-continue\r\n"] {
             let headers = format!("{header}\r\n{expect}");
-            let answer = last(&server, request("PUT", "/", &headers));
-            assert_eq!(answer, PAYLOAD_TOO_LARGE, "{headers}");
-            let answer = last(&server, request("POST", "/", &headers));
-            assert_eq!(answer, and_close(METHOD_NOT_ALLOWED), "{headers}");
-            let answer = last(&server, request("POST", "/nowhere", &headers));
-            assert_eq!(answer, and_close(NOT_FOUND), "{headers}");
+            let response = last(&server, request("PUT", "/", &headers));
+            assert_eq!(response, PAYLOAD_TOO_LARGE, "{headers}");
+            let response = last(&server, request("POST", "/", &headers));
+            assert_eq!(response, and_close(METHOD_NOT_ALLOWED), "{headers}");
+            let response = last(&server, request("POST", "/nowhere", &headers));
+            assert_eq!(response, and_close(NOT_FOUND), "{headers}");
         }
     }
 }
@@ -455,8 +458,8 @@ fn a_body_is_rejected_before_it_arrives() {
 fn pipelined_posts_that_expect_100_end_with_the_first() {
     let server = Server::start();
     let post = request("POST", "/", "Content-Length: 5\r\nExpect: 100-continue\r\n");
-    let answer = last(&server, post.repeat(50));
-    assert_eq!(answer, and_close(METHOD_NOT_ALLOWED));
+    let response = last(&server, post.repeat(50));
+    assert_eq!(response, and_close(METHOD_NOT_ALLOWED));
 }
 
 #[test]
@@ -486,8 +489,11 @@ fn a_request_without_exactly_one_host_is_400() {
 #[test]
 fn an_http_1_0_request_needs_no_host() {
     let server = Server::start();
-    let answer = last(&server, "GET /nowhere HTTP/1.0\r\n\r\n");
-    assert!(answer.starts_with("HTTP/1.0 404 Not Found\r\n"), "{answer}");
+    let response = last(&server, "GET /nowhere HTTP/1.0\r\n\r\n");
+    assert!(
+        response.starts_with("HTTP/1.0 404 Not Found\r\n"),
+        "{response}"
+    );
 }
 
 #[test]
@@ -516,14 +522,14 @@ fn validation_goes_from_host_to_body_to_path_to_options_to_method() {
 
 #[test]
 fn an_http_1_0_client_gets_the_stream_bare_and_ended_by_the_close() {
-    for asked in [
+    for requested in [
         "",
         "Connection: keep-alive\r\n",
         "Connection: Keep-Alive\r\n",
         "Connection: close\r\n",
     ] {
         let server = Server::start();
-        let mut client = server.send(format!("GET /stream HTTP/1.0\r\n{asked}\r\n"));
+        let mut client = server.send(format!("GET /stream HTTP/1.0\r\n{requested}\r\n"));
         let head = client.head();
         assert!(head.starts_with("HTTP/1.0 200 OK\r\n"), "{head}");
         assert!(head.contains("\r\nContent-Type: text/event-stream\r\n"));
@@ -539,7 +545,7 @@ fn an_http_1_0_client_gets_the_stream_bare_and_ended_by_the_close() {
 
 #[test]
 fn a_client_that_requests_close_gets_close_alone() {
-    for asked in [
+    for requested in [
         "close",
         "Close",
         "keep-alive, close",
@@ -547,15 +553,15 @@ fn a_client_that_requests_close_gets_close_alone() {
     ] {
         let server = Server::start();
         for path in ["/", "/events", "/stream", "/nowhere"] {
-            let header = format!("Connection: {asked}\r\n");
+            let header = format!("Connection: {requested}\r\n");
             let head = server.send(request("HEAD", path, &header)).rest();
             let said: Vec<_> = head
                 .lines()
                 .filter(|line| line.to_lowercase().starts_with("connection:"))
                 .collect();
-            assert_eq!(said, ["Connection: close"], "{path} {asked}");
+            assert_eq!(said, ["Connection: close"], "{path} {requested}");
         }
-        let header = format!("Connection: {asked}\r\n");
+        let header = format!("Connection: {requested}\r\n");
         let mut client = server.send(request("GET", "/stream", &header));
         assert!(client.head().contains("\r\nConnection: close\r\n"));
         assert!(client.chunk().starts_with(b"data: "));
@@ -573,8 +579,8 @@ fn a_request_head_above_8_kib_is_431() {
     let megabyte = format!("X: {}\r\n", "a".repeat(1000)).repeat(1000);
     let over_a_hundred = "X: a\r\n".repeat(101);
     for headers in [long, many, megabyte, over_a_hundred] {
-        let answer = first_answer(&server, &request("GET", "/", &headers));
-        assert_eq!(answer, TOO_LARGE_A_HEAD, "{} bytes", headers.len());
+        let response = first_response(&server, &request("GET", "/", &headers));
+        assert_eq!(response, TOO_LARGE_A_HEAD, "{} bytes", headers.len());
     }
     let empty = request("HEAD", "/", "X: \r\n").len();
     let filled =
@@ -582,7 +588,7 @@ fn a_request_head_above_8_kib_is_431() {
     assert!(kept(&server, &filled(4096)).starts_with("HTTP/1.1 200 OK\r\n"));
     let mut client = server.send(filled(8192));
     assert!(client.head().starts_with("HTTP/1.1 200 OK\r\n"));
-    assert_eq!(first_answer(&server, &filled(8193)), TOO_LARGE_A_HEAD);
+    assert_eq!(first_response(&server, &filled(8193)), TOO_LARGE_A_HEAD);
 }
 
 #[test]
@@ -590,7 +596,7 @@ fn a_target_above_8_kib_is_431() {
     let server = Server::start();
     for length in [70_000, 1_000_000] {
         let request = request("GET", &format!("/{}", "a".repeat(length)), "");
-        assert_eq!(first_answer(&server, &request), TOO_LARGE_A_HEAD);
+        assert_eq!(first_response(&server, &request), TOO_LARGE_A_HEAD);
     }
     let request = request("GET", &format!("/{}", "a".repeat(7000)), "");
     assert_eq!(kept(&server, &request), NOT_FOUND);
@@ -598,13 +604,13 @@ fn a_target_above_8_kib_is_431() {
 
 /// The first response head without Date. A client that still sends may lose the close to a reset.
 #[track_caller]
-fn first_answer(server: &Server, request: &str) -> String {
+fn first_response(server: &Server, request: &str) -> String {
     use std::io::Write;
     let mut client = crate::support::Client::connect(server.address());
     // The server may have responded and closed before the whole request is sent.
     let _ = client.0.write_all(request.as_bytes());
-    let answer = client.rest();
-    dateless(&answer)
+    let response = client.rest();
+    dateless(&response)
 }
 
 #[test]
@@ -625,15 +631,15 @@ fn a_request_line_that_is_not_http_1_is_400() {
         " GET / HTTP/1.1",
         "GET  / HTTP/1.1",
     ] {
-        let answer = last(&server, format!("{line}\r\nHost: clock\r\n\r\n{FAKE}"));
-        assert_eq!(answer, BAD_REQUEST, "{line:?}");
+        let response = last(&server, format!("{line}\r\nHost: clock\r\n\r\n{FAKE}"));
+        assert_eq!(response, BAD_REQUEST, "{line:?}");
     }
 }
 
 #[test]
 fn an_ambiguous_request_is_rejected_and_no_response_follows() {
     let server = Server::start();
-    for (headers, refusal) in [
+    for (headers, rejection) in [
         (
             "Content-Length: 5\r\nTransfer-Encoding: chunked",
             PAYLOAD_TOO_LARGE,
@@ -668,8 +674,8 @@ fn an_ambiguous_request_is_rejected_and_no_response_follows() {
         ("X: \0", BAD_REQUEST),
     ] {
         let request = request("PUT", "/", &format!("{headers}\r\n"));
-        let answer = last(&server, format!("{request}0\r\n\r\n{FAKE}"));
-        assert_eq!(answer, refusal, "{headers:?}");
+        let response = last(&server, format!("{request}0\r\n\r\n{FAKE}"));
+        assert_eq!(response, rejection, "{headers:?}");
     }
 }
 
@@ -677,9 +683,9 @@ fn an_ambiguous_request_is_rejected_and_no_response_follows() {
 fn chunks_in_an_http_1_0_request_are_400() {
     let server = Server::start();
     let request = "GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
-    let answer = last(&server, format!("{request}{FAKE}"));
-    assert!(answer.starts_with("HTTP/1.1 400 ") || answer.starts_with("HTTP/1.0 400 "));
-    assert_eq!(answer.matches("HTTP/1.").count(), 1, "{answer}");
+    let response = last(&server, format!("{request}{FAKE}"));
+    assert!(response.starts_with("HTTP/1.1 400 ") || response.starts_with("HTTP/1.0 400 "));
+    assert_eq!(response.matches("HTTP/1.").count(), 1, "{response}");
 }
 
 #[test]

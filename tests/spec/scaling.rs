@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::browser::Browser;
-use crate::crowd::{Crowd, assert_full_grid};
+use crate::crowd::{Crowd, assert_complete};
 use crate::nginx::Nginx;
 use crate::support::{Binary, Client, eventually, get, port_of_our_own};
 use crate::wire::{ids, now};
@@ -33,7 +33,7 @@ fn assert_nothing_lost_and_nothing_doubled(crowd: Crowd) {
     let all = crowd.leave();
     assert_eq!(all.len(), CLIENTS);
     for ids in &all {
-        assert_full_grid(ids, INTERVAL);
+        assert_complete(ids, INTERVAL);
     }
 }
 
@@ -74,15 +74,15 @@ fn two_replicas_behind_nginx_lose_nothing_when_each_is_restarted_in_turn() {
         return;
     };
     let crowd = listen(&nginx);
-    for turn in [0, 1, 0, 1] {
+    for replica in [0, 1, 0, 1] {
         crowd.goes_on_for(A_WHILE);
-        let port = replicas[turn].port;
-        replicas[turn].signal(Signal::TERM);
-        assert!(replicas[turn].wait().success());
+        let port = replicas[replica].port;
+        replicas[replica].signal(Signal::TERM);
+        assert!(replicas[replica].wait().success());
         eventually("the other replica has taken all over", || {
-            open_streams(&replicas[1 - turn]) == CLIENTS as u64
+            open_streams(&replicas[1 - replica]) == CLIENTS as u64
         });
-        replicas[turn] = Binary::start_on(port);
+        replicas[replica] = Binary::start_on(port);
     }
     crowd.goes_on_for(A_WHILE);
     assert_nothing_lost_and_nothing_doubled(crowd);
@@ -125,12 +125,12 @@ fn without_a_replica_nginx_sends_no_status_that_would_end_an_event_source() {
     let Some(nginx) = Nginx::start(ports) else {
         return;
     };
-    let ask = |path| Client::send(nginx.address, get_once(path));
-    assert_eq!(ask("/events").rest(), "");
+    let request = |path| Client::send(nginx.address, get_once(path));
+    assert_eq!(request("/events").rest(), "");
     let _replica = Binary::start_on(ports[1]);
-    assert!(ask("/events").head().starts_with("HTTP/1.1 200 "));
-    let asked_for = ask("/events?status=502").head();
-    assert!(asked_for.starts_with("HTTP/1.1 502 "), "{asked_for}");
+    assert!(request("/events").head().starts_with("HTTP/1.1 200 "));
+    let requested = request("/events?status=502").head();
+    assert!(requested.starts_with("HTTP/1.1 502 "), "{requested}");
 }
 
 #[tokio::test]
@@ -158,5 +158,5 @@ async fn behind_nginx_a_browser_waits_until_a_replica_is_back_and_misses_nothing
     browser.until("ids.length > before + 3").await;
 
     let ids: Vec<u64> = serde_json::from_value(browser.run("return ids").await).unwrap();
-    assert_full_grid(&ids, INTERVAL);
+    assert_complete(&ids, INTERVAL);
 }

@@ -28,7 +28,7 @@ fn status(reply: &Reply) -> u16 {
     reply.status()[..3].parse().unwrap()
 }
 
-fn asked(server: &Server, method: &str, target: &str) -> Reply {
+fn reply_to(server: &Server, method: &str, target: &str) -> Reply {
     Reply::to(server, &format!("{method} {target} HTTP/1.1\r\n\r\n"))
 }
 
@@ -44,11 +44,11 @@ fn lasting(method: &str, target: &str) -> String {
 }
 
 /// The status of the handler's response; the stream is not read.
-async fn look(shared: &Arc<Shared>, target: &str) -> StatusCode {
-    answer(shared, target).await.status()
+async fn status_of(shared: &Arc<Shared>, target: &str) -> StatusCode {
+    response(shared, target).await.status()
 }
 
-async fn answer(shared: &Arc<Shared>, target: &str) -> Response<impl Sized + use<>> {
+async fn response(shared: &Arc<Shared>, target: &str) -> Response<impl Sized + use<>> {
     let request = Request::get(target).body(nothing()).unwrap();
     respond(request, Arc::clone(shared)).await
 }
@@ -58,8 +58,8 @@ async fn all_keys_open(shared: &Arc<Shared>) -> Vec<impl Sized + use<>> {
     let mut streams = Vec::new();
     for key in 0..1000 {
         let request = Request::get(format!("/events?key=open-{key}")).body(nothing());
-        let answer = respond(request.unwrap(), Arc::clone(shared)).await;
-        let mut body = Box::pin(answer.into_body());
+        let response = respond(request.unwrap(), Arc::clone(shared)).await;
+        let mut body = Box::pin(response.into_body());
         assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
         streams.push(body);
     }
@@ -308,12 +308,12 @@ fn two_requests_at_the_same_instant_take_two_items() {
     let both = Barrier::new(2);
     for key in 0..30 {
         let target = format!("/stream?count=1&data=x&responses=200,204,500&key={key}");
-        let ask = || {
+        let request = || {
             both.wait();
             status(&get(&server, &target))
         };
         let mut got = thread::scope(|scope| {
-            let others = [scope.spawn(ask), scope.spawn(ask)];
+            let others = [scope.spawn(request), scope.spawn(request)];
             others.map(|other| other.join().unwrap())
         });
         got.sort_unstable();
@@ -327,19 +327,19 @@ fn of_many_requests_on_many_threads_each_item_goes_to_one_and_the_last_to_the_re
     let items: Vec<_> = (501..516).chain([204]).collect();
     let list: Vec<_> = items.iter().map(u16::to_string).collect();
     let target = format!("/events?key=k&responses={}", list.join(","));
-    let ask = || {
+    let request = || {
         let runtime = Builder::new_current_thread().build().unwrap();
         let asking = async {
             let mut got = Vec::new();
             for _ in 0..50 {
-                got.push(look(&shared, &target).await.as_u16());
+                got.push(status_of(&shared, &target).await.as_u16());
             }
             got
         };
         runtime.block_on(asking)
     };
     let mut got = thread::scope(|scope| {
-        let threads = [(); 4].map(|()| scope.spawn(ask));
+        let threads = [(); 4].map(|()| scope.spawn(request));
         threads.map(|thread| thread.join().unwrap()).concat()
     });
     got.sort_unstable();
@@ -416,7 +416,7 @@ fn an_item_is_taken_once_the_content_is_read() {
     let mut client = server.send(format!(
         "POST {target} HTTP/1.1\r\nHost: clock\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
     ));
-    // The server reads the content, because the server asked for it with 100 Continue.
+    // The server reads the content, because the server requested for it with 100 Continue.
     client.until("HTTP/1.1 100 Continue\r\n\r\n");
     client.0.write_all(b"h").unwrap();
     assert_eq!(status(&get(&server, target)), 503);
@@ -538,10 +538,10 @@ async fn the_response_that_is_dropped_is_marked_and_comes_after_the_delay() {
     let shared = Arc::<Shared>::default();
     let begin = VirtualInstant::now();
     let target = "/events?key=k&responses=drop,503&delay=60000";
-    let dropped = answer(&shared, target).await;
+    let dropped = response(&shared, target).await;
     assert_eq!(begin.elapsed(), Duration::from_secs(60));
     assert!(dropped.extensions().get::<DropConnection>().is_some());
-    let next = answer(&shared, target).await;
+    let next = response(&shared, target).await;
     assert_eq!(next.status(), 503);
     assert!(next.extensions().get::<DropConnection>().is_none());
 }
@@ -566,12 +566,15 @@ fn a_head_request_gets_what_the_next_get_would_get_and_takes_no_item() {
             if expected == 0 {
                 assert_dropped(server.send(lasting("HEAD", target)));
             } else {
-                let head = asked(&server, "HEAD", target);
+                let head = reply_to(&server, "HEAD", target);
                 assert_eq!((status(&head), head.bytes()), (expected, Vec::new()));
             }
-            assert_eq!(asked(&server, "OPTIONS", target).status(), "204 No Content");
+            assert_eq!(
+                reply_to(&server, "OPTIONS", target).status(),
+                "204 No Content"
+            );
             let redirect = format!("{target}&redirect=301");
-            assert_eq!(status(&asked(&server, "HEAD", &redirect)), 301);
+            assert_eq!(status(&reply_to(&server, "HEAD", &redirect)), 301);
         }
         if expected == 0 {
             assert_dropped(server.send(support::get(target)));
@@ -597,7 +600,7 @@ fn a_head_request_gets_the_headers_of_whatever_replaces_the_stream() {
         "credentials&interval=0",
     ] {
         let head = |method| {
-            let head = asked(&server, method, &format!("/events?{query}")).head;
+            let head = reply_to(&server, method, &format!("/events?{query}")).head;
             let lines = head.lines().filter(|line| !line.starts_with("Date: "));
             lines.map(str::to_owned).collect::<Vec<_>>()
         };
@@ -613,7 +616,7 @@ fn redirects_and_400_and_head_and_options_are_no_requests_of_a_key() {
     get(&server, &format!("{target}&nope"));
     come_back(&server, &format!("{target}&interval=0"), "1");
     for method in ["HEAD", "OPTIONS", "PUT"] {
-        asked(&server, method, target);
+        reply_to(&server, method, target);
     }
     come_back(&server, &format!("{target}&redirect=301"), "1");
     let stats = server.stats_of("k");
@@ -629,7 +632,7 @@ fn the_redirects_and_the_drops_of_a_key_are_counted_and_a_drop_is_a_request() {
     for number in 1..4 {
         get(&server, "/events?key=k&redirect=301");
         post(&server, "/stream?key=k&redirect=307", "hello");
-        asked(&server, "HEAD", "/events?key=k&redirect=301");
+        reply_to(&server, "HEAD", "/events?key=k&redirect=301");
         let dropped = "/events?key=k&responses=drop";
         assert_dropped(server.send(format!(
             "GET {dropped} HTTP/1.1\r\nHost: clock\r\nLast-Event-ID: {number}\r\n\r\n"
@@ -730,9 +733,9 @@ fn the_requests_of_a_key_are_in_its_stats() {
     come_back(&server, "/stream?status=503&key=k", "a\"b");
     get(&server, "/stream?status=503&key=k");
     let text = get(&server, "/stats?key=k").text();
-    let told = "\"requests\":[{\"last_event_id\":\"a\\\"b\",\"after_ms\":null},\
+    let listed = "\"requests\":[{\"last_event_id\":\"a\\\"b\",\"after_ms\":null},\
                 {\"last_event_id\":null,\"after_ms\":null}],\"redirects\":0,\"dropped\":0}";
-    assert!(text.ends_with(told), "{text}");
+    assert!(text.ends_with(listed), "{text}");
     assert!(!get(&server, "/stats").text().contains("requests"));
 }
 
@@ -745,10 +748,10 @@ async fn a_key_that_cannot_be_kept_gets_the_stream() {
             let target = format!("/events?key=new&responses={responses}");
             for request in [Request::get(&target), Request::head(&target)] {
                 let request = request.body(nothing()).unwrap();
-                let answer = respond(request, Arc::clone(&shared)).await;
-                assert_eq!(answer.status(), 200, "{responses}");
-                assert!(answer.extensions().get::<DropConnection>().is_none());
-                assert!(answer.headers().contains_key("content-type"));
+                let response = respond(request, Arc::clone(&shared)).await;
+                assert_eq!(response.status(), 200, "{responses}");
+                assert!(response.extensions().get::<DropConnection>().is_none());
+                assert!(response.headers().contains_key("content-type"));
             }
         }
     }
@@ -757,12 +760,12 @@ async fn a_key_that_cannot_be_kept_gets_the_stream() {
     // A known key is still known.
     let responses = "responses=503,200";
     assert_eq!(
-        look(&shared, &format!("/events?key=open-7&{responses}")).await,
+        status_of(&shared, &format!("/events?key=open-7&{responses}")).await,
         503
     );
     drop(open);
     assert_eq!(
-        look(&shared, &format!("/events?key=new&{responses}")).await,
+        status_of(&shared, &format!("/events?key=new&{responses}")).await,
         503
     );
 }
@@ -773,7 +776,7 @@ async fn a_forgotten_key_starts_again() {
     let target = "/events?key=k&responses=503,200,204";
     for _ in 0..2 {
         for status in [503, 200, 204] {
-            assert_eq!(look(&shared, target).await, status);
+            assert_eq!(status_of(&shared, target).await, status);
         }
         assert_eq!(shared.streams.stats(Some("k")).requests.unwrap().len(), 3);
         // A HEAD request evicts no key, and is not remembered.
@@ -781,9 +784,9 @@ async fn a_forgotten_key_starts_again() {
             let request = Request::head(format!("/events?key={key}")).body(nothing());
             respond(request.unwrap(), Arc::clone(&shared)).await;
         }
-        assert_eq!(look(&shared, target).await, 204);
+        assert_eq!(status_of(&shared, target).await, 204);
         for key in 0..1000 {
-            look(&shared, &format!("/events?key={key}&responses=503,200")).await;
+            status_of(&shared, &format!("/events?key={key}&responses=503,200")).await;
         }
         let forgotten = shared.streams.stats(Some("k"));
         assert_eq!(forgotten.requests, Some(Vec::<Arrival>::new()));

@@ -57,8 +57,8 @@ fn stats_of_a_key_are_those_of_its_streams() {
     get(&server, "/stream?count=1&key=other");
     get(&server, "/stream?interval=10&count=2&key=mine");
     come_back(&server, "/stream?interval=10&count=2&key=mine", "1");
-    let told = stats(&server, "?key=mine");
-    let (counts, requests) = told.split_once(r#","requests":"#).unwrap();
+    let json = stats(&server, "?key=mine");
+    let (counts, requests) = json.split_once(r#","requests":"#).unwrap();
     assert_eq!(
         counts,
         r#"{"open":0,"opened":2,"events":4,"closed":{"client":0,"finished":2,"shutdown":0},"last_event_ids":["1"]"#

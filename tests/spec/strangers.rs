@@ -34,7 +34,7 @@ const NOT_AS_CODE: [&str; 7] = [
     "", "document", "empty", "frame", "iframe", "image", "scripted",
 ];
 
-fn asked(server: &Server, method: &str, target: &str, headers: &str) -> Reply {
+fn reply_to(server: &Server, method: &str, target: &str, headers: &str) -> Reply {
     let request = format!("{method} {target} HTTP/1.1\r\n{headers}\r\n");
     Reply::to(server, &request)
 }
@@ -59,7 +59,7 @@ fn a_request_for_a_script_or_a_document_never_gets_the_stream() {
                 "/events?delay=1000&status=200&interval=0&wire=x",
                 "/events?alert(1)",
             ] {
-                let reply = asked(&server, method, target, &headers);
+                let reply = reply_to(&server, method, target, &headers);
                 assert_eq!(
                     reply.status(),
                     "403 Forbidden",
@@ -80,7 +80,7 @@ fn a_request_for_any_other_use_gets_the_stream() {
     let server = Server::start();
     let target = "/stream?header=Content-Type:text/javascript&count=1&data=x";
     for name in NOT_AS_CODE {
-        let reply = asked(
+        let reply = reply_to(
             &server,
             "GET",
             target,
@@ -91,7 +91,7 @@ fn a_request_for_any_other_use_gets_the_stream() {
     // The page, the suite and the counts contain no bytes of the client.
     for path in ["/", "/cases", "/stats"] {
         for headers in ["Sec-Fetch-Dest: script\r\n", "Service-Worker: script\r\n"] {
-            let reply = asked(&server, "GET", path, headers);
+            let reply = reply_to(&server, "GET", path, headers);
             assert_eq!(reply.status(), "200 OK", "{path}");
         }
     }
@@ -101,7 +101,7 @@ fn a_request_for_any_other_use_gets_the_stream() {
 fn a_request_for_code_counts_nowhere() {
     let server = Server::start();
     let target = "/stream?count=1&data=x&key=k&responses=200,204";
-    asked(&server, "GET", target, "Sec-Fetch-Dest: script\r\n");
+    reply_to(&server, "GET", target, "Sec-Fetch-Dest: script\r\n");
     assert_eq!(server.stats_of("k").requests.unwrap().len(), 0);
     assert_eq!(get(&server, target).text(), ":\n\ndata: x\n\n");
 }
@@ -163,16 +163,16 @@ async fn a_browser_runs_no_stream_in_the_name_of_its_origin() {
 }
 
 /// The requests that a third server received.
-type Asked = Arc<Mutex<BTreeSet<String>>>;
+type Requested = Arc<Mutex<BTreeSet<String>>>;
 
 /// A server of the test that sends `document` at `/` and records all other requests.
-fn bystander(document: impl FnOnce(&str) -> String) -> (String, String, Asked) {
+fn bystander(document: impl FnOnce(&str) -> String) -> (String, String, Requested) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let document = document(&url);
-    let (given, asked) = (document.clone(), Asked::default());
-    let noted = Arc::clone(&asked);
-    let answer = move |mut client: TcpStream| {
+    let (given, requested) = (document.clone(), Requested::default());
+    let noted = Arc::clone(&requested);
+    let response = move |mut client: TcpStream| {
         let mut line = String::new();
         let _ = BufReader::new(&client).read_line(&mut line);
         let path = line.split(' ').nth(1).unwrap_or_default();
@@ -189,11 +189,11 @@ fn bystander(document: impl FnOnce(&str) -> String) -> (String, String, Asked) {
     };
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
-            let answer = answer.clone();
-            thread::spawn(move || answer(client));
+            let response = response.clone();
+            thread::spawn(move || response(client));
         }
     });
-    (url, document, asked)
+    (url, document, requested)
 }
 
 /// `text`, compressed by the program `gzip`.
@@ -216,7 +216,7 @@ fn packed(text: &str) -> Vec<u8> {
 #[ignore = "needs a browser: make test"]
 async fn a_document_of_a_stranger_loads_nothing() {
     let server = Server::start();
-    let (url, document, asked) = bystander(|url| {
+    let (url, document, requested) = bystander(|url| {
         format!(
             "<!doctype html><title>there</title><img src={url}image>\
              <link rel=stylesheet href={url}style><iframe src={url}frame></iframe>\
@@ -236,7 +236,7 @@ async fn a_document_of_a_stranger_loads_nothing() {
         "/style",
         "/video",
     ];
-    let seen = || std::mem::take(&mut *asked.lock().unwrap());
+    let seen = || std::mem::take(&mut *requested.lock().unwrap());
     // On another server the document loads everything, before it is tested on this one.
     let browser = Browser::open(&url).await;
     assert_eq!(seen(), wanted.map(str::to_owned).into());

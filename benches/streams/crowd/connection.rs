@@ -39,7 +39,7 @@ pub(super) struct Connection {
     tls: ClientConnection,
     /// The bytes of an incomplete frame.
     rest: Vec<u8>,
-    has_asked: bool,
+    has_requested: bool,
     streams: Vec<Stream>,
     is_lost: bool,
 }
@@ -85,14 +85,14 @@ impl Connection {
             socket,
             tls,
             rest: Vec::new(),
-            has_asked: false,
+            has_requested: false,
             streams: vec![Stream::default(); streams],
             is_lost: false,
         })
     }
 
-    pub(super) fn has_asked(&self) -> bool {
-        self.has_asked
+    pub(super) fn has_requested(&self) -> bool {
+        self.has_requested
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -140,12 +140,12 @@ impl Connection {
                 Err(error) => return Err(error.to_string()),
             }
         }
-        if !self.has_asked && !self.tls.is_handshaking() {
-            self.has_asked = true;
-            let asked = ask(target, self.streams.len());
+        if !self.has_requested && !self.tls.is_handshaking() {
+            self.has_requested = true;
+            let requests = requests(target, self.streams.len());
             self.tls
                 .writer()
-                .write_all(&asked)
+                .write_all(&requests)
                 .map_err(|e| e.to_string())?;
         }
         while self.tls.wants_write() {
@@ -254,7 +254,7 @@ impl Connection {
 
 /// Returns the preface and `streams` requests. Only the first sends host and path literally, the
 /// rest refer to the HPACK table.
-fn ask(target: &Target, streams: usize) -> Vec<u8> {
+fn requests(target: &Target, streams: usize) -> Vec<u8> {
     let host = target.address.to_string();
     let mut first = vec![0x82, 0x87, 0x41];
     for text in [host.as_str(), &target.path] {

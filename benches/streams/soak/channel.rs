@@ -16,8 +16,8 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    dice::Dice,
-    line::{Line, Manners},
+    random::Random,
+    socket::{Behaviour, FaultySocket},
 };
 use crate::trust;
 
@@ -66,10 +66,10 @@ pub(super) struct Window {
 }
 
 impl Window {
-    pub(super) fn draw(dice: &mut Dice, takes_pieces: bool) -> Self {
+    pub(super) fn draw(random: &mut Random, takes_pieces: bool) -> Self {
         Self {
-            size: dice.pick(&[0, 1, 100, 65_535, 65_535, 65_535, 1 << 20, (1 << 31) - 1]),
-            hoards: dice.one_in(12),
+            size: random.pick(&[0, 1, 100, 65_535, 65_535, 65_535, 1 << 20, (1 << 31) - 1]),
+            hoards: random.one_in(12),
             takes_pieces,
         }
     }
@@ -129,15 +129,15 @@ pub(super) enum Channel {
 impl Connection {
     /// Opens an HTTP/1.1 connection of a client without faults.
     pub(super) async fn calm(address: &Address) -> Result<Self, Lost> {
-        Self::open(address, Protocol::Http1, Manners::default()).await
+        Self::open(address, Protocol::Http1, Behaviour::default()).await
     }
 
     pub(super) async fn open(
         address: &Address,
         protocol: Protocol,
-        manners: Manners,
+        behaviour: Behaviour,
     ) -> Result<Self, Lost> {
-        let line = Line::connect(address.socket, manners).await?;
+        let line = FaultySocket::connect(address.socket, behaviour).await?;
         let host = address.socket.to_string();
         match (&address.tls, protocol) {
             (None, _) => Self::http1(host, line).await,
@@ -183,14 +183,17 @@ impl Connection {
 }
 
 /// Performs the TLS handshake.
-pub(super) async fn shake(config: &Arc<ClientConfig>, line: Line) -> Result<TlsStream<Line>, Lost> {
+pub(super) async fn shake(
+    config: &Arc<ClientConfig>,
+    line: FaultySocket,
+) -> Result<TlsStream<FaultySocket>, Lost> {
     let name = ServerName::try_from("localhost")?;
     let connector = TlsConnector::from(Arc::clone(config));
     Ok(connector.connect(name, line).await?)
 }
 
 /// A response: status, redirect target and body.
-pub(super) struct Answer {
+pub(super) struct Received {
     pub(super) status: StatusCode,
     /// The `Location` header.
     pub(super) location: Option<String>,
@@ -204,7 +207,7 @@ enum Body {
 
 impl Channel {
     /// Sends a request and waits for the response head.
-    pub(super) async fn ask(&self, head: Builder, content: &[u8]) -> Result<Answer, Lost> {
+    pub(super) async fn send(&self, head: Builder, content: &[u8]) -> Result<Received, Lost> {
         let content = Bytes::copy_from_slice(content);
         let (head, body) = match self {
             Self::Http1(host, channel) => {
@@ -218,16 +221,16 @@ impl Channel {
                 let mut request = head.body(())?;
                 *request.uri_mut() = format!("https://{host}{}", request.uri()).parse()?;
                 let mut channel = channel.clone().ready().await?;
-                let (answer, mut sending) = channel.send_request(request, content.is_empty())?;
+                let (response, mut sending) = channel.send_request(request, content.is_empty())?;
                 if !content.is_empty() {
                     sending.send_data(content, true)?;
                 }
-                let (head, body) = answer.await?.into_parts();
+                let (head, body) = response.await?.into_parts();
                 (head, Body::Http2(body, *window))
             }
         };
         let location = head.headers.get(LOCATION);
-        Ok(Answer {
+        Ok(Received {
             status: head.status,
             location: location.and_then(|it| it.to_str().ok()).map(str::to_owned),
             body,
@@ -235,7 +238,7 @@ impl Channel {
     }
 }
 
-impl Answer {
+impl Received {
     /// Returns the next data of the body, or nothing at its end.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Lost> {
         match &mut self.body {

@@ -16,11 +16,11 @@ use tokio::{
 
 use super::{
     channel::{Channel, Connection, Lost, Protocol, Window},
-    dice::Dice,
-    line::Manners,
     listener::{Listener, how},
-    rude,
-    town::{Counted, Hour, House, Town, add},
+    malformed,
+    random::Random,
+    shared::{Counted, Endpoint, Phase, Shared, add},
+    socket::Behaviour,
 };
 
 /// Paths that a client requests before its stream, on the same connection.
@@ -37,76 +37,78 @@ const PAUSE: Duration = Duration::from_millis(100);
 const METHODS: [&str; 6] = ["GET", "GET", "GET", "HEAD", "OPTIONS", "PUT"];
 
 struct Client {
-    dice: Dice,
-    house: usize,
+    random: Random,
+    endpoint: usize,
     protocol: Protocol,
     listeners: Vec<Listener>,
 }
 
 /// Runs the `nth` client. All choices depend on the seed and `nth` only.
-pub(super) async fn live(nth: u64, town: Arc<Town>) {
-    let _alive = Counted::one(&town.notes.alive);
-    add(&town.notes.came, 1);
-    let mut dice = Dice::of(town.seed, nth);
-    let house = dice.below(town.houses.len());
-    let leaves = Instant::now() + Duration::from_millis(dice.about(100, 120_000));
-    if dice.one_in(6) {
-        let mut hour = town.hour.subscribe();
-        let _busy = Counted::one(&town.notes.busy);
+pub(super) async fn live(nth: u64, shared: Arc<Shared>) {
+    let _alive = Counted::one(&shared.notes.alive);
+    add(&shared.notes.came, 1);
+    let mut random = Random::of(shared.seed, nth);
+    let endpoint = random.below(shared.endpoints.len());
+    let leaves = Instant::now() + Duration::from_millis(random.about(100, 120_000));
+    if random.one_in(6) {
+        let mut phase = shared.phase.subscribe();
+        let _busy = Counted::one(&shared.notes.busy);
         tokio::select! {
-            _ = rude::live(&mut dice, &town.houses[house].address) => {}
+            _ = malformed::live(&mut random, &shared.endpoints[endpoint].address) => {}
             () = sleep_until(leaves) => {}
-            _ = hour.wait_for(|hour| *hour != Hour::Load) => {}
+            _ = phase.wait_for(|phase| *phase != Phase::Load) => {}
         }
         return;
     }
-    Client::draw(dice, house, &town).live(leaves, &town).await;
+    Client::draw(random, endpoint, &shared)
+        .live(leaves, &shared)
+        .await;
 }
 
 impl Client {
-    fn draw(mut dice: Dice, house: usize, town: &Town) -> Self {
-        let is_http2 = town.houses[house].address.tls.is_some() && !dice.one_in(3);
+    fn draw(mut random: Random, endpoint: usize, shared: &Shared) -> Self {
+        let is_http2 = shared.endpoints[endpoint].address.tls.is_some() && !random.one_in(3);
         let many = if is_http2 {
-            let most = dice.pick(&[2, 10, 150]);
-            dice.about(1, most)
+            let most = random.pick(&[2, 10, 150]);
+            random.about(1, most)
         } else {
             1
         };
-        let listeners = (0..many).map(|number| Listener::draw(number, &mut dice));
+        let listeners = (0..many).map(|number| Listener::draw(number, &mut random));
         let listeners: Vec<Listener> = listeners.collect();
         let protocol = if is_http2 {
-            let takes_pieces = listeners.iter().any(Listener::asks_for_pieces);
-            Protocol::Http2(Window::draw(&mut dice, takes_pieces))
+            let takes_pieces = listeners.iter().any(Listener::requests_pieces);
+            Protocol::Http2(Window::draw(&mut random, takes_pieces))
         } else {
             Protocol::Http1
         };
         Self {
-            dice,
-            house,
+            random,
+            endpoint,
             protocol,
             listeners,
         }
     }
 
-    async fn live(mut self, leaves: Instant, town: &Town) {
-        let mut hour = town.hour.subscribe();
+    async fn live(mut self, leaves: Instant, shared: &Shared) {
+        let mut phase = shared.phase.subscribe();
         loop {
-            let now = *hour.borrow_and_update();
+            let now = *phase.borrow_and_update();
             match now {
-                Hour::Load => {
-                    let _busy = Counted::one(&town.notes.busy);
+                Phase::Load => {
+                    let _busy = Counted::one(&shared.notes.busy);
                     tokio::select! {
-                        _ = hour.changed() => {}
-                        () = self.come_and_go(town) => {}
+                        _ = phase.changed() => {}
+                        () = self.come_and_go(shared) => {}
                         () = sleep_until(leaves) => return,
                     }
                 }
-                Hour::Away | Hour::Still => {
+                Phase::Away | Phase::Still => {
                     self.listeners.retain(Listener::is_faithful);
                     if self.listeners.is_empty() {
                         return;
                     }
-                    self.wait_for_load(&mut hour, town).await;
+                    self.wait_for_load(&mut phase, shared).await;
                 }
             }
             self.listeners.retain(|listener| !listener.is_sent_away());
@@ -117,38 +119,43 @@ impl Client {
     }
 
     /// Makes one visit, with or without faults, and pauses.
-    async fn come_and_go(&mut self, town: &Town) {
-        add(&town.notes.visits, 1);
-        let mut dice = self.dice.others();
-        let manners = Manners::draw(&mut dice);
-        let stays = Duration::from_millis(dice.about(5, 60_000));
-        let rest = Duration::from_millis(dice.about(1, 2000));
+    async fn come_and_go(&mut self, shared: &Shared) {
+        add(&shared.notes.visits, 1);
+        let mut random = self.random.others();
+        let behaviour = Behaviour::draw(&mut random);
+        let stays = Duration::from_millis(random.about(5, 60_000));
+        let rest = Duration::from_millis(random.about(1, 2000));
         // The client reconnects whatever the error was.
-        let _ = timeout(stays, self.visit(dice, manners, town)).await;
+        let _ = timeout(stays, self.visit(random, behaviour, shared)).await;
         sleep(rest).await;
     }
 
-    async fn visit(&mut self, mut dice: Dice, manners: Manners, town: &Town) -> Result<(), Lost> {
-        let house = &town.houses[self.house];
-        let is_calm = manners.are_good() && self.protocol.is_calm();
-        let connection = Connection::open(&house.address, self.protocol, manners).await;
+    async fn visit(
+        &mut self,
+        mut random: Random,
+        behaviour: Behaviour,
+        shared: &Shared,
+    ) -> Result<(), Lost> {
+        let endpoint = &shared.endpoints[self.endpoint];
+        let is_calm = behaviour.are_good() && self.protocol.is_calm();
+        let connection = Connection::open(&endpoint.address, self.protocol, behaviour).await;
         if let (true, Err(error)) = (is_calm, &connection) {
-            town.fault(format!("{}: no connection: {error}", house.name));
+            shared.fault(format!("{}: no connection: {error}", endpoint.name));
         }
         let connection = connection?;
-        while dice.one_in(8) {
-            go(&connection.channel, &mut dice, house, town).await?;
+        while random.one_in(8) {
+            go(&connection.channel, &mut random, endpoint, shared).await?;
         }
-        let says_goodbye = dice.one_in(2);
+        let says_goodbye = random.one_in(2);
         let streams = self.listeners.iter_mut().map(|listener| {
-            let mut dice = dice.for_the(listener.number);
-            let stays = Duration::from_millis(dice.about(1, 60_000));
-            let asks_again = dice.one_in(2);
+            let mut random = random.for_the(listener.number);
+            let stays = Duration::from_millis(random.about(1, 60_000));
+            let asks_again = random.one_in(2);
             let channel = connection.channel.clone();
             let listens = async move {
-                listener.listen(&channel, house, town, is_calm).await?;
+                listener.listen(&channel, endpoint, shared, is_calm).await?;
                 if asks_again && !listener.is_sent_away() {
-                    listener.listen(&channel, house, town, is_calm).await?;
+                    listener.listen(&channel, endpoint, shared, is_calm).await?;
                 }
                 Ok::<_, Lost>(())
             };
@@ -163,41 +170,45 @@ impl Client {
     }
 
     /// Waits for the next load: disconnected, or with idle streams.
-    async fn wait_for_load(&mut self, hour: &mut Receiver<Hour>, town: &Town) {
+    async fn wait_for_load(&mut self, phase: &mut Receiver<Phase>, shared: &Shared) {
         let count = |who: fn(&Listener) -> bool| self.listeners.iter().filter(|it| who(it)).count();
         let (faithful, quick) = (count(Listener::is_faithful), count(Listener::is_quick));
-        let _faithful = Counted::many(&town.notes.faithful[self.house], faithful);
-        let _quick = Counted::many(&town.notes.quick[self.house], quick);
+        let _faithful = Counted::many(&shared.notes.faithful[self.endpoint], faithful);
+        let _quick = Counted::many(&shared.notes.quick[self.endpoint], quick);
         loop {
-            let now = *hour.borrow_and_update();
+            let now = *phase.borrow_and_update();
             match now {
-                Hour::Load => return,
-                Hour::Away => drop(hour.changed().await),
-                Hour::Still => tokio::select! {
-                    _ = hour.changed() => {}
-                    () = self.sit_still(town) => {}
+                Phase::Load => return,
+                Phase::Away => drop(phase.changed().await),
+                Phase::Still => tokio::select! {
+                    _ = phase.changed() => {}
+                    () = self.sit_still(shared) => {}
                 },
             }
         }
     }
 
-    async fn sit_still(&mut self, town: &Town) {
-        let house = &town.houses[self.house];
+    async fn sit_still(&mut self, shared: &Shared) {
+        let endpoint = &shared.endpoints[self.endpoint];
         let protocol = self.protocol.calm();
-        let guests = house.guests();
-        let is_kept = house.keeps(&guests);
-        let lost = |heard: Result<(), Lost>| {
-            if house.keeps(&guests) {
-                let how = how(&heard);
-                town.fault(format!("{}: a stream that sat still {how}", house.name));
+        let clients = endpoint.clients();
+        let is_kept = endpoint.keeps(&clients);
+        let lost = |result: Result<(), Lost>| {
+            if endpoint.keeps(&clients) {
+                let how = how(&result);
+                shared.fault(format!("{}: a stream that sat still {how}", endpoint.name));
             }
         };
-        match Connection::open(&house.address, protocol, Manners::default()).await {
+        match Connection::open(&endpoint.address, protocol, Behaviour::default()).await {
             Ok(connection) => {
                 let streams = self.listeners.iter_mut().map(|listener| {
-                    let (channel, guests) = (connection.channel.clone(), &guests);
+                    let (channel, clients) = (connection.channel.clone(), &clients);
                     boxed(async move {
-                        lost(listener.sit_still(&channel, house, town, guests).await);
+                        lost(
+                            listener
+                                .sit_still(&channel, endpoint, shared, clients)
+                                .await,
+                        );
                     })
                 });
                 all(streams.collect()).await;
@@ -211,21 +222,26 @@ impl Client {
 }
 
 /// Sends one random request and checks the status.
-async fn go(channel: &Channel, dice: &mut Dice, house: &House, town: &Town) -> Result<(), Lost> {
-    let (method, path) = (dice.pick(&METHODS), dice.pick(&ERRANDS));
-    let errand = Request::builder().method(method).uri(path);
-    let answer = channel.ask(errand, &[]).await?;
+async fn go(
+    channel: &Channel,
+    random: &mut Random,
+    endpoint: &Endpoint,
+    shared: &Shared,
+) -> Result<(), Lost> {
+    let (method, path) = (random.pick(&METHODS), random.pick(&ERRANDS));
+    let head = Request::builder().method(method).uri(path);
+    let response = channel.send(head, &[]).await?;
     let due = match method {
         _ if path == "/nowhere" => StatusCode::NOT_FOUND,
         "OPTIONS" => StatusCode::NO_CONTENT,
         "PUT" => StatusCode::METHOD_NOT_ALLOWED,
         _ => StatusCode::OK,
     };
-    if answer.status != due {
-        let status = answer.status;
-        town.fault(format!("{}: {status} to {method} {path}", house.name));
+    if response.status != due {
+        let status = response.status;
+        shared.fault(format!("{}: {status} to {method} {path}", endpoint.name));
     }
-    answer.text().await.map(drop)
+    response.text().await.map(drop)
 }
 
 type Boxed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;

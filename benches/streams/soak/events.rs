@@ -94,12 +94,12 @@ pub(super) fn check() {
     ];
     for first in 0..=stream.len() {
         for second in first..=stream.len() {
-            let (mut events, mut heard) = (Events::default(), Vec::new());
+            let (mut events, mut result) = (Events::default(), Vec::new());
             let bytes = stream.as_bytes();
             for cut in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
-                events.feed(cut, |said| heard.push(said));
+                events.feed(cut, |said| result.push(said));
             }
-            assert_eq!(heard, said, "cut at {first} and {second}");
+            assert_eq!(result, said, "cut at {first} and {second}");
         }
     }
 }

@@ -8,8 +8,8 @@ use super::{
     channel::Address,
     log::Log,
     rush::{forget, rush},
+    shared::Shared,
     stats::Stats,
-    town::Town,
 };
 use crate::{deviation::Deviation, process, servers::Server};
 
@@ -82,12 +82,12 @@ impl Life {
         server: &Server,
         address: &Address,
         judges_memory: bool,
-        town: &Town,
+        shared: &Shared,
     ) -> Result<(), String> {
-        let mut footing = self.all_have_left(server, address, town).await?;
+        let mut footing = self.all_have_left(server, address, shared).await?;
         let open = Stats::open_by_key(address).await?;
         if open > 0 {
-            town.fault(format!("{}: {open} streams are counted by key", self.name));
+            shared.fault(format!("{}: {open} streams are counted by key", self.name));
         }
         let before = self.stats;
         let (mut came, mut memory) = (0, Vec::new());
@@ -98,7 +98,7 @@ impl Life {
             came += rush(address, server.pid()).await.map_err(refused)?;
             let keys = format!("{look}{number}-");
             came += forget(address, &keys).await.map_err(refused)?;
-            footing = self.all_have_left(server, address, town).await?;
+            footing = self.all_have_left(server, address, shared).await?;
             memory.push(footing.memory);
         }
         // The median, because memory differs by a few percent from one rush to the next.
@@ -107,14 +107,14 @@ impl Life {
         footing.memory = late[late.len() / 2];
         let opened = self.stats.opened - before.opened;
         if opened != came {
-            town.fault(format!("{name}: {opened} streams of {came} are counted"));
+            shared.fault(format!("{name}: {opened} streams of {came} are counted"));
         }
         let place = match self.base {
             None => &mut self.base,
             Some(_) => &mut self.end,
         };
         *place = Some(footing);
-        self.judge(judges_memory, town);
+        self.judge(judges_memory, shared);
         Ok(())
     }
 
@@ -123,11 +123,11 @@ impl Life {
         &mut self,
         server: &Server,
         address: &Address,
-        town: &Town,
+        shared: &Shared,
     ) -> Result<Footing, String> {
         let begin = Instant::now();
         loop {
-            self.stats = Stats::ask(address).await?;
+            self.stats = Stats::send(address).await?;
             sleep(LOOK).await;
             let footing = Footing::of(server.pid())?;
             let (open, name) = (self.stats.open, &self.name);
@@ -136,7 +136,7 @@ impl Life {
             }
             if begin.elapsed() > PATIENCE {
                 let more = footing.descriptors.saturating_sub(self.idle);
-                town.fault(format!(
+                shared.fault(format!(
                     "{name}: {open} streams are counted and {more} connections held, {} s after the last client left",
                     PATIENCE.as_secs()
                 ));
@@ -146,22 +146,22 @@ impl Life {
     }
 
     /// Compares the final resources with the base, once both are known.
-    fn judge(&self, judges_memory: bool, town: &Town) {
+    fn judge(&self, judges_memory: bool, shared: &Shared) {
         let (Some(base), Some(footing), name) = (self.base, self.end, &self.name) else {
             return;
         };
         if footing.threads != base.threads {
             let (before, after) = (base.threads, footing.threads);
-            town.fault(format!("{name}: {before} threads became {after}"));
+            shared.fault(format!("{name}: {before} threads became {after}"));
         }
         if judges_memory && footing.memory > base.memory * GROWTH {
             let (before, after) = (base.memory, footing.memory);
-            town.fault(format!("{name}: {before:.1} MiB became {after:.1} MiB"));
+            shared.fault(format!("{name}: {before:.1} MiB became {after:.1} MiB"));
         }
     }
 
     /// Checks that the log of the stopped process reports an end for every opened stream.
-    pub(super) fn judge_end(&self, town: &Town) {
+    pub(super) fn judge_end(&self, shared: &Shared) {
         let Log {
             opened,
             left,
@@ -172,7 +172,7 @@ impl Life {
         } = self.log;
         let ended = left + finished + stopped;
         if opened.abs_diff(ended) > left_out {
-            town.fault(format!("{}: of {opened} streams {ended} ended", self.name));
+            shared.fault(format!("{}: of {opened} streams {ended} ended", self.name));
         }
     }
 
@@ -181,13 +181,13 @@ impl Life {
         &mut self,
         address: &Address,
         held: impl Fn() -> usize,
-        town: &Town,
+        shared: &Shared,
     ) -> Result<(), String> {
         let begin = Instant::now();
         loop {
-            self.read_log(town);
-            let (stats, held) = (Stats::ask(address).await?, held());
-            self.read_log(town);
+            self.read_log(shared);
+            let (stats, held) = (Stats::send(address).await?, held());
+            self.read_log(shared);
             (self.stats, self.held) = (stats, held);
             let log = &self.log;
             let counted = [stats.open, stats.opened, stats.left, stats.finished];
@@ -201,7 +201,7 @@ impl Life {
                 return Ok(());
             }
             if begin.elapsed() > PATIENCE {
-                town.fault(format!(
+                shared.fault(format!(
                     "{}: open, opened, left and finished are counted as {counted:?}; clients and log have {seen:?}",
                     self.name
                 ));
@@ -211,9 +211,9 @@ impl Life {
         }
     }
 
-    pub(super) fn read_log(&mut self, town: &Town) {
+    pub(super) fn read_log(&mut self, shared: &Shared) {
         for line in self.log.read_on() {
-            town.fault(format!(
+            shared.fault(format!(
                 "{}: nobody understands the line: {line}",
                 self.name
             ));

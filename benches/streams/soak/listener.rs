@@ -5,12 +5,12 @@ use sse_clock::stream::resume::tick_of;
 use tokio::time::Instant;
 
 use super::{
-    channel::{Answer, Channel, Lost},
-    dice::Dice,
+    channel::{Channel, Lost, Received},
     events::{Events, Said},
+    random::Random,
+    request::RandomRequest,
+    shared::{Clients, Counted, Endpoint, Shared, add},
     ticks::{Ticks, now},
-    town::{Counted, Guests, House, Town, add},
-    wish::Wish,
 };
 
 /// Milliseconds: a new event's id may be older by this much plus the interval.
@@ -19,7 +19,7 @@ const FRESH: u64 = 1000;
 pub(super) struct Listener {
     /// The index among the listeners of one client.
     pub(super) number: u64,
-    wish: Wish,
+    request: RandomRequest,
     /// The invented last event id of the first request.
     claims: Option<u64>,
     /// The received ticks, if none may be missing.
@@ -29,17 +29,19 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn draw(number: u64, dice: &mut Dice) -> Self {
-        let wish = Wish::draw(dice);
-        let asked = wish.options.last_event_id.as_deref().and_then(tick_of);
-        let long_ago = dice.about(1, 10_000_000);
-        let claims = dice.one_in(8).then(|| now() - long_ago);
-        let claims = claims.filter(|_| asked.is_none());
-        let seen = asked.or(claims);
-        let ticks = wish.has_ticks().then(|| Ticks::new(wish.interval(), seen));
+    pub(super) fn draw(number: u64, random: &mut Random) -> Self {
+        let request = RandomRequest::draw(random);
+        let requested = request.options.last_event_id.as_deref().and_then(tick_of);
+        let long_ago = random.about(1, 10_000_000);
+        let claims = random.one_in(8).then(|| now() - long_ago);
+        let claims = claims.filter(|_| requested.is_none());
+        let seen = requested.or(claims);
+        let ticks = request
+            .has_ticks()
+            .then(|| Ticks::new(request.interval(), seen));
         Self {
             number,
-            wish,
+            request,
             claims,
             ticks,
             is_sent_away: false,
@@ -50,8 +52,8 @@ impl Listener {
         self.is_sent_away
     }
 
-    pub(super) fn asks_for_pieces(&self) -> bool {
-        self.wish.options.script.framing.split.is_some()
+    pub(super) fn requests_pieces(&self) -> bool {
+        self.request.options.script.framing.split.is_some()
     }
 
     /// Returns whether the listener reconnects after a restart of the server.
@@ -61,7 +63,7 @@ impl Listener {
 
     /// Returns whether the next id is due within a second.
     pub(super) fn is_quick(&self) -> bool {
-        self.is_faithful() && self.wish.interval() <= 1000
+        self.is_faithful() && self.request.interval() <= 1000
     }
 
     /// Sends the request, follows a redirect, and reads the stream to its end.
@@ -70,79 +72,87 @@ impl Listener {
     pub(super) async fn listen(
         &mut self,
         channel: &Channel,
-        house: &House,
-        town: &Town,
+        endpoint: &Endpoint,
+        shared: &Shared,
         is_calm: bool,
     ) -> Result<(), Lost> {
-        let mut answer = self.ask(channel, house, town).await?;
-        if let Some(location) = answer.location.take() {
-            self.wish.move_to(&location);
-            answer.text().await?;
-            answer = self.ask(channel, house, town).await?;
+        let mut response = self.send(channel, endpoint, shared).await?;
+        if let Some(location) = response.location.take() {
+            self.request.move_to(&location);
+            response.text().await?;
+            response = self.send(channel, endpoint, shared).await?;
         }
-        if answer.status == StatusCode::OK && self.wish.method != Method::HEAD {
-            let heard = self.hear(answer, house, town, None).await;
-            if is_calm && self.wish.is_endless() {
-                let (name, how, wish) = (house.name, how(&heard), &self.wish);
-                town.fault(format!("{name}: the stream {how}: {wish}"));
+        if response.status == StatusCode::OK && self.request.method != Method::HEAD {
+            let result = self.read(response, endpoint, shared, None).await;
+            if is_calm && self.request.is_endless() {
+                let (name, how, request) = (endpoint.name, how(&result), &self.request);
+                shared.fault(format!("{name}: the stream {how}: {request}"));
             }
-            return heard;
+            return result;
         }
         // With `responses` the next request may succeed.
-        self.is_sent_away = self.wish.options.responses.is_empty();
+        self.is_sent_away = self.request.options.responses.is_empty();
         Ok(())
     }
 
-    async fn ask(&self, channel: &Channel, house: &House, town: &Town) -> Result<Answer, Lost> {
+    async fn send(
+        &self,
+        channel: &Channel,
+        endpoint: &Endpoint,
+        shared: &Shared,
+    ) -> Result<Received, Lost> {
         let seen = self.ticks.as_ref().filter(|ticks| ticks.seen > 0);
         let last = seen.map_or(self.claims, |ticks| ticks.last);
-        let head = self.wish.head(last);
+        let head = self.request.head(last);
         let begin = Instant::now();
-        let answer = channel.ask(head, &self.wish.content).await?;
-        if !self.wish.allows(answer.status, last, begin.elapsed()) {
-            town.fault(format!(
+        let response = channel.send(head, &self.request.content).await?;
+        if !self.request.allows(response.status, last, begin.elapsed()) {
+            shared.fault(format!(
                 "{}: {} to {} after {last:?}",
-                house.name, answer.status, self.wish
+                endpoint.name, response.status, self.request
             ));
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// Reads plain ticks, and counts as one of the `guests`.
+    /// Reads plain ticks, and counts as one of the `clients`.
     pub(super) async fn sit_still(
         &mut self,
         channel: &Channel,
-        house: &House,
-        town: &Town,
-        guests: &Guests,
+        endpoint: &Endpoint,
+        shared: &Shared,
+        clients: &Clients,
     ) -> Result<(), Lost> {
         let last = self.ticks.as_ref().and_then(|ticks| ticks.last);
-        let answer = channel.ask(self.wish.plain(last), &[]).await?;
-        if answer.status == StatusCode::OK {
-            return self.hear(answer, house, town, Some(guests)).await;
+        let response = channel.send(self.request.plain(last), &[]).await?;
+        if response.status == StatusCode::OK {
+            return self.read(response, endpoint, shared, Some(clients)).await;
         }
-        town.fault(format!("{}: {} to plain ticks", house.name, answer.status));
+        shared.fault(format!(
+            "{}: {} to plain ticks",
+            endpoint.name, response.status
+        ));
         Ok(())
     }
 
-    async fn hear(
+    async fn read(
         &mut self,
-        mut answer: Answer,
-        house: &House,
-        town: &Town,
-        guests: Option<&Guests>,
+        mut response: Received,
+        endpoint: &Endpoint,
+        shared: &Shared,
+        clients: Option<&Clients>,
     ) -> Result<(), Lost> {
-        let notes = &town.notes;
+        let notes = &shared.notes;
         add(&notes.streams, 1);
-        let _sits = guests.map(|guests| Counted::one(&guests.streams));
-        let (is_quick, interval) = (self.is_quick(), self.wish.interval());
+        let _sits = clients.map(|clients| Counted::one(&clients.streams));
+        let (is_quick, interval) = (self.is_quick(), self.request.interval());
         let mut hears = None;
         let mut events = Events::default();
         if let Some(ticks) = &mut self.ticks {
             add(&notes.resumed, u64::from(ticks.seen > 0));
             ticks.begin();
         }
-        while let Some(bytes) = answer.next().await? {
+        while let Some(bytes) = response.next().await? {
             let Some(ticks) = &mut self.ticks else {
                 continue;
             };
@@ -151,8 +161,8 @@ impl Listener {
                     Said::Id(id) => {
                         add(&notes.ids, 1);
                         let is_new = is_quick && id + interval + FRESH > now();
-                        if let Some(guests) = guests.filter(|_| is_new) {
-                            hears.get_or_insert_with(|| Counted::one(&guests.hear));
+                        if let Some(clients) = clients.filter(|_| is_new) {
+                            hears.get_or_insert_with(|| Counted::one(&clients.read));
                         }
                     }
                     Said::Gap(_) => add(&notes.gaps, 1),
@@ -160,7 +170,7 @@ impl Listener {
                 }
                 if let Err(what) = ticks.take(said) {
                     add(&notes.wrong, 1);
-                    town.fault(format!("{}: {what}, of {}", house.name, self.wish));
+                    shared.fault(format!("{}: {what}, of {}", endpoint.name, self.request));
                 }
             });
         }
@@ -169,8 +179,8 @@ impl Listener {
 }
 
 /// Describes how a stream ended.
-pub(super) fn how(heard: &Result<(), Lost>) -> String {
-    match heard {
+pub(super) fn how(result: &Result<(), Lost>) -> String {
+    match result {
         Ok(()) => "ended".into(),
         Err(error) => format!("was lost: {error}"),
     }

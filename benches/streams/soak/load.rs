@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     client,
-    town::{Hour, Town},
+    shared::{Phase, Shared},
 };
 use crate::process::Cpu;
 
@@ -29,7 +29,7 @@ const MOST: f64 = 10_000.0;
 
 /// The running clients.
 pub(super) struct Load {
-    town: Arc<Town>,
+    shared: Arc<Shared>,
     /// One thread per processor of the intended load, because a single thread may not reach the
     /// aim.
     threads: Vec<Handle>,
@@ -42,11 +42,11 @@ pub(super) struct Load {
 }
 
 impl Load {
-    pub(super) fn new(town: Arc<Town>) -> Result<Self, String> {
+    pub(super) fn new(shared: Arc<Shared>) -> Result<Self, String> {
         let cores = thread::available_parallelism().map_err(|e| e.to_string())?;
         let threads = (0..cores.get().div_ceil(2)).map(|_| begin_thread());
         Ok(Self {
-            town,
+            shared,
             threads: threads.collect::<Result<_, _>>()?,
             clients: JoinSet::new(),
             next: 0,
@@ -63,17 +63,17 @@ impl Load {
         pids: &[u32],
         mut each_second: impl FnMut() -> Result<(), String>,
     ) -> Result<(), String> {
-        self.town.hour.send_replace(Hour::Load);
+        self.shared.phase.send_replace(Phase::Load);
         let end = Instant::now() + time;
         let (mut steps, mut clock) = (0, interval(STEP));
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut since, mut before) = (Instant::now(), cpu(pids)?);
         while Instant::now() < end {
             clock.tick().await;
-            let missing = self.wanted - self.town.notes.alive.load(Relaxed) as f64;
+            let missing = self.wanted - self.shared.notes.alive.load(Relaxed) as f64;
             // Starts clients gradually, so that their ages differ.
             for _ in 0..missing.min(1.0 + self.wanted / 250.0) as usize {
-                let client = client::live(self.next, Arc::clone(&self.town));
+                let client = client::live(self.next, Arc::clone(&self.shared));
                 let thread = self.next as usize % self.threads.len();
                 self.clients.spawn_on(client, &self.threads[thread]);
                 self.next += 1;
@@ -94,7 +94,7 @@ impl Load {
     pub(super) fn bury(&mut self) {
         while let Some(life) = self.clients.try_join_next() {
             if let Err(error) = life {
-                self.town.fault(format!("the client's {error}"));
+                self.shared.fault(format!("the client's {error}"));
             }
         }
     }

@@ -46,12 +46,12 @@ impl Log {
         for line in String::from_utf8_lossy(&text).lines() {
             self.lines += 1;
             match understand(line) {
-                Some(Line::Opened) => self.opened += 1,
-                Some(Line::Left) => self.left += 1,
-                Some(Line::Finished) => self.finished += 1,
-                Some(Line::Stopped) => self.stopped += 1,
-                Some(Line::LeftOut(lines)) => self.left_out += lines,
-                Some(Line::Other) => {}
+                Some(FaultySocket::Opened) => self.opened += 1,
+                Some(FaultySocket::Left) => self.left += 1,
+                Some(FaultySocket::Finished) => self.finished += 1,
+                Some(FaultySocket::Stopped) => self.stopped += 1,
+                Some(FaultySocket::LeftOut(lines)) => self.left_out += lines,
+                Some(FaultySocket::Other) => {}
                 None => {
                     self.odd += 1;
                     odd.push(line.to_owned());
@@ -64,7 +64,7 @@ impl Log {
 
 /// A known log line.
 #[derive(Debug, PartialEq, Eq)]
-enum Line {
+enum FaultySocket {
     Opened,
     Left,
     Finished,
@@ -74,20 +74,24 @@ enum Line {
 }
 
 /// Parses a line: time, level, and a `tracing` message from `src`.
-fn understand(line: &str) -> Option<Line> {
+fn understand(line: &str) -> Option<FaultySocket> {
     let (time, rest) = line.split_once("Z ")?;
     time.parse::<jiff::civil::DateTime>().ok()?;
     let (level, said) = rest.trim_start().split_once(' ')?;
     if level == "WARN" {
         if let Some((lines, rest)) = said.split_once(" lines were left out: ") {
             let is_why = rest == "at most 1000 are written a second";
-            return lines.parse().ok().filter(|_| is_why).map(Line::LeftOut);
+            return lines
+                .parse()
+                .ok()
+                .filter(|_| is_why)
+                .map(FaultySocket::LeftOut);
         }
         let places = said.strip_prefix("all ")?;
         let (places, rest) = places.split_once(' ')?;
         places.parse::<u32>().ok()?;
         let is_full = rest == "places are taken: later clients wait in the backlog";
-        return is_full.then_some(Line::Other);
+        return is_full.then_some(FaultySocket::Other);
     }
     if level != "INFO" {
         return None;
@@ -97,11 +101,11 @@ fn understand(line: &str) -> Option<Line> {
         "SIGTERM: stopping",
     ];
     if others.contains(&said) {
-        return Some(Line::Other);
+        return Some(FaultySocket::Other);
     }
     if let Some(peer) = said.strip_prefix("stream opened peer=") {
         peer.parse::<SocketAddr>().ok()?;
-        return Some(Line::Opened);
+        return Some(FaultySocket::Opened);
     }
     let rest = said.strip_prefix("stream ended peer=")?;
     let (peer, rest) = rest.split_once(" lived=")?;
@@ -112,9 +116,9 @@ fn understand(line: &str) -> Option<Line> {
     let (events, why) = rest.split_once(" why=")?;
     events.parse::<u64>().ok()?;
     match why {
-        "\"client left\"" => Some(Line::Left),
-        "\"finished\"" => Some(Line::Finished),
-        "\"server stopping\"" => Some(Line::Stopped),
+        "\"client left\"" => Some(FaultySocket::Left),
+        "\"finished\"" => Some(FaultySocket::Finished),
+        "\"server stopping\"" => Some(FaultySocket::Stopped),
         _ => None,
     }
 }
@@ -124,29 +128,32 @@ pub(super) fn check() {
     let time = "2026-11-21T22:30:00.844964Z ";
     let ended = "stream ended peer=127.0.0.1:5 lived=1.01ms events=1";
     for (said, line) in [
-        (" INFO stream opened peer=127.0.0.1:5", Some(Line::Opened)),
+        (
+            " INFO stream opened peer=127.0.0.1:5",
+            Some(FaultySocket::Opened),
+        ),
         (
             &format!(" INFO {ended} why=\"client left\""),
-            Some(Line::Left),
+            Some(FaultySocket::Left),
         ),
         (
             &format!(" INFO {ended} why=\"finished\""),
-            Some(Line::Finished),
+            Some(FaultySocket::Finished),
         ),
         (
             " INFO a place is free again: waiting clients get in",
-            Some(Line::Other),
+            Some(FaultySocket::Other),
         ),
         (
             " WARN 7 lines were left out: at most 1000 are written a second",
-            Some(Line::LeftOut(7)),
+            Some(FaultySocket::LeftOut(7)),
         ),
         (" INFO stream opened peer=127.0.0.1", None),
         (
             &format!(" INFO {ended} why=\"server stopping\""),
-            Some(Line::Stopped),
+            Some(FaultySocket::Stopped),
         ),
-        (" INFO SIGTERM: stopping", Some(Line::Other)),
+        (" INFO SIGTERM: stopping", Some(FaultySocket::Other)),
         (&format!(" INFO {ended} why=\"bored\""), None),
         ("ERROR a task panicked: panicked at src/main.rs", None),
         (" WARN received a bad frame", None),

@@ -7,23 +7,23 @@ use std::{
 
 use tokio::time::{Instant, interval_at};
 
-use super::town::{Hour, Town};
+use super::shared::{Phase, Shared};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Prints the current counts every minute, without end.
-pub(super) async fn tell(town: Arc<Town>) {
+pub(super) async fn tell(shared: Arc<Shared>) {
     let mut clock = interval_at(Instant::now() + MINUTE, MINUTE);
     for minute in 1.. {
         clock.tick().await;
-        let notes = &town.notes;
-        let hour = match *town.hour.borrow() {
-            Hour::Load => "they do what they like",
-            Hour::Away => "all are away",
-            Hour::Still => "they sit still",
+        let notes = &shared.notes;
+        let phase = match *shared.phase.borrow() {
+            Phase::Load => "they do what they like",
+            Phase::Away => "all are away",
+            Phase::Still => "they sit still",
         };
         eprintln!(
-            "minute {minute}: {} clients of {}, {hour}, {} visits, {} streams, {} ids, {} gaps told, latest {:.1} ms, {} broken",
+            "minute {minute}: {} clients of {}, {phase}, {} visits, {} streams, {} ids, {} gaps told, latest {:.1} ms, {} broken",
             notes.alive.load(Relaxed),
             notes.came.load(Relaxed),
             notes.visits.load(Relaxed),
@@ -31,7 +31,7 @@ pub(super) async fn tell(town: Arc<Town>) {
             notes.ids.load(Relaxed),
             notes.gaps.load(Relaxed),
             notes.latest.swap(0, Relaxed) as f64 / 1e3,
-            town.faults().len(),
+            shared.faults().len(),
         );
     }
 }

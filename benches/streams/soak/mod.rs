@@ -1,4 +1,4 @@
-//! A soak test of half an hour: clients use every option and fault of the server, drawn at random.
+//! A soak test of half an phase: clients use every option and fault of the server, drawn at random.
 //!
 //! The clients connect, stay, leave, stall, read slowly, are cut off at any byte, and reconnect.
 //!
@@ -30,13 +30,13 @@ mod channel;
 
 mod client;
 
-mod dice;
+mod random;
 
 mod events;
 
 mod life;
 
-mod line;
+mod socket;
 
 mod listener;
 
@@ -46,7 +46,7 @@ mod log;
 
 mod minutes;
 
-mod rude;
+mod malformed;
 
 mod rush;
 
@@ -58,9 +58,9 @@ mod table;
 
 mod ticks;
 
-mod town;
+mod shared;
 
-mod wish;
+mod request;
 
 mod witness;
 
@@ -97,7 +97,7 @@ pub(crate) fn run(words: &[String], versions: &str) -> Result<(String, bool, usi
     events::check();
     ticks::check();
     log::check();
-    wish::check();
+    request::check();
     for kind in KINDS {
         eprintln!("preparing {}", kind.title());
         kind.prepare()?;

@@ -6,9 +6,9 @@ use http::{Request, StatusCode};
 
 use super::{
     channel::{Address, Connection, Lost},
-    dice::Dice,
+    random::Random,
+    request::RandomRequest,
     stats::Stats,
-    wish::Wish,
 };
 use crate::process::{polls, watched};
 
@@ -32,16 +32,18 @@ pub(super) async fn rush(address: &Address, pid: u32) -> Result<u64, Lost> {
     let threads = std::thread::available_parallelism()?.get();
     let polls = polls(pid)?;
     let before = watched(pid, &polls)?;
-    let wishes = (0..).map(|nth| Wish::draw(&mut Dice::of(0, nth)));
-    let mut wishes = wishes.filter(Wish::is_simple);
+    let requests = (0..).map(|nth| RandomRequest::draw(&mut Random::of(0, nth)));
+    let mut requests = requests.filter(RandomRequest::is_simple);
     let mut open = Vec::new();
     loop {
-        for wish in wishes.by_ref().take(STEP) {
+        for request in requests.by_ref().take(STEP) {
             let connection = Connection::calm(address).await?;
-            let stream = connection.channel.ask(wish.head(None), &wish.content);
+            let stream = connection
+                .channel
+                .send(request.head(None), &request.content);
             let stream = stream.await?;
             if stream.status != StatusCode::OK {
-                return Err(format!("{} to {wish}", stream.status).into());
+                return Err(format!("{} to {request}", stream.status).into());
             }
             open.push((stream, connection));
         }
@@ -72,8 +74,8 @@ pub(super) async fn forget(address: &Address, keys: &str) -> Result<u64, Lost> {
     // The last key replaces the first.
     for number in 0..=KEYS {
         let target = format!("/stream?key={keys}{number}&count=1");
-        let answer = connection.channel.ask(Request::get(target), &[]).await?;
-        answer.text().await?;
+        let response = connection.channel.send(Request::get(target), &[]).await?;
+        response.text().await?;
     }
     let stats = Stats::of_key(&connection, &format!("{keys}0")).await?;
     if stats.opened > 0 {

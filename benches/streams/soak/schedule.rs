@@ -13,7 +13,7 @@ use super::{
     life::{Life, PATIENCE},
     load::Load,
     minutes::tell,
-    town::{Hour, House, Town},
+    shared::{Endpoint, Phase, Shared},
     witness::Witness,
 };
 use crate::{
@@ -31,7 +31,7 @@ const ENOUGH: f64 = 0.8;
 
 /// The result of a soak.
 pub(super) struct Outcome {
-    pub(super) town: Arc<Town>,
+    pub(super) shared: Arc<Shared>,
     pub(super) lives: Vec<Life>,
     /// The mean number of busy processors, and the intended number.
     pub(super) busy: f64,
@@ -44,7 +44,7 @@ pub(super) struct Outcome {
 }
 
 struct Soak {
-    town: Arc<Town>,
+    shared: Arc<Shared>,
     servers: Vec<Server>,
     /// Open descriptors of each server before any client connected.
     idle: Vec<usize>,
@@ -59,14 +59,14 @@ struct Soak {
 
 pub(super) async fn run(seed: u64, length: Duration) -> Result<Outcome, String> {
     let mut soak = Soak::begin(seed)?;
-    let teller = tokio::spawn(tell(Arc::clone(&soak.town)));
+    let teller = tokio::spawn(tell(Arc::clone(&soak.shared)));
     let life = length / LIVES;
     let first = MINUTE.min(life / 4);
     soak.judges_memory = first == MINUTE;
     let mut is_whole = true;
     for number in 1..=LIVES {
         if let Err(what) = soak.live(number, first, life).await {
-            soak.town.fault(what);
+            soak.shared.fault(what);
             is_whole = false;
             break;
         }
@@ -77,20 +77,20 @@ pub(super) async fn run(seed: u64, length: Duration) -> Result<Outcome, String> 
 
 impl Soak {
     fn begin(seed: u64) -> Result<Self, String> {
-        let (mut servers, mut houses) = (Vec::new(), Vec::new());
+        let (mut servers, mut endpoints) = (Vec::new(), Vec::new());
         for kind in KINDS {
             let server = Server::start(kind, SECOND)?;
             let address = Address {
                 socket: server.target.address,
                 tls: Kind::SECURE.contains(&kind).then(Tls::new).transpose()?,
             };
-            houses.push(House::new(kind.title(), address));
+            endpoints.push(Endpoint::new(kind.title(), address));
             servers.push(server);
         }
-        let town = Arc::new(Town::new(seed, houses));
+        let shared = Arc::new(Shared::new(seed, endpoints));
         Ok(Self {
-            load: Load::new(Arc::clone(&town))?,
-            town,
+            load: Load::new(Arc::clone(&shared))?,
+            shared,
             servers,
             idle: Vec::new(),
             now: Vec::new(),
@@ -137,17 +137,17 @@ impl Soak {
 
     /// Runs random clients, together with plain streams.
     async fn load(&mut self, time: Duration) -> Result<(), String> {
-        let witness = |(house, server): (&House, &Server)| {
-            let (target, is_secure) = (server.target.clone(), house.address.tls.is_some());
-            Witness::listen(target, is_secure, Arc::clone(&self.town))
+        let witness = |(endpoint, server): (&Endpoint, &Server)| {
+            let (target, is_secure) = (server.target.clone(), endpoint.address.tls.is_some());
+            Witness::listen(target, is_secure, Arc::clone(&self.shared))
         };
-        let pairs = self.town.houses.iter().zip(&self.servers);
+        let pairs = self.shared.endpoints.iter().zip(&self.servers);
         let witnesses: Vec<Witness> = pairs.map(witness).collect();
         let pids: Vec<u32> = self.servers.iter().map(Server::pid).collect();
-        let (town, servers, now) = (&self.town, &mut self.servers, &mut self.now);
+        let (shared, servers, now) = (&self.shared, &mut self.servers, &mut self.now);
         let each_second = || {
             for (server, life) in servers.iter_mut().zip(now.iter_mut()) {
-                life.read_log(town);
+                life.read_log(shared);
                 if server.has_exited() {
                     return Err(format!("{} has ended by itself", life.name));
                 }
@@ -160,7 +160,7 @@ impl Soak {
         for (life, witness) in self.now.iter_mut().zip(witnesses) {
             match witness.leave() {
                 Ok(deviation) => life.deviation.add(&deviation),
-                Err(what) => self.town.fault(format!("{}: {what}", life.name)),
+                Err(what) => self.shared.fault(format!("{}: {what}", life.name)),
             }
         }
         came
@@ -168,15 +168,15 @@ impl Soak {
 
     /// Disconnects all clients and waits until every server has noticed.
     async fn leave(&mut self) -> Result<(), String> {
-        self.town.hour.send_replace(Hour::Away);
-        let notes = &self.town.notes;
+        self.shared.phase.send_replace(Phase::Away);
+        let notes = &self.shared.notes;
         if !comes_true(|| notes.busy.load(Relaxed) == 0).await {
             return Err("the clients do not leave".into());
         }
-        let (town, judges_memory) = (&self.town, self.judges_memory);
+        let (shared, judges_memory) = (&self.shared, self.judges_memory);
         for (index, life) in self.now.iter_mut().enumerate() {
-            let address = &town.houses[index].address;
-            life.settle(&self.servers[index], address, judges_memory, town)
+            let address = &shared.endpoints[index].address;
+            life.settle(&self.servers[index], address, judges_memory, shared)
                 .await?;
         }
         Ok(())
@@ -184,13 +184,13 @@ impl Soak {
 
     /// Lets clients with ids reconnect and idle, and compares all counts.
     async fn sit_still(&mut self) -> Result<(), String> {
-        self.town.hour.send_replace(Hour::Still);
+        self.shared.phase.send_replace(Phase::Still);
         self.all_are_back().await;
-        let town = &self.town;
+        let shared = &self.shared;
         for (index, life) in self.now.iter_mut().enumerate() {
-            let house = &town.houses[index];
-            let held = || house.guests().streams.load(Relaxed);
-            life.agree(&house.address, held, town).await?;
+            let endpoint = &shared.endpoints[index];
+            let held = || endpoint.clients().streams.load(Relaxed);
+            life.agree(&endpoint.address, held, shared).await?;
         }
         Ok(())
     }
@@ -201,10 +201,10 @@ impl Soak {
         let again = servers.map(Server::kill_and_start_again);
         self.servers = again.collect::<Result<_, _>>()?;
         for life in &mut self.now {
-            life.read_log(&self.town);
+            life.read_log(&self.shared);
         }
-        for house in &self.town.houses {
-            house.begin_anew();
+        for endpoint in &self.shared.endpoints {
+            endpoint.begin_anew();
         }
         self.past.append(&mut self.now);
         Ok(())
@@ -212,33 +212,33 @@ impl Soak {
 
     /// Allows streams to end from now on.
     fn announce_the_end(&self) {
-        for house in &self.town.houses {
-            house.end();
+        for endpoint in &self.shared.endpoints {
+            endpoint.end();
         }
     }
 
     /// Waits until all faithful streams are open and all quick ones have received a new id.
     async fn all_are_back(&self) {
-        let notes = &self.town.notes;
+        let notes = &self.shared.notes;
         let missing = || -> Vec<String> {
-            let houses = self.town.houses.iter().enumerate();
-            let missing = houses.filter_map(|(index, house)| {
-                let guests = house.guests();
-                let streams = guests.streams.load(Relaxed);
-                let hear = guests.hear.load(Relaxed);
+            let endpoints = self.shared.endpoints.iter().enumerate();
+            let missing = endpoints.filter_map(|(index, endpoint)| {
+                let clients = endpoint.clients();
+                let streams = clients.streams.load(Relaxed);
+                let read = clients.read.load(Relaxed);
                 let faithful = notes.faithful[index].load(Relaxed);
                 let quick = notes.quick[index].load(Relaxed);
                 let name = &self.now[index].name;
-                let all = streams == faithful && hear == quick;
+                let all = streams == faithful && read == quick;
                 (!all).then(|| {
-                    format!("{name}: of {faithful} streams {streams} are back, of {quick} quick ones {hear} hear")
+                    format!("{name}: of {faithful} streams {streams} are back, of {quick} quick ones {read} read")
                 })
             });
             missing.collect()
         };
         if !comes_true(|| missing().is_empty()).await {
             for what in missing() {
-                self.town.fault(what);
+                self.shared.fault(what);
             }
         }
     }
@@ -246,26 +246,26 @@ impl Soak {
     fn end(mut self, is_whole: bool) -> Outcome {
         self.announce_the_end();
         if !is_whole {
-            self.town.hour.send_replace(Hour::Away);
+            self.shared.phase.send_replace(Phase::Away);
         }
         for (server, life) in self.servers.drain(..).zip(&mut self.now) {
-            let fault = |what| self.town.fault(format!("{}: {what}", life.name));
+            let fault = |what| self.shared.fault(format!("{}: {what}", life.name));
             match server.stop(10 * SECOND) {
                 Ok(status) if status.success() => {}
                 Ok(status) => fault(format!("it ended with {status}")),
                 Err(what) => fault(what),
             }
-            life.read_log(&self.town);
-            life.judge_end(&self.town);
+            life.read_log(&self.shared);
+            life.judge_end(&self.shared);
         }
         self.past.append(&mut self.now);
         self.load.bury();
-        self.town.judge();
+        self.shared.judge();
         let (busy, aim) = (self.load.take_busy(), self.load.aim);
         // A short run ends before enough clients are connected.
         if self.judges_memory && busy < ENOUGH * aim {
             let fault = format!("{busy:.2} of {aim} processors were busy");
-            self.town.fault(fault);
+            self.shared.fault(fault);
         }
         Outcome {
             busy,
@@ -273,8 +273,8 @@ impl Soak {
             machine: self.machine,
             judges_memory: self.judges_memory,
             is_whole,
-            broken: self.town.faults(),
-            town: self.town,
+            broken: self.shared.faults(),
+            shared: self.shared,
             lives: self.past,
         }
     }

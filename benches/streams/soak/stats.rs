@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::{
     channel::{Address, Connection, Lost},
     life::PATIENCE,
-    wish::KEYS,
+    request::KEYS,
 };
 
 #[derive(Clone, Copy, Default)]
@@ -20,7 +20,7 @@ pub(super) struct Stats {
 
 impl Stats {
     /// Returns the statistics of all streams.
-    pub(super) async fn ask(address: &Address) -> Result<Self, String> {
+    pub(super) async fn send(address: &Address) -> Result<Self, String> {
         patiently(async { Self::read(&Connection::calm(address).await?, "/stats").await }).await
     }
 
@@ -42,8 +42,8 @@ impl Stats {
     }
 
     async fn read(connection: &Connection, target: &str) -> Result<Self, Lost> {
-        let answer = connection.channel.ask(Request::get(target), &[]).await?;
-        let said: Value = serde_json::from_str(&answer.text().await?)?;
+        let response = connection.channel.send(Request::get(target), &[]).await?;
+        let said: Value = serde_json::from_str(&response.text().await?)?;
         let number = |value: &Value| value.as_u64().ok_or(format!("no number in {said}"));
         Ok(Self {
             open: number(&said["open"])?,
@@ -60,7 +60,7 @@ impl Stats {
 
 async fn patiently<T>(ask: impl Future<Output = Result<T, Lost>>) -> Result<T, String> {
     match timeout(PATIENCE, ask).await {
-        Ok(asked) => asked.map_err(|e| format!("/stats is not answered: {e}")),
-        Err(_) => Err("/stats is not answered in time".into()),
+        Ok(stats) => stats.map_err(|e| format!("/stats is not received: {e}")),
+        Err(_) => Err("/stats is not received in time".into()),
     }
 }

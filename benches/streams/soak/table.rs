@@ -6,7 +6,7 @@ use super::{
     life::{Footing, Life, rushes},
     rush::CONNECTIONS,
     schedule::Outcome,
-    town::TOLD,
+    shared::MAX_REPORTED,
 };
 use crate::report::grouped;
 
@@ -24,7 +24,7 @@ const COLUMNS: [&str; 11] = [
     "latest, ms",
 ];
 
-const TITLE: &str = "## Half an hour of everything at once";
+const TITLE: &str = "## Half an phase of everything at once";
 
 /// Returns `paper` with the table replaced or appended.
 pub(crate) fn put(paper: &str, table: &str) -> String {
@@ -39,10 +39,10 @@ pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
         "{TITLE}\n\n\
          `cargo bench --bench streams -- soak {minutes} seed={}`; {about}.\n\
          {}\n\
-         `opened`, `ended` and `open` are the server's own, of each process by itself, asked just before its end and found in its log; `held by clients` is what those have who sit still.\n\
+         `opened`, `ended` and `open` are the server's own, of each process by itself, requested just before its end and found in its log; `held by clients` is what those have who sit still.\n\
          Descriptors, threads and memory are those after the first load and after the last, all clients gone, and after {} rushes of {} connections or more; memory is the median after the last half of those.\n\
          The latest event is that of a plain stream beside all that, by how far it came from a second after the one before; the machine itself woke a thread that slept beside it up to {:.1} ms late, p99.9 {:.1}.\n{}\n",
-        outcome.town.seed,
+        outcome.shared.seed,
         said(outcome),
         rushes(outcome.judges_memory),
         grouped(CONNECTIONS as f64, 0),
@@ -63,17 +63,17 @@ pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
     if outcome.broken.is_empty() {
         text.push_str("No promise was broken.\n");
     }
-    for what in outcome.broken.iter().take(TOLD) {
+    for what in outcome.broken.iter().take(MAX_REPORTED) {
         let _ = writeln!(text, "**Broken**: {what}.\n");
     }
-    if let Some(more) = outcome.broken.len().checked_sub(TOLD + 1) {
+    if let Some(more) = outcome.broken.len().checked_sub(MAX_REPORTED + 1) {
         let _ = writeln!(text, "**Broken**: and {} promises more.\n", more + 1);
     }
     text
 }
 
 fn said(outcome: &Outcome) -> String {
-    let notes = &outcome.town.notes;
+    let notes = &outcome.shared.notes;
     let number = |value: u64| grouped(value as f64, 0);
     format!(
         "{} clients came, {} times, and opened {} streams, {} of them to go on; {} ids came, and {} gaps were told; {} of them were missing, came twice or too early, or were left out without a reason; while clients came, {:.2} of {} processors were busy, {} aimed at.",

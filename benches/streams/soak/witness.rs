@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::town::{Notes, Town, lock};
+use super::shared::{Notes, Shared, lock};
 use crate::{
     client::{Client, Target},
     crowd::Crowd,
@@ -34,16 +34,16 @@ impl Witness {
     /// Measures how far events deviate from their interval of one second.
     ///
     /// The streams run over plain HTTP, or over TLS and HTTP/2.
-    pub(super) fn listen(target: Target, is_secure: bool, town: Arc<Town>) -> Self {
+    pub(super) fn listen(target: Target, is_secure: bool, shared: Arc<Shared>) -> Self {
         Self::begin(move |look| {
             if is_secure {
                 let mut crowd = Crowd::new(target)?;
                 crowd.open(STREAMS / 2, 2, Duration::ZERO)?;
-                look.on(crowd, &town.notes)
+                look.on(crowd, &shared.notes)
             } else {
                 let mut load = Load::new(target)?;
                 load.open(STREAMS, SECOND)?;
-                look.on(load, &town.notes)
+                look.on(load, &shared.notes)
             }
         })
     }

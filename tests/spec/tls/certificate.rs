@@ -17,7 +17,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{RootCertStore, crypto::ring::default_provider};
 
 use super::shake;
-use crate::command::{command, has_ipv6, refusal};
+use crate::command::{command, has_ipv6, rejection};
 use crate::support::{Binary, skipped, there_is};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -41,9 +41,9 @@ fn start(cert: &str, key: &str) -> Binary {
 
 /// The one line on stderr with which the server rejects these files.
 #[track_caller]
-fn refused(cert: &str, key: &str) -> String {
+fn rejected(cert: &str, key: &str) -> String {
     let arguments = ["--port", "0", "--tls", "--cert", cert, "--key", key];
-    refusal(command(&arguments), 1)
+    rejection(command(&arguments), 1)
 }
 
 /// The certificate that the server shows.
@@ -162,7 +162,7 @@ fn files_that_cannot_be_written_whole_are_not_written_at_all() {
     // Blocks of 512 bytes: one holds the key, but no certificate.
     for (blocks, file) in [(0, &key), (1, &cert)] {
         let limited = after(&format!("trap '' XFSZ; ulimit -f {blocks}"), &cert, &key);
-        let line = refusal(limited, 1);
+        let line = rejection(limited, 1);
         assert!(line.contains(&format!("cannot write {file}: ")), "{line}");
         let left: Vec<_> = fs::read_dir(&folder).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
@@ -195,7 +195,7 @@ fn an_empty_file_is_named_with_what_to_do() {
     for (file, what, other) in [(&key, "key", &cert), (&cert, "certificate", &key)] {
         let whole = fs::read(file).unwrap();
         fs::write(file, "").unwrap();
-        let line = refused(&cert, &key);
+        let line = rejected(&cert, &key);
         let said = format!(
             "error: {file} is empty: add the {what}, \
              or delete it and {other} to have new ones made"
@@ -205,7 +205,7 @@ fn an_empty_file_is_named_with_what_to_do() {
     }
     for (file, what, other) in [(&key, "key", &cert), (&cert, "certificate", &key)] {
         fs::remove_file(file).unwrap();
-        let line = refused(&cert, &key);
+        let line = rejected(&cert, &key);
         let said = format!(
             "error: there is no {file}, but {other}: add the {what}, \
              or delete {other} to have both made"
@@ -330,10 +330,10 @@ fn plain_http_on_the_port_gets_the_https_url() {
     let port = server.port;
     for request in ["GET /events?a=b", "HEAD /events?a=b", "POST /events?a=b"] {
         let request = format!("{request} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n");
-        let answer = server.send(&request).rest();
+        let response = server.send(&request).rest();
         assert!(
-            answer.starts_with("HTTP/1.1 400 Bad Request\r\n"),
-            "{answer}"
+            response.starts_with("HTTP/1.1 400 Bad Request\r\n"),
+            "{response}"
         );
         let line = format!("this port speaks HTTPS: https://localhost:{port}/events?a=b\n");
         let line = if request.starts_with("HEAD") {
@@ -341,12 +341,12 @@ fn plain_http_on_the_port_gets_the_https_url() {
         } else {
             &line
         };
-        assert!(answer.ends_with(&format!("\r\n\r\n{line}")), "{answer}");
+        assert!(response.ends_with(&format!("\r\n\r\n{line}")), "{response}");
     }
-    let answer = server.send("GET / HTTP/1.0\r\n\r\n").rest();
+    let response = server.send("GET / HTTP/1.0\r\n\r\n").rest();
     assert!(
-        answer.ends_with("\r\n\r\nthis port speaks HTTPS\n"),
-        "{answer}"
+        response.ends_with("\r\n\r\nthis port speaks HTTPS\n"),
+        "{response}"
     );
 }
 
@@ -367,23 +367,23 @@ fn one_flag_without_the_other_is_named() {
             "error: --cert and --key need --tls",
         ),
     ] {
-        assert_eq!(refusal(command(arguments), 1), line);
+        assert_eq!(rejection(command(arguments), 1), line);
     }
 }
 
 #[test]
 fn files_that_cannot_be_used_are_named() {
-    let folder = folder("certificate-refused");
+    let folder = folder("certificate-rejected");
     let [cert, key] = files(&folder);
     let at = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     drop(start(&cert, &key));
 
-    let line = refused(&key, &cert);
+    let line = rejected(&key, &cert);
     assert!(
         line.contains(&format!("{key} holds a private key, and no certificate")),
         "{line}"
     );
-    let line = refused(&cert, &cert);
+    let line = rejected(&cert, &cert);
     assert!(
         line.contains(&format!("{cert} holds a certificate, and no private key")),
         "{line}"
@@ -391,12 +391,12 @@ fn files_that_cannot_be_used_are_named() {
 
     let text = at("text.pem");
     fs::write(&text, "hello").unwrap();
-    let line = refused(&text, &key);
+    let line = rejected(&text, &key);
     assert!(
         line.contains(&format!("{text} holds no certificate in PEM")),
         "{line}"
     );
-    let line = refused(&cert, &text);
+    let line = rejected(&cert, &text);
     assert!(
         line.contains(&format!("{text} holds no private key in PEM")),
         "{line}"
@@ -407,33 +407,33 @@ fn files_that_cannot_be_used_are_named() {
         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
     )
     .unwrap();
-    let line = refused(&broken, &key);
+    let line = rejected(&broken, &key);
     assert!(
         line.contains(&format!("{broken} holds a certificate that cannot be used")),
         "{line}"
     );
 
-    let line = refused(&at("missing.pem"), &key);
+    let line = rejected(&at("missing.pem"), &key);
     assert!(
         line.contains("there is no ") && line.contains("missing.pem"),
         "{line}"
     );
-    let line = refused(&cert, &at("missing.pem"));
+    let line = rejected(&cert, &at("missing.pem"));
     assert!(
         line.contains("there is no ") && line.contains("missing.pem"),
         "{line}"
     );
-    let line = refused(&at("no/cert.pem"), &at("no/key.pem"));
+    let line = rejected(&at("no/cert.pem"), &at("no/key.pem"));
     assert!(
         line.contains("cannot write ") && line.contains("no/key.pem"),
         "{line}"
     );
-    let line = refused(folder.to_str().unwrap(), &key);
+    let line = rejected(folder.to_str().unwrap(), &key);
     assert!(line.contains("cannot read "), "{line}");
 
     let [other_cert, other_key] = [at("other-cert.pem"), at("other-key.pem")];
     drop(start(&other_cert, &other_key));
-    let line = refused(&cert, &other_key);
+    let line = rejected(&cert, &other_key);
     assert!(
         line.contains(&format!("{other_key} is not the key of the certificate")),
         "{line}"
@@ -459,7 +459,7 @@ fn a_certificate_that_has_expired_is_named_with_what_to_do() {
         params.not_after = at(ends).into();
         fs::write(&cert, params.self_signed(&pair).unwrap().pem()).unwrap();
         fs::write(&key, pair.serialize_pem()).unwrap();
-        let line = refused(&cert, &key);
+        let line = rejected(&cert, &key);
         assert!(line.contains(&format!("{cert} {said}")), "{line}");
         let what_to_do = format!("renew it, or delete it and {key} to have new ones made");
         assert_eq!(line.contains(&what_to_do), ends < 0, "{line}");

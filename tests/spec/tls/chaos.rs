@@ -24,8 +24,8 @@ async fn assert_in_order(server: &Server) {
     }
     let mut requests = http2(server.address()).await;
     let request = get("/stream?count=1&interval=10");
-    let answer = requests.send_request(request, true).unwrap().0.await;
-    let mut body = answer.unwrap().into_body();
+    let response = requests.send_request(request, true).unwrap().0.await;
+    let mut body = response.unwrap().into_body();
     while let Some(data) = body.data().await {
         data.unwrap();
     }

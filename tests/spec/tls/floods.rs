@@ -107,7 +107,7 @@ fn floods() -> Vec<Flood> {
             })
         },
         flood("pings", |_| repeated(&frame(PING, 0, 0, [0; 8]))),
-        flood("answers to no ping", |_| {
+        flood("responses to no ping", |_| {
             repeated(&frame(PING, 1, 0, [0; 8]))
         }),
         flood("settings", |wave| {
@@ -181,8 +181,8 @@ fn canary(address: SocketAddr, over: &AtomicBool) -> Duration {
     runtime.block_on(async {
         let mut requests = http2(address).await;
         let request = super::get("/events?interval=100");
-        let (answer, _) = requests.send_request(request, true).unwrap();
-        let mut body = answer.await.unwrap().into_body();
+        let (response, _) = requests.send_request(request, true).unwrap();
+        let mut body = response.await.unwrap().into_body();
         let mut longest = Duration::ZERO;
         while !over.load(SeqCst) {
             let before = Instant::now();

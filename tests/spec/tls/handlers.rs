@@ -17,9 +17,9 @@ use crate::support::{Client, DEADLINE, Hosted};
 
 async fn status(server: &Hosted, request: Request<()>) -> StatusCode {
     let mut requests = http2(server.address()).await;
-    let answer = requests.send_request(request, true).unwrap().0;
-    let answer = timeout(DEADLINE, answer).await.expect("in time");
-    answer.expect("an answer").status()
+    let response = requests.send_request(request, true).unwrap().0;
+    let response = timeout(DEADLINE, response).await.expect("in time");
+    response.expect("an response").status()
 }
 
 #[tokio::test]
@@ -27,14 +27,14 @@ async fn no_handler_begins_a_tunnel() {
     let hello = |_| async { Response::new(Full::new(Bytes::from("hello"))) };
     let server = Hosted::start_tls(Limits::default(), hello);
     let connect = Request::builder().method(Method::CONNECT).uri("clock:80");
-    let answer = status(&server, connect.body(()).unwrap()).await;
-    assert_eq!(answer, StatusCode::NOT_IMPLEMENTED);
+    let response = status(&server, connect.body(()).unwrap()).await;
+    assert_eq!(response, StatusCode::NOT_IMPLEMENTED);
     assert_eq!(status(&server, get("/")).await, StatusCode::OK);
 
     let server = Hosted::start(Limits::default(), hello);
     let connect = "CONNECT clock:80 HTTP/1.1\r\nHost: clock:80\r\n\r\n";
-    let answer = Client::send(server.address(), connect).rest();
-    assert!(answer.starts_with("HTTP/1.1 501 "), "{answer}");
+    let response = Client::send(server.address(), connect).rest();
+    assert!(response.starts_with("HTTP/1.1 501 "), "{response}");
 }
 
 /// Yields the same item at every poll; `None` wakes itself and stays pending.

@@ -345,17 +345,17 @@ async fn a_request_head_over_8_kib_is_431_and_any_number_of_fields_is_not() {
         (30_000, 500, 431),
     ] {
         let mut requests = requests.clone().ready().await.unwrap();
-        let (answer, _) = requests.send_request(get_of(length, fields), true).unwrap();
-        let is = answer.await.unwrap().status();
+        let (response, _) = requests.send_request(get_of(length, fields), true).unwrap();
+        let is = response.await.unwrap().status();
         assert_eq!(is, status, "{length} bytes in {fields} fields");
     }
     tick(&mut canary).await;
     // Above 4 times the limit the server may end the connection, but no other one.
     for (length, fields) in [(40_000, 1), (40_000, 800), (1 << 20, 1)] {
         let mut doomed = http2(server.address()).await;
-        let (answer, _) = doomed.send_request(get_of(length, fields), true).unwrap();
-        if let Ok(answer) = timeout(DEADLINE, answer).await.expect("an end") {
-            assert_eq!(answer.status(), 431, "{length} bytes in {fields} fields");
+        let (response, _) = doomed.send_request(get_of(length, fields), true).unwrap();
+        if let Ok(response) = timeout(DEADLINE, response).await.expect("an end") {
+            assert_eq!(response.status(), 431, "{length} bytes in {fields} fields");
         }
     }
     tick(&mut canary).await;
@@ -366,8 +366,8 @@ async fn stream_of(
     requests: &mut SendRequest<Bytes>,
     path: &str,
 ) -> (http::response::Parts, RecvStream) {
-    let (answer, _) = requests.send_request(super::get(path), true).unwrap();
-    timeout(DEADLINE, answer)
+    let (response, _) = requests.send_request(super::get(path), true).unwrap();
+    timeout(DEADLINE, response)
         .await
         .expect("a head")
         .expect("a head")
@@ -430,13 +430,13 @@ async fn garbage_is_rejected_without_a_line_in_the_log() {
         let mut io = TcpStream::connect(server.address()).await.unwrap();
         let _ = io.write_all(bytes).await;
         let _ = io.shutdown().await;
-        let answer = rest(io).await;
-        let is_alert = answer.starts_with(b"\x15\x03");
-        let is_400 = answer.starts_with(b"HTTP/1.1 400 ");
+        let response = rest(io).await;
+        let is_alert = response.starts_with(b"\x15\x03");
+        let is_400 = response.starts_with(b"HTTP/1.1 400 ");
         assert!(
-            answer.is_empty() || is_alert || is_400,
+            response.is_empty() || is_alert || is_400,
             "{:?}",
-            String::from_utf8_lossy(&answer)
+            String::from_utf8_lossy(&response)
         );
     }
     // 70 is the alert for an unsupported protocol version (RFC 8446 section 6).
@@ -468,15 +468,15 @@ async fn garbage_is_rejected_without_a_line_in_the_log() {
         let _ = io.write_all(&bytes).await;
         let _ = io.shutdown().await;
         let frames = Peer(io).rest().await;
-        let answers = frames.iter().any(|frame| frame.kind == HEADERS);
-        assert!(!answers, "{bytes:?}: {frames:?}");
+        let responses = frames.iter().any(|frame| frame.kind == HEADERS);
+        assert!(!responses, "{bytes:?}: {frames:?}");
     }
     let mut io = shake(server.address(), "http/1.1").await;
     io.write_all(&[PREFACE, &settings(&[])].concat())
         .await
         .unwrap();
-    let answer = rest(io).await;
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 "));
+    let response = rest(io).await;
+    assert!(response.is_empty() || response.starts_with(b"HTTP/1.1 "));
 
     let mut requests = http2(server.address()).await;
     assert_eq!(stream_of(&mut requests, "/").await.0.status, 200);

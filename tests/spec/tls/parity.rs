@@ -16,7 +16,7 @@ use crate::support::{DEADLINE, Server};
 /// A response. All fields are empty if the connection was closed, or the stream reset with
 /// `INTERNAL_ERROR`, before any byte.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Answer {
+struct Received {
     status: u16,
     headers: BTreeMap<String, String>,
     body: String,
@@ -24,19 +24,19 @@ struct Answer {
 }
 
 #[derive(Clone, Debug)]
-struct Asked {
+struct Requested {
     method: &'static str,
     target: String,
     headers: Vec<(&'static str, String)>,
     content: &'static str,
 }
 
-fn get(target: &str) -> Asked {
-    asked("GET", target)
+fn get(target: &str) -> Requested {
+    requested("GET", target)
 }
 
-fn asked(method: &'static str, target: &str) -> Asked {
-    Asked {
+fn requested(method: &'static str, target: &str) -> Requested {
+    Requested {
         method,
         target: target.into(),
         headers: Vec::new(),
@@ -44,7 +44,7 @@ fn asked(method: &'static str, target: &str) -> Asked {
     }
 }
 
-impl Asked {
+impl Requested {
     fn with(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.into()));
         self
@@ -57,7 +57,7 @@ impl Asked {
 }
 
 /// Every route with every method, every option, and all requests that are rejected.
-fn requests() -> Vec<Asked> {
+fn requests() -> Vec<Requested> {
     let mut all = Vec::new();
     for method in ["GET", "HEAD", "OPTIONS", "DELETE", "PUT", "PATCH", "QUERY"] {
         for path in [
@@ -70,7 +70,7 @@ fn requests() -> Vec<Asked> {
             "/events/",
             "//",
         ] {
-            all.push(asked(method, path));
+            all.push(requested(method, path));
         }
     }
     for options in [
@@ -126,44 +126,47 @@ fn requests() -> Vec<Asked> {
         get("/events?wire=id:7%0adata:a%0a%0adata:b%0a%0a&interval=10&then=200")
             .with("Last-Event-ID", "7"),
         get("/events?status=500&wire=a&then=404").with("Last-Event-ID", "7"),
-        asked("HEAD", "/events?status=500&wire=%ff%00"),
-        asked("HEAD", "/events?status=500&wire="),
-        asked("POST", "/events?status=500&wire=%ff%00").bringing("what a form sends"),
+        requested("HEAD", "/events?status=500&wire=%ff%00"),
+        requested("HEAD", "/events?status=500&wire="),
+        requested("POST", "/events?status=500&wire=%ff%00").bringing("what a form sends"),
         get("/events?count=1&interval=10&data=x&credentials").with("Origin", "http://a.example"),
         get("/events?echo&count=1&interval=10&data=x")
             .with("X-Test-Sent", "this")
             .with("Cookie", "secret=1"),
         get("/events?count=1&interval=10&data=x").with("Sec-Fetch-Dest", "script"),
-        asked("POST", "/stream?count=1&data=x")
+        requested("POST", "/stream?count=1&data=x")
             .with("Service-Worker", "script")
             .bringing("some"),
-        asked("HEAD", "/events?responses=drop&key=dropped"),
-        asked("POST", "/events?responses=drop&key=dropped").bringing("some"),
+        requested("HEAD", "/events?responses=drop&key=dropped"),
+        requested("POST", "/events?responses=drop&key=dropped").bringing("some"),
         get("/?_=/v1"),
         get("/stats?_=/v1&key=nobody"),
         get("/").with("If-None-Match", "*"),
         get("/cases").with("If-None-Match", "\"other\""),
-        asked("OPTIONS", "/events")
+        requested("OPTIONS", "/events")
             .with("Origin", "http://a.example")
             .with("Access-Control-Request-Method", "POST")
             .with("Access-Control-Request-Headers", "x-one, x-two"),
-        asked("POST", "/events?echo&count=1&interval=10&data=x").bringing("what a form sends"),
-        asked("POST", "/stream?count=1&data=x").bringing("some"),
-        asked("POST", "/nowhere").bringing("some"),
-        get("/events?count=1&interval=10&data=x").bringing("unasked"),
-        asked("PUT", "/").bringing("unasked"),
+        requested("POST", "/events?echo&count=1&interval=10&data=x").bringing("what a form sends"),
+        requested("POST", "/stream?count=1&data=x").bringing("some"),
+        requested("POST", "/nowhere").bringing("some"),
+        get("/events?count=1&interval=10&data=x").bringing("unrequested"),
+        requested("PUT", "/").bringing("unrequested"),
     ]);
     all
 }
 
 /// The response over HTTP/1.1.
-async fn over_http1<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, asked: &Asked) -> Answer {
-    let Asked {
+async fn over_http1<I: AsyncRead + AsyncWrite + Unpin>(
+    mut io: I,
+    requested: &Requested,
+) -> Received {
+    let Requested {
         method,
         target,
         headers,
         content,
-    } = asked;
+    } = requested;
     let mut request = format!("{method} {target} HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n");
     for (name, value) in headers {
         write!(request, "{name}: {value}\r\n").unwrap();
@@ -178,7 +181,7 @@ async fn over_http1<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, asked: &Asked)
     // Over TLS, an aborted connection ends in an error.
     let _ = io.read_to_end(&mut bytes).await;
     if bytes.is_empty() {
-        return Answer::default();
+        return Received::default();
     }
     let end = bytes
         .windows(4)
@@ -208,7 +211,7 @@ async fn over_http1<I: AsyncRead + AsyncWrite + Unpin>(mut io: I, asked: &Asked)
     for own in ["connection", "transfer-encoding", "date"] {
         fields.remove(own);
     }
-    Answer {
+    Received {
         status,
         headers: fields,
         // Fields of an echo that only this protocol has.
@@ -238,13 +241,13 @@ fn unchunked(mut bytes: &[u8]) -> (Vec<u8>, bool) {
 }
 
 /// The response over HTTP/2.
-async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
-    let Asked {
+async fn over_http2(address: SocketAddr, requested: &Requested) -> Received {
+    let Requested {
         method,
         target,
         headers,
         content,
-    } = asked;
+    } = requested;
     let mut request = http::Request::builder()
         .method(*method)
         .uri(format!("https://clock{target}"));
@@ -255,7 +258,7 @@ async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
         request = request.header("content-length", content.len());
     }
     let mut requests = http2(address).await;
-    let (answer, mut sending) = requests
+    let (response, mut sending) = requests
         .send_request(request.body(()).unwrap(), content.is_empty())
         .unwrap();
     if !content.is_empty() {
@@ -263,16 +266,16 @@ async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
             .send_data(Bytes::from_static(content.as_bytes()), true)
             .unwrap();
     }
-    let (head, mut body) = match answer.await {
-        Ok(answer) => answer.into_parts(),
+    let (head, mut body) = match response.await {
+        Ok(response) => response.into_parts(),
         Err(error) => {
             assert!(error.is_remote(), "{error}");
             assert_eq!(
                 error.reason(),
                 Some(h2::Reason::INTERNAL_ERROR),
-                "{asked:?}"
+                "{requested:?}"
             );
-            return Answer::default();
+            return Received::default();
         }
     };
     let mut bytes = Vec::new();
@@ -295,7 +298,7 @@ async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
         .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
         .collect();
     fields.remove("date");
-    Answer {
+    Received {
         status: head.status.as_u16(),
         headers: fields,
         body: escaped(&bytes),
@@ -307,10 +310,13 @@ async fn over_http2(address: SocketAddr, asked: &Asked) -> Answer {
 async fn every_response_over_tls_and_http_2_equals_that_of_plain_http_1_1() {
     let (plain, secure, second) = (Server::start(), Server::start_tls(), Server::start_tls());
     let requests = requests();
-    let asked: BTreeSet<_> = requests
+    let requested: BTreeSet<_> = requests
         .iter()
-        .flat_map(|asked| {
-            let query = asked.target.split_once('?').map_or("", |(_, query)| query);
+        .flat_map(|requested| {
+            let query = requested
+                .target
+                .split_once('?')
+                .map_or("", |(_, query)| query);
             query
                 .split('&')
                 .map(|pair| pair.split('=').next().unwrap().to_owned())
@@ -318,26 +324,30 @@ async fn every_response_over_tls_and_http_2_equals_that_of_plain_http_1_1() {
         .collect();
     for parameter in parameters() {
         assert!(
-            asked.contains(parameter.name),
-            "{} is not asked for",
+            requested.contains(parameter.name),
+            "{} is not requested for",
             parameter.name
         );
     }
     let mut dropped = 0;
-    for asked in requests {
-        let answers = async {
-            let is = over_http1(TcpStream::connect(plain.address()).await.unwrap(), &asked).await;
-            let by_tls = over_http1(shake(secure.address(), "http/1.1").await, &asked).await;
-            let by_http2 = over_http2(second.address(), &asked).await;
+    for requested in requests {
+        let responses = async {
+            let is = over_http1(
+                TcpStream::connect(plain.address()).await.unwrap(),
+                &requested,
+            )
+            .await;
+            let by_tls = over_http1(shake(secure.address(), "http/1.1").await, &requested).await;
+            let by_http2 = over_http2(second.address(), &requested).await;
             [is, by_tls, by_http2]
         };
-        let answers = timeout(DEADLINE, answers)
+        let responses = timeout(DEADLINE, responses)
             .await
-            .unwrap_or_else(|_| panic!("{asked:?}"));
-        let [is, by_tls, by_http2] = answers;
+            .unwrap_or_else(|_| panic!("{requested:?}"));
+        let [is, by_tls, by_http2] = responses;
         dropped += usize::from(is.status == 0);
-        assert_eq!(by_tls, is, "over TLS: {asked:?}");
-        assert_eq!(by_http2, is, "over HTTP/2: {asked:?}");
+        assert_eq!(by_tls, is, "over TLS: {requested:?}");
+        assert_eq!(by_http2, is, "over HTTP/2: {requested:?}");
     }
     assert_eq!(dropped, 4, "what is dropped");
 }

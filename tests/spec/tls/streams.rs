@@ -25,10 +25,10 @@ use crate::wire::now;
 
 /// The stream of `path` after its response head.
 async fn open(requests: &mut SendRequest<Bytes>, path: &str) -> RecvStream {
-    let answer = requests.send_request(get(path), true).unwrap().0.await;
-    let answer = answer.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    answer.into_body()
+    let response = requests.send_request(get(path), true).unwrap().0.await;
+    let response = response.expect("an response");
+    assert_eq!(response.status(), 200);
+    response.into_body()
 }
 
 /// The next bytes of a stream; none at its end.
@@ -106,7 +106,7 @@ async fn a_reset_stream_and_a_closed_or_aborted_connection_are_gone_within_50_mi
 async fn a_request_that_waits_for_its_response_head_ends_with_its_reset() {
     let server = Server::start_tls();
     let mut requests = http2(server.address()).await;
-    let (answer, _) = requests
+    let (response, _) = requests
         .send_request(get("/events?delay=60000&key=late"), true)
         .unwrap();
     while server
@@ -116,7 +116,7 @@ async fn a_request_that_waits_for_its_response_head_ends_with_its_reset() {
     {
         sleep(Duration::from_millis(2)).await;
     }
-    drop(answer);
+    drop(response);
     let mut again = open(&mut requests, "/events?count=1&interval=10").await;
     end(&mut again).await.unwrap();
     drop(requests);
@@ -156,11 +156,11 @@ async fn late_content_ends_its_stream_and_no_other() {
     let mut requests = http2(server.address()).await;
     let mut other = open(&mut requests, "/events?interval=100").await;
     let post = http::Request::post("https://clock/events?echo");
-    let (answer, _sending) = requests
+    let (response, _sending) = requests
         .send_request(post.body(()).unwrap(), false)
         .unwrap();
-    let answer = timeout(DEADLINE, answer).await.unwrap().unwrap();
-    assert_eq!(answer.status(), 408);
+    let response = timeout(DEADLINE, response).await.unwrap().unwrap();
+    assert_eq!(response.status(), 408);
     for _ in 0..3 {
         next(&mut other).await.unwrap().unwrap();
     }
@@ -273,9 +273,9 @@ async fn a_server_that_is_dropped_drops_its_streams() {
 }
 
 async fn stats_of(requests: &mut SendRequest<Bytes>, key: &str) -> serde_json::Value {
-    let mut answer = open(requests, &format!("/stats?key={key}")).await;
+    let mut response = open(requests, &format!("/stats?key={key}")).await;
     let mut text = Vec::new();
-    while let Some(data) = next(&mut answer).await {
+    while let Some(data) = next(&mut response).await {
         text.extend(data.unwrap());
     }
     serde_json::from_slice(&text).unwrap()
@@ -317,10 +317,10 @@ async fn http_1_1_over_tls_ends_cleanly_with_the_server() {
         sleep(Duration::from_millis(2)).await;
     }
     let stopped = tokio::task::spawn_blocking(move || server.stop());
-    let mut answer = String::new();
+    let mut response = String::new();
     // rustls would report a missing close_notify.
-    io.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.ends_with("\r\n:\n\n\r\n0\r\n\r\n"), "{answer}");
+    io.read_to_string(&mut response).await.unwrap();
+    assert!(response.ends_with("\r\n:\n\n\r\n0\r\n\r\n"), "{response}");
     assert_eq!(stopped.await.unwrap().closed.shutdown, 1);
 }
 
@@ -434,9 +434,9 @@ async fn events_that_are_ready_at_once_come_in_few_frames() {
         let mut requests = http2(server.address()).await;
         let mut counts = JoinSet::new();
         for _ in 0..streams {
-            let (answer, _) = requests.send_request(get(path), true).unwrap();
+            let (response, _) = requests.send_request(get(path), true).unwrap();
             counts.spawn(async move {
-                let mut stream = answer.await.unwrap().into_body();
+                let mut stream = response.await.unwrap().into_body();
                 let mut frames = 0;
                 while let Some(data) = next(&mut stream).await {
                     frames += usize::from(!data.unwrap().is_empty());
@@ -494,14 +494,14 @@ async fn a_dropped_request_is_a_stream_reset_with_internal_error_and_the_others_
             .body(())
             .unwrap();
         let is_empty = content.is_empty();
-        let (answer, mut sending) = requests.send_request(request, is_empty).unwrap();
+        let (response, mut sending) = requests.send_request(request, is_empty).unwrap();
         if !is_empty {
             sending
                 .send_data(Bytes::from_static(content.as_bytes()), true)
                 .unwrap();
         }
-        let answer = timeout(DEADLINE, answer).await.expect("in time");
-        let error = answer.expect_err("no head comes");
+        let response = timeout(DEADLINE, response).await.expect("in time");
+        let error = response.expect_err("no head comes");
         assert!(error.is_remote() && error.is_reset(), "{method}: {error}");
         assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR), "{method}");
         for _ in 0..2 {
@@ -520,9 +520,9 @@ async fn a_delay_comes_before_the_reset_of_a_dropped_request() {
     let mut requests = http2(server.address()).await;
     let begin = Instant::now();
     let path = "/events?key=k&responses=drop&delay=300";
-    let answer = requests.send_request(get(path), true).unwrap().0;
-    let answer = timeout(DEADLINE, answer).await.expect("in time");
-    let error = answer.expect_err("no head comes");
+    let response = requests.send_request(get(path), true).unwrap().0;
+    let response = timeout(DEADLINE, response).await.expect("in time");
+    let error = response.expect_err("no head comes");
     assert_eq!(error.reason(), Some(Reason::INTERNAL_ERROR));
     assert!(begin.elapsed() >= Duration::from_millis(300));
 }

@@ -9,54 +9,54 @@ use tokio::{
 
 use super::{
     channel::{Address, Lost, shake},
-    dice::Dice,
-    line::{Line, Manners},
+    random::Random,
+    socket::{Behaviour, FaultySocket},
 };
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Makes one visit.
-pub(super) async fn live(dice: &mut Dice, address: &Address) -> Result<(), Lost> {
-    let line = Line::connect(address.socket, Manners::draw(dice)).await?;
+pub(super) async fn live(random: &mut Random, address: &Address) -> Result<(), Lost> {
+    let line = FaultySocket::connect(address.socket, Behaviour::draw(random)).await?;
     let Some(tls) = &address.tls else {
-        return say(line, &requests(dice), dice).await;
+        return say(line, &requests(random), random).await;
     };
-    match dice.below(4) {
+    match random.below(4) {
         // Random bytes, or half a TLS handshake.
         0 => {
-            let length = dice.below(600);
-            let hello = [&[22, 3, 1][..], &dice.bytes(length)].concat();
-            let words = if dice.one_in(2) {
+            let length = random.below(600);
+            let hello = [&[22, 3, 1][..], &random.bytes(length)].concat();
+            let words = if random.one_in(2) {
                 hello
             } else {
-                requests(dice)
+                requests(random)
             };
-            say(line, &words, dice).await
+            say(line, &words, random).await
         }
-        1 => say(shake(&tls.http1, line).await?, &requests(dice), dice).await,
-        _ => say(shake(&tls.http2, line).await?, &frames(dice), dice).await,
+        1 => say(shake(&tls.http1, line).await?, &requests(random), random).await,
+        _ => say(shake(&tls.http2, line).await?, &frames(random), random).await,
     }
 }
 
 /// Sends `words` at once or in small pieces, maybe not all, then reads for a while.
-async fn say<I>(mut io: I, words: &[u8], dice: &mut Dice) -> Result<(), Lost>
+async fn say<I>(mut io: I, words: &[u8], random: &mut Random) -> Result<(), Lost>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let end = if dice.one_in(2) {
+    let end = if random.one_in(2) {
         words.len()
     } else {
-        dice.below(words.len() + 1)
+        random.below(words.len() + 1)
     };
-    let step = dice.pick(&[usize::MAX, usize::MAX, 100, 1]);
+    let step = random.pick(&[usize::MAX, usize::MAX, 100, 1]);
     for piece in words[..end].chunks(step) {
         io.write_all(piece).await?;
         io.flush().await?;
         if step < usize::MAX {
-            sleep(Duration::from_millis(dice.between(1..=20))).await;
+            sleep(Duration::from_millis(random.between(1..=20))).await;
         }
     }
-    let stays = Duration::from_millis(dice.about(1, 15_000));
+    let stays = Duration::from_millis(random.about(1, 15_000));
     let mut scrap = vec![0; 4096];
     let reads = async { while io.read(&mut scrap).await.is_ok_and(|length| length > 0) {} };
     let _ = timeout(stays, reads).await;
@@ -64,25 +64,25 @@ where
 }
 
 /// Returns invalid HTTP/1.1 requests, pipelined.
-fn requests(dice: &mut Dice) -> Vec<u8> {
+fn requests(random: &mut Random) -> Vec<u8> {
     let mut words = Vec::new();
-    for _ in 0..=dice.below(3) {
-        let target = dice.pick(&[
+    for _ in 0..=random.below(3) {
+        let target = random.pick(&[
             "/events",
             "/stream?ids",
             "/events?count=1&interval=10",
             "/",
             "*",
         ]);
-        let version = dice.pick(&["1.1", "1.1", "1.1", "1.0", "9.9"]);
-        let method = dice.pick(&["GET", "GET", "GET", "POST", "CONNECT", "PUT", "F\0O"]);
+        let version = random.pick(&["1.1", "1.1", "1.1", "1.0", "9.9"]);
+        let method = random.pick(&["GET", "GET", "GET", "POST", "CONNECT", "PUT", "F\0O"]);
         let mut head = format!("{method} {target} HTTP/{version}\r\nHost: clock\r\n");
-        let field = match dice.below(10) {
+        let field = match random.below(10) {
             0 => "Host: two\r\n".to_owned(),
-            1 => format!("X: {}\r\n", "x".repeat(dice.below(20_000))),
-            2 => "X: x\r\n".repeat(dice.below(300)),
+            1 => format!("X: {}\r\n", "x".repeat(random.below(20_000))),
+            2 => "X: x\r\n".repeat(random.below(300)),
             3 => "Expect: 100-continue\r\nContent-Length: 100000\r\n".to_owned(),
-            4 => format!("Content-Length: {}\r\n", dice.below(5000)),
+            4 => format!("Content-Length: {}\r\n", random.below(5000)),
             5 => "Transfer-Encoding: chunked\r\n".to_owned(),
             6 => "Transfer-Encoding: gzip, chunked\r\nContent-Length: 5\r\n".to_owned(),
             7 => "Connection: close\r\n".to_owned(),
@@ -90,33 +90,33 @@ fn requests(dice: &mut Dice) -> Vec<u8> {
         };
         let _ = write!(head, "{field}\r\n");
         words.extend_from_slice(head.as_bytes());
-        let length = dice.pick(&[0, 0, 10, 5000]);
-        words.extend(dice.bytes(length));
+        let length = random.pick(&[0, 0, 10, 5000]);
+        words.extend(random.bytes(length));
     }
     words
 }
 
 /// Returns HTTP/2 frames in random order (RFC 9113 section 6), some of which are valid.
-fn frames(dice: &mut Dice) -> Vec<u8> {
+fn frames(random: &mut Random) -> Vec<u8> {
     let mut words = PREFACE.to_vec();
     let shut = [0, 4, 0, 0, 0, 0];
-    words.extend(frame(4, 0, 0, dice.pick(&[&[][..], &shut])));
-    for number in 0..dice.below(60) {
+    words.extend(frame(4, 0, 0, random.pick(&[&[][..], &shut])));
+    for number in 0..random.below(60) {
         let stream = 2 * number as u32 + 1;
         // `GET https://clock/events` in HPACK.
         let get = b"\x82\x87\x41\x05clock\x44\x07/events";
-        let length = dice.below(40);
-        let junk = dice.bytes(length);
-        let other = dice.below(64) as u32;
-        let kind = dice.below(12) as u8;
-        words.extend(match dice.below(10) {
+        let length = random.below(40);
+        let junk = random.bytes(length);
+        let other = random.below(64) as u32;
+        let kind = random.below(12) as u8;
+        words.extend(match random.below(10) {
             0..=3 => frame(1, 5, stream, get),
             4 => frame(3, 0, stream.saturating_sub(2), &8_u32.to_be_bytes()),
             5 => frame(6, 0, 0, b"eight of"),
             6 => frame(8, 0, 0, &(1_u32 << 20).to_be_bytes()),
-            7 if dice.one_in(4) => frame(7, 0, 0, &[0; 8]),
-            8 if dice.one_in(8) => frame(kind, junk[..].len() as u8, other, &junk),
-            9 if dice.one_in(8) => junk,
+            7 if random.one_in(4) => frame(7, 0, 0, &[0; 8]),
+            8 if random.one_in(8) => frame(kind, junk[..].len() as u8, other, &junk),
+            9 if random.one_in(8) => junk,
             _ => frame(4, 0, 0, &[]),
         });
     }

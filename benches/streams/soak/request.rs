@@ -6,7 +6,7 @@ use form_urlencoded::byte_serialize;
 use http::{Method, Request, StatusCode, request::Builder};
 use sse_clock::options::{Options, Plan, Planned, StreamRequest, location, parameters};
 
-use super::dice::Dice;
+use super::random::Random;
 
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 /// The most content that the server accepts, the time it may take, and a query length that always
@@ -20,7 +20,7 @@ pub(super) const KEYS: usize = 2000;
 
 /// A request for a stream, with the options that the server reads from the query.
 #[derive(Clone)]
-pub(super) struct Wish {
+pub(super) struct RandomRequest {
     pub(super) method: Method,
     pub(super) content: Vec<u8>,
     pub(super) options: Options,
@@ -29,41 +29,41 @@ pub(super) struct Wish {
     origin: Option<&'static str>,
 }
 
-impl Wish {
+impl RandomRequest {
     /// Draws a request. The server may reject one in sixteen.
-    pub(super) fn draw(dice: &mut Dice) -> Self {
-        let path = dice.pick(&["/events", "/events", "/events", "/stream"]);
-        let may_be_refused = dice.one_in(16);
+    pub(super) fn draw(random: &mut Random) -> Self {
+        let path = random.pick(&["/events", "/events", "/events", "/stream"]);
+        let may_be_refused = random.one_in(16);
         let (query, options) = loop {
-            let query = query(dice);
+            let query = query(random);
             match read(path, &query) {
                 Some(options) => break (query, options),
                 None if may_be_refused => break (query, Options::default()),
                 None => {}
             }
         };
-        let get = dice.below(10) < 8;
+        let get = random.below(10) < 8;
         let other = [Method::POST, Method::POST, Method::POST, Method::HEAD];
         let method = if get {
             Method::GET
         } else {
-            other[dice.below(other.len())].clone()
+            other[random.below(other.len())].clone()
         };
-        let most = dice.pick(&[1, 10, 1000, 1000, 50_000, 2 * MOST_CONTENT]);
+        let most = random.pick(&[1, 10, 1000, 1000, 50_000, 2 * MOST_CONTENT]);
         let length = if method == Method::POST {
-            dice.below(most)
+            random.below(most)
         } else {
             0
         };
         Self {
-            content: dice.bytes(length),
+            content: random.bytes(length),
             method,
             options,
             path,
             query,
-            origin: dice
+            origin: random
                 .one_in(6)
-                .then(|| dice.pick(&["null", "https://a.example", "x"])),
+                .then(|| random.pick(&["null", "https://a.example", "x"])),
         }
     }
 
@@ -152,7 +152,7 @@ impl Wish {
     }
 }
 
-impl fmt::Display for Wish {
+impl fmt::Display for RandomRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}?{:.300}", self.method, self.path, self.query)
     }
@@ -172,7 +172,7 @@ fn read(path: &str, query: &str) -> Option<Options> {
 }
 
 /// Draws a query. Options that make a stream are more frequent than options that prevent one.
-fn query(dice: &mut Dice) -> String {
+fn query(random: &mut Random) -> String {
     let mut pairs = Vec::new();
     for name in parameters().map(|parameter| parameter.name) {
         let rarity = match name {
@@ -182,87 +182,87 @@ fn query(dice: &mut Dice) -> String {
             "end" | "count" | "key" => 5,
             _ => 12,
         };
-        if dice.one_in(rarity) {
-            let value = if dice.one_in(200) {
-                dice.bytes(20)
+        if random.one_in(rarity) {
+            let value = if random.one_in(200) {
+                random.bytes(20)
             } else {
-                value(name, dice)
+                value(name, random)
             };
             let value: String = byte_serialize(&value).collect();
             pairs.push(format!("{name}={value}"));
         }
     }
-    if dice.one_in(100) {
-        pairs.push(dice.pick(&["nobody=1", "count=1", "ids", "="]).into());
+    if random.one_in(100) {
+        pairs.push(random.pick(&["nobody=1", "count=1", "ids", "="]).into());
     }
     pairs.join("&")
 }
 
 /// Draws a mostly valid value.
-fn value(name: &str, dice: &mut Dice) -> Vec<u8> {
+fn value(name: &str, random: &mut Random) -> Vec<u8> {
     let text = |text: &str| text.as_bytes().to_vec();
     let number = |number: u64| number.to_string().into_bytes();
     match name {
-        "interval" => match dice.below(8) {
-            0 => number(dice.between(10..=50)),
-            7 => number(dice.pick(&[0, 9, 15_000, 60_000, 3_600_000])),
-            _ => number(dice.about(50, 4000)),
+        "interval" => match random.below(8) {
+            0 => number(random.between(10..=50)),
+            7 => number(random.pick(&[0, 9, 15_000, 60_000, 3_600_000])),
+            _ => number(random.about(50, 4000)),
         },
-        "count" => number(dice.about(1, 200)),
-        "event" => text(dice.pick(&["message", "tick", "a b", ":", "🕒", "request"])),
-        "retry" => number(dice.pick(&[0, 1, 1000, 3_600_000])),
-        "ids" | "echo" | "credentials" => text(dice.pick(&["", "", "true", "false"])),
-        "lastEventId" => text(dice.pick(&["", "…", "-1", "0", "1", "1763699759000", "1e9"])),
+        "count" => number(random.about(1, 200)),
+        "event" => text(random.pick(&["message", "tick", "a b", ":", "🕒", "request"])),
+        "retry" => number(random.pick(&[0, 1, 1000, 3_600_000])),
+        "ids" | "echo" | "credentials" => text(random.pick(&["", "", "true", "false"])),
+        "lastEventId" => text(random.pick(&["", "…", "-1", "0", "1", "1763699759000", "1e9"])),
         "data" => {
-            let length = dice.below(1025);
-            match dice.below(3) {
+            let length = random.below(1025);
+            match random.below(3) {
                 0 => text(&"a\r\n\nb\r".repeat(length / 8)),
                 1 => text(&"x".repeat(length)),
                 _ => text("id: 5\nevent: gap\ndata: 7"),
             }
         }
         "size" => {
-            let usual = dice.pick(&[7, 7, 7, 10, 10, 17]);
-            let exponent = if dice.one_in(100) { 24 } else { usual };
-            number(dice.about(1, 1 << exponent))
+            let usual = random.pick(&[7, 7, 7, 10, 10, 17]);
+            let exponent = if random.one_in(100) { 24 } else { usual };
+            number(random.about(1, 1 << exponent))
         }
-        "wire" => match dice.below(3) {
+        "wire" => match random.below(3) {
             0 => {
-                let length = dice.below(4097);
-                dice.bytes(length)
+                let length = random.below(4097);
+                random.bytes(length)
             }
             1 => text("id: 1\ndata: a\n\n\u{feff}id: 2\rdata\r\rdata: half"),
-            _ => text(&"data: [DONE]\n\n".repeat(dice.below(200))),
+            _ => text(&"data: [DONE]\n\n".repeat(random.below(200))),
         },
-        "split" => number(dice.about(1, 1024)),
-        "pace" => number(dice.about(1, 1000)),
-        "eol" => text(dice.pick(&["lf", "cr", "crlf"])),
+        "split" => number(random.about(1, 1024)),
+        "pace" => number(random.about(1, 1000)),
+        "eol" => text(random.pick(&["lf", "cr", "crlf"])),
         "bom" => text(""),
-        "comment" => number(dice.pick(&[0, 50, 200, 1000, 3_600_000])),
-        "header" => text(dice.pick(&[
+        "comment" => number(random.pick(&[0, 50, 200, 1000, 3_600_000])),
+        "header" => text(random.pick(&[
             "Content-Type:text/html",
             "Content-Type:",
             "retry-after:1\nX-Accel-Buffering:",
             "Cache-Control:no-store",
         ])),
         // Not `drop`, because the client would report a lost connection.
-        "responses" => text(dice.pick(&["503,200", "200,204", "500,503,200", "200", "404"])),
-        "status" | "then" => number(dice.pick(&[200, 204, 205, 301, 304, 404, 500, 503, 599])),
+        "responses" => text(random.pick(&["503,200", "200,204", "500,503,200", "200", "404"])),
+        "status" | "then" => number(random.pick(&[200, 204, 205, 301, 304, 404, 500, 503, 599])),
         "delay" => {
-            let most = dice.pick(&[50, 1000, 60_000]);
-            number(dice.about(1, most))
+            let most = random.pick(&[50, 1000, 60_000]);
+            number(random.about(1, most))
         }
-        "redirect" => number(dice.pick(&[301, 302, 303, 307, 308])),
-        "end" => text(dice.pick(&["clean", "abort", "truncate", "stall"])),
-        "key" => text(&format!("k{}", dice.below(KEYS))),
+        "redirect" => number(random.pick(&[301, 302, 303, 307, 308])),
+        "end" => text(random.pick(&["clean", "abort", "truncate", "stall"])),
+        "key" => text(&format!("k{}", random.below(KEYS))),
         other => panic!("the soak has no value for the option {other}"),
     }
 }
 
 /// Checks that valid queries with every option of the server are drawn. Runs before any soak.
 pub(super) fn check() {
-    let mut dice = Dice::of(0, 0);
-    let queries = (0..20_000).map(|_| query(&mut dice));
+    let mut random = Random::of(0, 0);
+    let queries = (0..20_000).map(|_| query(&mut random));
     let taken: Vec<_> = queries.filter(|it| read("/events", it).is_some()).collect();
     let pairs = taken.iter().flat_map(|query| query.split('&'));
     let drawn: BTreeSet<_> = pairs

@@ -14,7 +14,7 @@ use super::channel::Address;
 
 /// The phase of the soak.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Hour {
+pub(super) enum Phase {
     /// Clients make random requests.
     Load,
     /// All clients are disconnected. Clients with ids wait.
@@ -24,33 +24,33 @@ pub(super) enum Hour {
 }
 
 /// Faults that are reported in full.
-pub(super) const TOLD: usize = 20;
+pub(super) const MAX_REPORTED: usize = 20;
 
-pub(super) struct Town {
+pub(super) struct Shared {
     pub(super) seed: u64,
-    pub(super) houses: Vec<House>,
-    pub(super) hour: watch::Sender<Hour>,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) phase: watch::Sender<Phase>,
     pub(super) notes: Notes,
     /// In the order of detection.
     faults: Mutex<Vec<String>>,
 }
 
 /// A server and its clients.
-pub(super) struct House {
+pub(super) struct Endpoint {
     pub(super) name: &'static str,
     pub(super) address: Address,
-    guests: Mutex<Arc<Guests>>,
+    clients: Mutex<Arc<Clients>>,
     /// The server process is about to be killed, or the next one has not started.
     ends: AtomicBool,
 }
 
 /// Connected clients of one server process.
 #[derive(Default)]
-pub(super) struct Guests {
+pub(super) struct Clients {
     /// Streams of idle clients.
     pub(super) streams: AtomicUsize,
     /// Idle streams of quick clients that have received a current id.
-    pub(super) hear: AtomicUsize,
+    pub(super) read: AtomicUsize,
 }
 
 /// Current and total counts.
@@ -70,15 +70,15 @@ pub(super) struct Notes {
     pub(super) busy: AtomicUsize,
     /// The delay of the latest plain event of this minute, in microseconds.
     pub(super) latest: AtomicU64,
-    /// Streams that will reconnect with their last id, by house.
+    /// Streams that will reconnect with their last id, by endpoint.
     pub(super) faithful: Vec<AtomicUsize>,
-    /// Faithful streams with a next id within a second, by house.
+    /// Faithful streams with a next id within a second, by endpoint.
     pub(super) quick: Vec<AtomicUsize>,
 }
 
-impl Town {
-    pub(super) fn new(seed: u64, houses: Vec<House>) -> Self {
-        let none = || houses.iter().map(|_| AtomicUsize::default()).collect();
+impl Shared {
+    pub(super) fn new(seed: u64, endpoints: Vec<Endpoint>) -> Self {
+        let none = || endpoints.iter().map(|_| AtomicUsize::default()).collect();
         Self {
             seed,
             notes: Notes {
@@ -86,8 +86,8 @@ impl Town {
                 quick: none(),
                 ..Notes::default()
             },
-            houses,
-            hour: watch::Sender::new(Hour::Away),
+            endpoints,
+            phase: watch::Sender::new(Phase::Away),
             faults: Mutex::default(),
         }
     }
@@ -98,7 +98,7 @@ impl Town {
         if faults.contains(&what) {
             return;
         }
-        if faults.len() < TOLD {
+        if faults.len() < MAX_REPORTED {
             eprintln!("  broken: {what}");
         }
         faults.push(what);
@@ -125,29 +125,29 @@ impl Town {
     }
 }
 
-impl House {
+impl Endpoint {
     pub(super) fn new(name: &'static str, address: Address) -> Self {
         Self {
             name,
             address,
-            guests: Mutex::default(),
+            clients: Mutex::default(),
             ends: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn guests(&self) -> Arc<Guests> {
-        Arc::clone(&lock(&self.guests))
+    pub(super) fn clients(&self) -> Arc<Clients> {
+        Arc::clone(&lock(&self.clients))
     }
 
-    /// Returns whether the streams of `guests` must survive, because their process keeps running.
-    pub(super) fn keeps(&self, guests: &Arc<Guests>) -> bool {
-        !self.ends.load(SeqCst) && Arc::ptr_eq(guests, &lock(&self.guests))
+    /// Returns whether the streams of `clients` must survive, because their process keeps running.
+    pub(super) fn keeps(&self, clients: &Arc<Clients>) -> bool {
+        !self.ends.load(SeqCst) && Arc::ptr_eq(clients, &lock(&self.clients))
     }
 
     /// Announces that the process is about to be killed.
     pub(super) fn end(&self) {
         self.ends.store(true, SeqCst);
-        *lock(&self.guests) = Arc::default();
+        *lock(&self.clients) = Arc::default();
     }
 
     /// Marks that the next process has started.

@@ -16,11 +16,11 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::dice::Dice;
+use super::random::Random;
 
 /// How a client reads and closes. By default it reads at once and closes cleanly.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Manners {
+pub(super) struct Behaviour {
     /// Bytes per read, and the pause after each read.
     slow: Option<(usize, Duration)>,
     /// The client stops reading after this many bytes.
@@ -33,21 +33,21 @@ pub(super) struct Manners {
     reset: bool,
 }
 
-impl Manners {
-    pub(super) fn draw(dice: &mut Dice) -> Self {
-        let mut manners = Self::default();
-        match dice.below(12) {
+impl Behaviour {
+    pub(super) fn draw(random: &mut Random) -> Self {
+        let mut behaviour = Self::default();
+        match random.below(12) {
             0 => {
-                let pause = Duration::from_millis(dice.about(1, 1000));
-                manners.slow = Some((dice.about(1, 4096) as usize, pause));
+                let pause = Duration::from_millis(random.about(1, 1000));
+                behaviour.slow = Some((random.about(1, 4096) as usize, pause));
             }
-            1 => manners.stalls = Some(dice.about(1, 100_000)),
-            2 => manners.half_close = Some(Duration::from_millis(dice.about(1, 5000))),
-            3..=5 => manners.cut = Some(dice.about(1, 20_000)),
+            1 => behaviour.stalls = Some(random.about(1, 100_000)),
+            2 => behaviour.half_close = Some(Duration::from_millis(random.about(1, 5000))),
+            3..=5 => behaviour.cut = Some(random.about(1, 20_000)),
             _ => {}
         }
-        manners.reset = dice.one_in(4);
-        manners
+        behaviour.reset = random.one_in(4);
+        behaviour
     }
 
     /// Returns whether the client reads everything until it closes.
@@ -67,31 +67,31 @@ impl Manners {
     }
 }
 
-/// A TCP connection with the faults of `Manners`.
-pub(super) struct Line {
+/// A TCP connection with the faults of `Behaviour`.
+pub(super) struct FaultySocket {
     io: TcpStream,
-    manners: Manners,
+    behaviour: Behaviour,
     came: u64,
     pause: Option<Pin<Box<Sleep>>>,
     half_close: Option<Pin<Box<Sleep>>>,
 }
 
-impl Line {
-    pub(super) async fn connect(address: SocketAddrV4, manners: Manners) -> io::Result<Self> {
+impl FaultySocket {
+    pub(super) async fn connect(address: SocketAddrV4, behaviour: Behaviour) -> io::Result<Self> {
         let io = TcpStream::connect(address).await?;
         io.set_nodelay(true)?;
-        if manners.has_small_buffer() {
+        if behaviour.has_small_buffer() {
             SockRef::from(&io).set_recv_buffer_size(1)?;
         }
-        if manners.reset {
+        if behaviour.reset {
             SockRef::from(&io).set_linger(Some(Duration::ZERO))?;
         }
         Ok(Self {
             io,
-            manners,
+            behaviour,
             came: 0,
             pause: None,
-            half_close: manners.half_close.map(|after| Box::pin(sleep(after))),
+            half_close: behaviour.half_close.map(|after| Box::pin(sleep(after))),
         })
     }
 
@@ -102,19 +102,19 @@ impl Line {
             self.pause = None;
         }
         let until = |end: Option<u64>| end.map_or(u64::MAX, |end| end - self.came.min(end));
-        if until(self.manners.cut) == 0 {
+        if until(self.behaviour.cut) == 0 {
             return Poll::Ready(Err(ErrorKind::ConnectionAborted.into()));
         }
-        if until(self.manners.stalls) == 0 {
+        if until(self.behaviour.stalls) == 0 {
             return Poll::Pending;
         }
-        let most = self.manners.slow.map_or(usize::MAX, |(most, _)| most);
-        let room = until(self.manners.cut).min(until(self.manners.stalls));
+        let most = self.behaviour.slow.map_or(usize::MAX, |(most, _)| most);
+        let room = until(self.behaviour.cut).min(until(self.behaviour.stalls));
         Poll::Ready(Ok(most.min(usize::try_from(room).unwrap_or(usize::MAX))))
     }
 }
 
-impl AsyncRead for Line {
+impl AsyncRead for FaultySocket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -132,12 +132,12 @@ impl AsyncRead for Line {
         let length = part.filled().len();
         buffer.advance(length);
         self.came += length as u64;
-        self.pause = self.manners.slow.map(|(_, pause)| Box::pin(sleep(pause)));
+        self.pause = self.behaviour.slow.map(|(_, pause)| Box::pin(sleep(pause)));
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Line {
+impl AsyncWrite for FaultySocket {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -3,21 +3,21 @@
 use std::ops::RangeInclusive;
 
 /// The random numbers of one client (splitmix64).
-pub(super) struct Dice(u64);
+pub(super) struct Random(u64);
 
-impl Dice {
-    /// Returns the dice of the `nth` client, independent of other clients.
+impl Random {
+    /// Returns the random of the `nth` client, independent of other clients.
     pub(super) fn of(seed: u64, nth: u64) -> Self {
         let own = Self(nth).throw();
         Self(Self(seed).throw() ^ own)
     }
 
-    /// Returns dice for a part of the client's life. This takes exactly one throw.
+    /// Returns random for a part of the client's life. This takes exactly one throw.
     pub(super) fn others(&mut self) -> Self {
         Self(self.throw())
     }
 
-    /// Returns dice for the `nth` participant, independent of other participants.
+    /// Returns random for the `nth` participant, independent of other participants.
     pub(super) fn for_the(&self, nth: u64) -> Self {
         Self::of(self.0, nth)
     }
