@@ -1,4 +1,4 @@
-//! What a request may know of its connection: who asks, and whether the server is shutting down.
+//! What a request may know of its connection: the peer, and whether the server is shutting down.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Connection {
         self.0.peer
     }
 
-    /// Whether the server has begun to shut down, so that an endless answer ends now.
+    /// Whether the server has begun to shut down, so that an endless body ends now.
     #[must_use]
     pub fn is_shutting_down(&self) -> bool {
         self.0.shutdown.begun.initialized()

@@ -11,7 +11,7 @@
 //! 3. The [`service`] matches the path.
 //! 4. [`response::extract`] reads the request, and [`options`] what its query string asks for.
 //! 5. [`stats`] plans the response: for a named key it depends on the requests before.
-//! 6. A [`stream`] is an interval whose callback writes the events. What was asked for adds fields,
+//! 6. A [`stream`] is an interval whose callback writes the events. Options add fields,
 //!    comments, an end and line ends. Every other response is in [`response`].
 //!
 //! Node pushes (`res.write`), hyper pulls: hyper polls the body for the next event and writes it as

@@ -10,8 +10,8 @@ use sse_clock::server::tls::{BadPem, Certificate, Pem};
 
 use super::settings::Files;
 
-/// The certificate of `files`, or one for this run that names `host`, and what the user is told if
-/// it was made.
+/// The certificate of `files`, or a generated one that names `host`, with a note for the user
+/// if it was generated.
 ///
 /// # Errors
 ///
@@ -30,8 +30,8 @@ pub(super) fn certificate(
     Ok((certificate, note))
 }
 
-/// The certificate and the key of `files`, which are made where there is neither, and what the
-/// user is told of that.
+/// The certificate and the key of `files`, which are generated if neither exists, with a note for
+/// the user.
 fn read_or_make(files: Files<'_>, make: impl Fn() -> Pem) -> Result<(Pem, String), String> {
     let Files { cert, key } = files;
     if cert == key && !cert.exists() {

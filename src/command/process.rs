@@ -14,7 +14,7 @@ pub(crate) fn room_for_connections() -> usize {
         current: maximum,
         maximum,
     };
-    // Where the system refuses, the present limit stands and the server lives with it.
+    // If the system call fails, the present limit stays.
     let _ = setrlimit(Resource::Nofile, raised);
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     let files = usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20);

@@ -45,7 +45,10 @@ pub(crate) struct Settings {
 
 /// The files of a certificate and its key.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "nobody reads them"))]
+#[cfg_attr(
+    not(feature = "tls"),
+    expect(dead_code, reason = "without TLS they are not read")
+)]
 pub(crate) struct Files<'a> {
     pub(crate) cert: &'a Path,
     pub(crate) key: &'a Path,
@@ -84,12 +87,12 @@ impl Settings {
     ///
     /// The exit status, once the help, the version or the error has been printed.
     pub(crate) fn from_process() -> Result<Self, ExitCode> {
-        Self::try_parse().map_err(|answer| {
-            if !answer.use_stderr() {
-                drop(answer.print());
+        Self::try_parse().map_err(|error| {
+            if !error.use_stderr() {
+                drop(error.print());
                 return ExitCode::SUCCESS;
             }
-            let text = answer.to_string();
+            let text = error.to_string();
             let line = text.lines().next().unwrap_or_default();
             drop(writeln!(io::stderr(), "{line} (see sse-clock --help)"));
             ExitCode::from(2)
@@ -106,15 +109,17 @@ impl Settings {
         parsed.map_err(|_| io::Error::from(ErrorKind::InvalidData))
     }
 
-    /// The files of the certificate, if they are given.
+    /// The files of the certificate, if both flags are set.
     ///
     /// # Errors
     ///
-    /// The line for the user who gives one of them alone, or wants no HTTPS, or has none.
+    /// One line for the user: a flag without the other, or without `--tls`, or a build without TLS.
     pub(crate) fn files(&self) -> Result<Option<Files<'_>>, String> {
         if cfg!(not(feature = "tls")) && self.tls {
             let build = "cargo run --features tls -- --tls";
-            return Err(format!("this build has no TLS; for one that has: {build}"));
+            return Err(format!(
+                "this build has no TLS; to build one with TLS: {build}"
+            ));
         }
         match (&self.cert, &self.key) {
             (None, None) => Ok(None),
@@ -125,12 +130,12 @@ impl Settings {
         }
     }
 
-    /// How long streams that cannot be written to may hold up the end.
+    /// How long streams that cannot be written to may hold up shutdown.
     pub(crate) fn drain(&self) -> Duration {
         Duration::from_secs(self.drain)
     }
 
-    /// What to tell the user who asked for a host and port that cannot be had.
+    /// One line for the user: why the host and port cannot be bound.
     pub(crate) fn explain(&self, error: &io::Error) -> String {
         let Self { host, port, .. } = self;
         match error.kind() {

@@ -61,7 +61,7 @@ pub struct Script {
     pub size: Option<u64>,
     /// The body in place of events.
     pub wire: Option<Bytes>,
-    /// Whether the first event tells the request.
+    /// Whether the first event describes the request.
     pub echo: bool,
     /// The silence after which a comment is sent; zero for no comments.
     pub comment: Option<Duration>,
@@ -137,6 +137,6 @@ pub enum End {
     Abort,
     /// Half of another event comes, and then the end of the body.
     Truncate,
-    /// Nothing more comes, for ten minutes.
+    /// Ten minutes of silence.
     Stall,
 }

@@ -94,7 +94,7 @@ pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
         .is_some_and(|(_, value)| value.flag() == Some(true))
 }
 
-/// The parameters; those whose names begin with `_` belong to the client and are left out.
+/// The parameters; names that begin with `_` belong to the client and are left out.
 fn query<B>(request: &Request<B>) -> impl Iterator<Item = (Value<'_>, Value<'_>)> {
     let parameters = pairs(request).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

@@ -19,7 +19,7 @@ pub struct StreamRequest {
     pub header_ids: Vec<String>,
     /// The event data that shows the request, if that was requested.
     pub echo: Option<String>,
-    /// The origin whose pages may read the response with credentials.
+    /// The origin of the pages that may read the response with credentials.
     pub origin: Option<HeaderValue>,
     /// Where a redirect leads.
     pub location: Option<HeaderValue>,

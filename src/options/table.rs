@@ -116,7 +116,7 @@ const CARRIES: &[Parameter] = &[
     row(
         "echo",
         FLAG,
-        "the first event, named `request`, tells what the client has sent",
+        "the first event, named `request`, describes what the client has sent",
         |it, value| value.flag().map(|echo| it.script.echo = echo),
     ),
 ];
@@ -176,7 +176,7 @@ const TRAVELS: &[Parameter] = &[
         "credentials",
         FLAG,
         "the CORS headers that a request with credentials needs",
-        // Whatever else is wrong, they are in the answer, which reads them for itself.
+        // The response to a bad option reads `credentials` by itself, whatever else is wrong.
         |_, value| value.flag().map(drop),
     ),
 ];
@@ -185,7 +185,7 @@ const WRONG: &[Parameter] = &[
     row(
         "status",
         STATUS,
-        "answers with this status, and with `wire` as its body if there is one; 204 tells a browser to stop, 200 is the stream",
+        "sends this status, and `wire` as its body if there is one; 204 tells a browser to stop, 200 is the stream",
         // Its body is known once the whole query string was read.
         |it, value| set(&mut it.head.status, value.status()),
     ),

@@ -9,7 +9,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 /// The most bytes of the JSON.
 pub(super) const MAX_ECHO: usize = 4096;
 
-/// The headers whose values are shown. The value of any other header may identify a user: a proxy
+/// The headers that are shown with their values. The value of any other header may identify a user: a proxy
 /// may have added it, and any page may request an echo.
 const SHOWN: [&str; 10] = [
     "accept",
@@ -24,7 +24,7 @@ const SHOWN: [&str; 10] = [
     "user-agent",
 ];
 
-/// The prefixes of further names whose values are shown.
+/// The prefixes of further names that are shown with their values.
 const SHOWN_BEGINNINGS: [&str; 2] = ["sec-fetch-", "x-test-"];
 
 /// The JSON of a request without its content, and the same shortened where that is needed.

@@ -50,7 +50,7 @@ pub fn with_faults<S>(
     }
 }
 
-/// Keeps the bytes of a stranger from running as a page or a script of this origin, and from
+/// Keeps bytes that someone else put into the URL from running as a page or a script of this origin, and from
 /// loading anything. No browser runs an event stream.
 fn guard_bytes(head: &mut HeaderMap) {
     if head

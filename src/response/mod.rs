@@ -1,6 +1,6 @@
-//! The responses that are no stream, and the head of every response.
+//! Complete responses, and the head of every response.
 
-mod request;
+mod extract;
 
 mod credentials;
 
@@ -28,10 +28,10 @@ use http_body_util::Either;
 use hyper::Response;
 use hyper::body::{Body, Frame, SizeHint};
 
+pub use extract::extract;
 pub use faults::with_faults;
 pub use files::{cases, page};
 pub use head::{headers, write_head};
-pub use request::extract;
 pub use stats::stats;
 pub use text::text;
 
@@ -60,8 +60,8 @@ impl From<Response<SmallFrames>> for Rejection {
 }
 
 impl<S> From<Rejection> for HttpResponse<S> {
-    fn from(refusal: Rejection) -> Self {
-        refusal.0.map(Either::Left)
+    fn from(rejection: Rejection) -> Self {
+        rejection.0.map(Either::Left)
     }
 }
 

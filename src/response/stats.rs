@@ -13,7 +13,7 @@ use crate::options;
 ///
 /// # Errors
 ///
-/// The answer to a method other than GET, and to anything but one key.
+/// The response to a method other than GET, and to anything but one key.
 pub fn stats<B, S, T>(request: &Request<B>, saw: impl FnOnce(Option<&str>) -> T) -> HttpResult<S>
 where
     T: Iterator<Item = String> + Send + 'static,

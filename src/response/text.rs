@@ -23,7 +23,7 @@ impl From<BadParameter> for Rejection {
 }
 
 /// Returns a rejection of content that is left unread, which closes the connection.
-pub(super) fn refuse_and_close(status: StatusCode, line: impl Into<Bytes>) -> Rejection {
+pub(super) fn reject_and_close(status: StatusCode, line: impl Into<Bytes>) -> Rejection {
     let mut response = line_of(status, line);
     let close = HeaderValue::from_static("close");
     response.headers_mut().insert(CONNECTION, close);

@@ -35,7 +35,7 @@ pub struct Stats {
     /// For a key: the redirects that its requests got.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redirects: Option<u64>,
-    /// For a key: the requests whose connection was closed without a response.
+    /// For a key: requests that were dropped: the connection was closed without a response.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
 }

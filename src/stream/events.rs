@@ -74,7 +74,7 @@ impl Template {
         }
     }
 
-    /// Returns the event of the tick `id`, for which the callback has written `plain`.
+    /// Returns the event of the tick `id`, with `plain`, which the callback has written.
     fn event(&mut self, id: u64, plain: Bytes) -> Block {
         let data = self.data.clone().unwrap_or(plain);
         let fields = Fields {

@@ -45,9 +45,9 @@ pub struct Interval {
     timer: Option<Timer>,
 }
 
-/// Calls `callback` every `milliseconds`, 1 to a year, and the first time after as many.
+/// Calls `callback` every `milliseconds`, 1 to a year, and the first time after that many.
 ///
-/// Ticks that fall due while the socket is full are skipped. The others stay on the grid of the
+/// Ticks that fall due while the socket is full are skipped. The others stay on the schedule of the
 /// first.
 #[must_use]
 pub fn set_interval(milliseconds: u64, source: Source, callback: Callback) -> Interval {

@@ -12,7 +12,7 @@ use super::Rejection;
 use super::credentials::{allow_credentials, credentials};
 use super::echo::{self, Echo};
 use super::methods::allow;
-use super::text::{line_of, refuse_and_close};
+use super::text::{line_of, reject_and_close};
 use crate::options::{Options, StreamRequest, location};
 
 /// The most bytes of content that are taken.
@@ -21,8 +21,9 @@ const MAX_CONTENT: u64 = 1 << 20;
 /// How long content may take.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The destinations (Fetch section 2.2.5) of what runs, styles or is embedded in the page that
-/// asks. A stream can hold a stranger's bytes: as a service worker they would rule the whole origin.
+/// The destinations (Fetch section 2.2.5) of requests for code, styles and
+/// embedded documents. The URL of a stream can contain the code of an attacker, which would control
+/// the whole origin as a service worker.
 const AS_CODE: [&str; 10] = [
     "audioworklet",
     "embed",
@@ -55,7 +56,7 @@ pub async fn extract<B: Body>(request: Request<B>) -> Result<StreamRequest, Reje
 async fn read_request<B: Body>(request: Request<B>) -> Result<StreamRequest, Rejection> {
     let (head, content) = request.into_parts();
     let request = Request::from_parts(head, ());
-    refuse_code(&request)?;
+    reject_code(&request)?;
     allow(&request, &[Method::GET, Method::HEAD, Method::POST])?;
     let options = Options::of(&request)?;
     let echo = options.script.echo.then(|| Echo::of(&request));
@@ -75,7 +76,7 @@ async fn read_request<B: Body>(request: Request<B>) -> Result<StreamRequest, Rej
 }
 
 /// Refuses a request for code. Old browsers name no destination, but all name a service worker.
-fn refuse_code(request: &Request<()>) -> Result<(), Rejection> {
+fn reject_code(request: &Request<()>) -> Result<(), Rejection> {
     let has = |name, values: &[&str]| {
         let mut given = request.headers().get_all(name).iter();
         given.any(|value| values.iter().any(|known| value == known))
@@ -94,7 +95,7 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
     }
     let too_large = || {
         let line = format!("content: at most {MAX_CONTENT} bytes are taken\n");
-        refuse_and_close(StatusCode::PAYLOAD_TOO_LARGE, line)
+        reject_and_close(StatusCode::PAYLOAD_TOO_LARGE, line)
     };
     // Before the first read, so that the client gets no 100 (Continue).
     if content.size_hint().lower() > MAX_CONTENT {
@@ -106,7 +107,7 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
         while let Some(frame) = content.frame().await {
             let Ok(frame) = frame else {
                 let line = "content: it is malformed\n";
-                return Err(refuse_and_close(StatusCode::BAD_REQUEST, line));
+                return Err(reject_and_close(StatusCode::BAD_REQUEST, line));
             };
             let Ok(mut data) = frame.into_data() else {
                 continue;
@@ -126,7 +127,7 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
     };
     let late = || {
         let line = format!("content: it may take {} seconds\n", TIME.as_secs());
-        refuse_and_close(StatusCode::REQUEST_TIMEOUT, line)
+        reject_and_close(StatusCode::REQUEST_TIMEOUT, line)
     };
     timeout(TIME, reading).await.unwrap_or_else(|_| Err(late()))
 }
