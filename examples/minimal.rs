@@ -1,5 +1,5 @@
 //! The Node `http` example, literally: a clock as Server-Sent Events, in one file on hyper.
-//! The end lists what the full server does in addition.
+//! The comment at the bottom lists what the full server does in addition.
 
 use std::{convert::Infallible, error::Error, time::Duration};
 
@@ -36,7 +36,7 @@ async fn answer(req: Request<Incoming>) -> Result<Answer, Infallible> {
         // Nothing for req.on("close", () => clearInterval(interval)): when the client leaves, hyper
         // drops the body, and its interval with it.
 
-        // res.writeHead(200, { ... }): hyper sends it at once, Node with the first event.
+        // res.writeHead(200, { ... }): hyper sends the headers at once, Node with the first event.
         res.status(200)
             .header("Content-Type", "text/event-stream")
             .header("Cache-Control", "no-cache")
@@ -61,7 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let port = server.local_addr()?.port();
     println!("Server listening on http://localhost:{port}");
     loop {
-        // Out of open files, most likely: `?` would end the server here, a bare `continue` spin.
+        // Most likely no file descriptor is free: `?` would end the server, `continue` would spin.
         let Ok((socket, _)) = server.accept().await else {
             sleep(Duration::from_millis(100)).await;
             continue;
@@ -77,6 +77,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
 // a timeout for request heads: limits::no_client_may_take_longer_than_ten_seconds_for_a_request_head
 // a limit of connections, below the limit of open files: limits::one_connection_too_many_waits_for_a_permit
 // a size limit for request heads: limits::a_request_head_over_8_kib_is_431
-// an end for clients that never read: lifetime::a_client_that_never_reads_is_gone_within_thirty_seconds
-// an end for clients that vanished: lifetime::a_client_that_vanished_is_gone_within_thirty_seconds
+// a time limit for clients that never read: lifetime::a_client_that_never_reads_is_gone_within_thirty_seconds
+// a time limit for clients that vanished: lifetime::a_client_that_vanished_is_gone_within_thirty_seconds
 // ids, and the events that a client missed: resume::a_client_that_reconnects_resumes_with_the_next_tick

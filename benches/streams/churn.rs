@@ -19,8 +19,8 @@ pub(crate) fn point() -> Point {
     Point {
         name: "churn",
         title: "100,000 connects and disconnects",
-        about: "resident memory of the whole process when all have left. \
-                Express is not among them: its example never cancels a timer, and after some ten thousand clients it stops responding.",
+        about: "resident memory of the whole process when all clients have left. \
+                Express is left out: its example never cancels a timer, and after some ten thousand clients it stops responding.",
         kinds: Kind::PLAIN
             .into_iter()
             .filter(|kind| *kind != Kind::Express)

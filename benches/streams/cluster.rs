@@ -209,7 +209,7 @@ fn arithmetic(
     let _ = write!(
         text,
         "Kernel memory is the growth of /proc/slabinfo ({}; KiB to a socket) and of the buffers in /proc/net/sockstat ({buffers:.2}), \
-         over the {} sockets of both ends; what a kernel merges with caches of another name is not in it.",
+         over the {} sockets of both ends. Caches that the kernel merges with others of another name are not included.",
         largest.join(", "),
         grouped(ends, 0),
     );

@@ -19,7 +19,7 @@ pub(crate) fn point() -> Point {
     Point {
         name: "handshake",
         title: "1,000 connections over TLS and HTTP/2 without a request",
-        about: "opened evenly in two seconds, without tickets of earlier ones; the memory is that of a second later, when none has been closed for being idle.",
+        about: "opened evenly in two seconds, without tickets of earlier sessions. The memory is measured a second later, when none has been closed for being idle.",
         kinds: Kind::SECURE.into(),
         rounds: 3,
         ratios: vec![Ratio {

@@ -17,7 +17,7 @@ pub(crate) fn point() -> Point {
     Point {
         name: "instructions",
         title: "User-space instructions per event",
-        about: "counted by callgrind: 500 streams, over HTTP/2 on four connections, an event each every 100 ms; a long run less a short one, so that start, heads and end fall out.",
+        about: "counted by callgrind: 500 streams, over HTTP/2 on four connections, an event each every 100 ms; a long run minus a short one, so that the start, the request and response heads and the shutdown do not count.",
         kinds: vec![
             Kind::Floor,
             Kind::Ours,

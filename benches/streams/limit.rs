@@ -17,7 +17,7 @@ pub(crate) fn point() -> Point {
     Point {
         name: "limit",
         title: "Events a second before they come late",
-        about: "an event each every 25 ms, and 500 more streams at every step, until the p99 of the deviation passes 12.5 ms twice, a tenth of the events is missing, or a stream is lost. Server and client share two processors: where the client is busy, the limit is theirs together.",
+        about: "an event each every 25 ms, and 500 more streams at every step, until the p99 of the deviation passes 12.5 ms twice, a tenth of the events is missing, or a stream is lost. Server and client share two processors: where the client is busy, the limit is that of both together.",
         kinds: Kind::PLAIN.into(),
         rounds: 3,
         ratios: vec![Ratio {

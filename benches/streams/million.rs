@@ -29,7 +29,7 @@ pub(crate) fn smaller() -> Point {
     Point {
         name: "h2",
         title: "100,000 streams over HTTP/2, an event each every 1,000 ms",
-        about: "800 connections of 125 streams, TLS 1.3, opened evenly over two seconds where the server keeps up; what it spends on that is without its events. Before it, 80 connections with 10,000 streams; windows of 15 s after a warm-up.",
+        about: "800 connections of 125 streams, TLS 1.3, opened evenly over two seconds where the server keeps up. The CPU time to open a stream does not include its events. Before that, 80 connections with 10,000 streams; windows of 15 s after a warm-up.",
         kinds: [&[Kind::Floor], &Kind::SECURE[..]].concat(),
         rounds: 3,
         ratios: vec![
@@ -62,8 +62,8 @@ pub(crate) fn point() -> Point {
         name: "million",
         title: "1,000,000 streams over HTTP/2 in one process, an event each every 10,000 ms",
         about: "8,000 connections of 125 streams, TLS 1.3, opened evenly over twenty seconds where the server keeps up; a window of two minutes, then SIGTERM. \
-                What it spends on opening them is without its events; lost is also what ended or fell silent in the window. \
-                Before it 10,000 streams with an event each every 100 ms, and 100,000 every 1,000 ms: as many events a second, so that nothing differs but the number of streams.",
+                The CPU time to open a stream does not include its events. Streams that ended or fell silent in the window count as lost. \
+                Before that, 10,000 streams with an event each every 100 ms, and 100,000 every 1,000 ms: as many events a second, so that nothing differs but the number of streams.",
         kinds: vec![Kind::Floor, Kind::Http2, Kind::Http2Jemalloc],
         rounds: 1,
         ratios: vec![over_the_floor()],

@@ -86,7 +86,7 @@ fn rate(rounds: usize, window: Duration) -> Point {
     Point {
         name: "rate",
         title: "5,000 streams, an event each every 25 ms",
-        about: "a window of 8 s; 200,000 events a second are due, and what does not arrive was beyond the server.",
+        about: "a window of 8 s; 200,000 events a second are due, and those that do not arrive were more than the server can send.",
         kinds: Kind::PLAIN.into(),
         rounds,
         ratios: [
@@ -134,7 +134,7 @@ fn growth() -> Point {
     Point {
         name: "growth",
         title: "1,000, 5,000 and 19,000 streams, an event each every 1,000 ms",
-        about: "CPU per event and memory per stream as the number of streams grows; Express is left out, whose events are Node's.",
+        about: "CPU per event and memory per stream as the number of streams grows; Express is left out, because its events are Node's.",
         kinds: vec![
             Kind::Floor,
             Kind::Ours,

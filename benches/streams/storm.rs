@@ -16,7 +16,7 @@ pub(crate) fn point() -> Point {
     Point {
         name: "storm",
         title: "10,000 streams opened at once, then SIGTERM",
-        about: "a stream is open when its head has arrived (Node holds it back until the first event), which for those with a backlog of less than 10,000 may wait for a second try of TCP's, and cleanly ended with its terminating chunk.",
+        about: "a stream is open when its response head has arrived; Node holds the response head back until the first event. With a backlog of less than 10,000 a connection may wait for TCP's second try. A stream has ended cleanly if its terminating chunk has arrived.",
         kinds: Kind::PLAIN.into(),
         rounds: 3,
         ratios: Vec::new(),

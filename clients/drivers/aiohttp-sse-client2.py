@@ -8,7 +8,7 @@ from suite import blocking, suite
 async def listen(url):
     async with EventSource(url) as source:
         async for event in source:
-            # It gives no type where none was sent.
+            # The client gives no type if the stream sent none.
             yield event.type or "message", event.data, event.last_event_id
 
 

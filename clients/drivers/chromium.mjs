@@ -1,4 +1,4 @@
-// Chromium's own EventSource, in a page of the server.
+// Chromium's own EventSource, in a page from the server.
 import { chromium, inPage } from "./page.mjs";
 
 await inPage(chromium, process.argv[2], "eventsource");

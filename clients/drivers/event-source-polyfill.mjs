@@ -1,4 +1,4 @@
-// npm's event-source-polyfill, in a page of Chromium: it needs a browser.
+// npm's event-source-polyfill, in a page of Chromium: the client needs a browser.
 import { chromium, inPage } from "./page.mjs";
 
 await inPage(chromium, process.argv[2], "event-source-polyfill");

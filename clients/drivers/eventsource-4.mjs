@@ -1,4 +1,4 @@
-// npm's eventsource, the newest release that asks for no more than Node 20.
+// npm's eventsource, the newest release that supports Node 20.
 import { EventSource } from "eventsource-4";
 import { opening, suite } from "./suite.mjs";
 

@@ -1,4 +1,4 @@
-// npm's eventsource-client, which hears every type and knows no list of them.
+// npm's eventsource-client, which dispatches every type without a list of types.
 import { createEventSource } from "eventsource-client";
 import { suite } from "./suite.mjs";
 

@@ -1,4 +1,4 @@
-// Firefox's own EventSource, in a page of the server.
+// Firefox's own EventSource, in a page from the server.
 import { firefox, inPage } from "./page.mjs";
 
 await inPage(firefox, process.argv[2], "eventsource");

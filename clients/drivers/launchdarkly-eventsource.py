@@ -1,4 +1,4 @@
-"""PyPI's launchdarkly-eventsource, told to go on after the end of a stream, which by default ends it."""
+"""PyPI's launchdarkly-eventsource, set to reconnect after the end of a stream, where by default it stops."""
 
 from ld_eventsource import SSEClient
 from ld_eventsource.config import ErrorStrategy
@@ -8,7 +8,7 @@ from suite import suite
 
 
 def after(error):
-    """What it is told to do next: only an answer that is no stream ends it."""
+    """Returns what the client does next: only a response that is no stream stops the client."""
     refused = isinstance(error, (HTTPContentTypeError, HTTPStatusError))
     return ErrorStrategy.FAIL if refused else ErrorStrategy.CONTINUE, None
 

@@ -1,4 +1,4 @@
-// The EventSource that Node brings along, behind a flag.
+// Node's built-in EventSource, behind a flag.
 import { opening, suite } from "./suite.mjs";
 
 process.on("uncaughtException", (error) => console.error(String(error)));

@@ -1,5 +1,5 @@
-// Plays the suite in a page of a browser, through puppeteer. The page is of the server's origin, and
-// shows nothing that opens streams of its own.
+// Plays the suite in a page of a browser, through puppeteer. The page is from the server's origin and
+// opens no streams of its own.
 import puppeteer from "puppeteer-core";
 
 export const chromium = {
@@ -10,7 +10,7 @@ export const chromium = {
 
 export const firefox = { browser: "firefox", executablePath: "/usr/bin/firefox-esr" };
 
-/** Plays the cases that `url` lists with the client of `pages/CLIENT.mjs`. */
+/** Plays the cases that `url` lists with the client in `pages/CLIENT.mjs`. */
 export async function inPage(browser, url, client) {
   const opened = await puppeteer.launch({ ...browser, headless: true, protocolTimeout: 1_200_000 });
   try {
@@ -24,7 +24,7 @@ export async function inPage(browser, url, client) {
   }
 }
 
-/** What the page does; nothing of this file is known to it. */
+/** Runs in the page, so it cannot use anything else in this file. */
 export async function play(url, client) {
   const { suite } = await import(new URL("/drivers/suite.mjs", url));
   const { open } = await import(new URL(`/drivers/pages/${client}.mjs`, url));

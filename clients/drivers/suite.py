@@ -1,5 +1,5 @@
-"""What the drivers in Python share: it takes the cases from the runner, opens a client for each, and
-reports what that heard until its stream is over or the runner says that the case is."""
+"""Shared by the drivers in Python. The suite takes the cases from the runner, opens a client for
+each, and reports the client's events. A case lasts until its stream is over or the runner ends it."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import urllib.request
 
 
 def suite(play):
-    """Plays every case; `play` is handed its URL and yields an event, its data and its id."""
+    """Plays every case; `play` takes the URL of a case and yields each event's type, data and id."""
     with urllib.request.urlopen(sys.argv[1]) as answer:
         told = json.load(answer)
     cases = iter(told["cases"])
@@ -30,12 +30,12 @@ def suite(play):
         each.start()
     for each in lanes:
         each.join()
-    # What still listens to a stream that is held would keep the process.
+    # Threads that still read a held stream would keep the process alive.
     os._exit(0)
 
 
 def heard(play, case):
-    """What a client makes of one case."""
+    """Returns the events and the error of a client in one case."""
     events, failure, over = [], [], threading.Event()
 
     def listen():
@@ -44,7 +44,7 @@ def heard(play, case):
                 if over.is_set():
                     return
                 events.append({"event": event, **short(data), "id": id})
-        except Exception as error:  # whatever ends a client is for the runner to judge
+        except Exception as error:  # the runner judges every error that ends a client
             failure.append(f"{type(error).__name__}: {error}")
         over.set()
 
@@ -60,14 +60,14 @@ def heard(play, case):
 
 
 def short(data):
-    """A mebibyte of x is told by its length."""
+    """Returns the data, or only the length of a mebibyte of x."""
     if data is not None and len(data) > 4096 and not data.strip("x"):
         return {"data": None, "size": len(data)}
     return {"data": data}
 
 
 def blocking(listening):
-    """What an asynchronous generator yields, from a thread of its own."""
+    """Yields what an asynchronous generator yields, in an event loop of its own."""
     import asyncio
 
     loop = asyncio.new_event_loop()

@@ -1,10 +1,10 @@
-// WebKitGTK's own EventSource, in a page of the server, through WebKitWebDriver on a display of Xvfb.
+// WebKitGTK's own EventSource, in a page from the server, through WebKitWebDriver on a display of Xvfb.
 import { spawn } from "node:child_process";
 import { play } from "./page.mjs";
 
 const programs = [];
 
-/** Starts a program and gives the first line of what it says on a pipe. */
+/** Starts a program and returns the first line of its output on `fd`. */
 function start(program, args, { fd = 1, env } = {}) {
   const stdio = ["ignore", "ignore", "ignore", "ignore"];
   stdio[fd] = "pipe";
@@ -21,7 +21,7 @@ const port = 20_000 + (process.pid % 20_000);
 const driver = `http://127.0.0.1:${port}`;
 start("WebKitWebDriver", [`--port=${port}`], { env: { DISPLAY: `:${display}` } });
 
-/** A command of WebDriver. */
+/** Sends a WebDriver command and returns the value of its response. */
 async function command(method, path, body) {
   const answer = await fetch(driver + path, { method, body: body && JSON.stringify(body) });
   const { value } = await answer.json();
@@ -48,8 +48,8 @@ try {
   const { cases } = await (await fetch(url)).json();
   await command("POST", `${session}/timeouts`, { script: 1_200_000 });
   await command("POST", `${session}/url`, { url: new URL("/an-empty-page", cases[0].url).href });
-  // A command that takes minutes would outlast the patience of fetch: it starts here, and is asked
-  // for below.
+  // A command that takes minutes would exceed the timeout of fetch. So the script starts here, and
+  // the loop below polls for its result.
   const script = `(${play})(...arguments).then((lines) => { window.lines = lines; }, (error) => { window.lines = [String(error)]; });`;
   await command("POST", `${session}/execute/sync`, { script, args: [url, "eventsource"] });
   let lines = null;

@@ -106,7 +106,8 @@ fn help_names_every_flag_with_its_unit_and_default() {
 #[test]
 fn a_build_without_tls_says_how_to_build_one_with_tls() {
     let line = rejection(command(&["--tls"]), 1);
-    let said = "error: this build has no TLS; to build one with TLS: cargo run --features tls -- --tls";
+    let said =
+        "error: this build has no TLS; to build one with TLS: cargo run --features tls -- --tls";
     assert_eq!(line, said);
 }
 

@@ -24,7 +24,7 @@ const COLUMNS: [&str; 11] = [
     "latest, ms",
 ];
 
-const TITLE: &str = "## Half an phase of everything at once";
+const TITLE: &str = "## Half an hour of everything at once";
 
 /// Returns `paper` with the table replaced or appended.
 pub(crate) fn put(paper: &str, table: &str) -> String {
@@ -39,9 +39,9 @@ pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
         "{TITLE}\n\n\
          `cargo bench --bench streams -- soak {minutes} seed={}`; {about}.\n\
          {}\n\
-         `opened`, `ended` and `open` are the server's own, of each process by itself, requested just before its end and found in its log; `held by clients` is what those have who sit still.\n\
-         Descriptors, threads and memory are those after the first load and after the last, all clients gone, and after {} rushes of {} connections or more; memory is the median after the last half of those.\n\
-         The latest event is that of a plain stream beside all that, by how far it came from a second after the one before; the machine itself woke a thread that slept beside it up to {:.1} ms late, p99.9 {:.1}.\n{}\n",
+         `opened`, `ended` and `open` are the counts of each server process, read just before its shutdown and found in its log. `held by clients` counts the streams that idle clients held then.\n\
+         Descriptors, threads and memory are those after the first load and after the last, with all clients gone, and after {} rushes of {} connections or more. Memory is the median after the last half of the rushes.\n\
+         The latest event is that of a plain stream under this load: how far it came from one second after the event before. The machine itself woke a sleeping thread up to {:.1} ms late, p99.9 {:.1}.\n{}\n",
         outcome.shared.seed,
         said(outcome),
         rushes(outcome.judges_memory),
@@ -76,7 +76,7 @@ fn said(outcome: &Outcome) -> String {
     let notes = &outcome.shared.notes;
     let number = |value: u64| grouped(value as f64, 0);
     format!(
-        "{} clients came, {} times, and opened {} streams, {} of them to go on; {} ids came, and {} gaps were told; {} of them were missing, came twice or too early, or were left out without a reason; while clients came, {:.2} of {} processors were busy, {} aimed at.",
+        "{} clients connected, in {} visits, and opened {} streams, {} of them to resume. {} ids and {} gaps arrived; {} of them were missing, came twice or too early, or were left out without a reason. While clients connected, {:.2} of {} processors were busy; the aim was {}.",
         number(notes.came.load(Relaxed)),
         number(notes.visits.load(Relaxed)),
         number(notes.streams.load(Relaxed)),

@@ -1,4 +1,4 @@
-// Runs in a page: npm's @microsoft/fetch-event-source, which hears every type.
+// Runs in a page: npm's @microsoft/fetch-event-source, which dispatches every type.
 import { fetchEventSource } from "../../node_modules/@microsoft/fetch-event-source/lib/esm/index.js";
 
 export const open = ({ url }, hear) => {

@@ -1,5 +1,5 @@
-//! What the drivers in Rust share: it takes the cases from the runner, opens a client for each, and
-//! reports what that heard until the runner says that the case is over.
+//! Shared by the drivers in Rust. The suite takes the cases from the runner, opens a client for
+//! each, and reports the client's events. A case lasts until the runner ends it.
 
 use std::env;
 use std::pin::pin;
@@ -23,10 +23,10 @@ struct Case {
     until: String,
 }
 
-/// An event as a client tells it: its type, its data and its id.
+/// An event of a client: its type, its data and its id.
 pub type Event = (String, String, String);
 
-/// Plays every case to the client that `open` opens for a URL.
+/// Plays every case to a client, which `open` opens for the URL of the case.
 pub async fn suite<S>(open: impl Fn(String) -> S + Copy + Send + 'static)
 where
     S: Stream<Item = Event> + Send + 'static,
@@ -61,7 +61,7 @@ where
         let mut stream = pin!(open(case.url));
         while let Some((event, data, id)) = stream.next().await {
             let mut told = json!({ "event": event, "data": data, "id": id });
-            // A mebibyte of x is told by its length.
+            // A mebibyte of x is reported by its length.
             if data.len() > 4096 && data.bytes().all(|byte| byte == b'x') {
                 told["data"] = Value::Null;
                 told["size"] = data.len().into();
@@ -75,7 +75,7 @@ where
     println!("{}", json!({ "name": case.name, "events": events }));
 }
 
-/// What is at `url`.
+/// Returns the content at `url`.
 async fn get(url: &str) -> String {
     let answer = reqwest::get(url).await.expect("the runner answers");
     answer.text().await.expect("the runner answers")

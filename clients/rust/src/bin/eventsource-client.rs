@@ -1,4 +1,4 @@
-//! eventsource-client, LaunchDarkly's.
+//! crates.io's eventsource-client, by LaunchDarkly.
 
 use clients::suite;
 use eventsource_client::{Client, ClientBuilder, SSE};

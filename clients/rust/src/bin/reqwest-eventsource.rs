@@ -1,4 +1,4 @@
-//! reqwest-eventsource.
+//! crates.io's reqwest-eventsource.
 
 use clients::suite;
 use futures_util::{Stream, StreamExt};

@@ -1,4 +1,4 @@
-//! sseer, over reqwest.
+//! crates.io's sseer, over reqwest.
 
 use clients::suite;
 use futures_util::{Stream, StreamExt};
