@@ -18,7 +18,7 @@ use sse_clock::options;
 use sse_clock::service::respond;
 use tokio::runtime::Builder;
 
-use crate::wire::encoded;
+use crate::support::reply::encoded;
 
 /// More than the frames of a comment, a gap and all replayed ticks.
 const FRAMES: usize = 1100;

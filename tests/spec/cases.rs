@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::ser::{Formatter, Serializer};
 use url::Url;
 
-use crate::standard::{EventStream, Message, is_stream};
+use crate::reference_client::{EventStream, Message, is_stream};
 use crate::support::Server;
-use crate::wire::{self, Reply};
+use crate::support::reply::{self, Reply};
 
 const SUITE: &str = include_str!("../../public/cases.json");
 
@@ -210,8 +210,8 @@ fn items(responses: Option<&[u8]>) -> Vec<&[u8]> {
 /// The final response to a client that connects with `id`, after all redirects.
 fn response(server: &Server, target: &str, id: &str) -> Reply {
     let request = |target: &str| match id {
-        "" => wire::get(server, target),
-        _ => wire::come_back(server, target, id),
+        "" => reply::get(server, target),
+        _ => reply::come_back(server, target, id),
     };
     let reply = request(target);
     match reply.header("Location").map(str::to_owned) {

@@ -9,8 +9,8 @@ use sseer::event_stream::EventStream;
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 
+use crate::support::reply::{body_of, frame};
 use crate::support::{DEADLINE, Server, eventually, npm};
-use crate::wire::{body_of, frame};
 
 const COUNT: usize = 10;
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::events::greeting;
+use crate::both_streams::greeting;
 use crate::support::{Binary, Client, eventually, free_port, in_own_network, skipped};
 
 const GET_STREAM: &str = "GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";

@@ -1,7 +1,7 @@
 //! CORS for pages of other origins: requests with credentials, and preflights.
 
 use crate::support::Server;
-use crate::wire::{Reply, get, post};
+use crate::support::reply::{Reply, get, post};
 
 const LIST: &str = "Content-Type, Cache-Control, Last-Event-ID";
 

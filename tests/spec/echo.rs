@@ -13,7 +13,7 @@ use sse_clock::service::respond;
 use tokio::runtime::Builder;
 
 use crate::support::Server;
-use crate::wire::{Reply, come_back, encoded, frame, get, post};
+use crate::support::reply::{Reply, come_back, encoded, frame, get, post};
 
 /// The maximum of bytes in the JSON.
 const MOST: usize = 4096;

@@ -11,11 +11,11 @@ use sse_clock::options::{Options, Plan, StreamRequest};
 use sse_clock::service::respond;
 use tokio::time::Instant as VirtualInstant;
 
-use crate::browser::Browser;
-use crate::support::{self, Server, eventually, there_is};
-use crate::wire::{
+use crate::support::browser::Browser;
+use crate::support::reply::{
     Reply, assert_played, body_of, come_back, encoded, frame, get, nothing, now, post, whole,
 };
+use crate::support::{self, Server, eventually, there_is};
 
 const TWO: &str = "/stream?interval=10&count=2&data=x";
 const BLOCKS: [&str; 3] = [":\n\n", "data: x\n\n", "data: x\n\n"];
@@ -705,7 +705,7 @@ fn a_delay_holds_back_the_response_head_and_the_clock_of_the_stream() {
     assert_eq!(client.chunk(), b":\n\n");
     let event = String::from_utf8(client.chunk()).unwrap();
     assert!(
-        crate::wire::ids(&event)[0] >= begin + 350,
+        crate::support::reply::ids(&event)[0] >= begin + 350,
         "{event} {begin}"
     );
 }

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use tokio_stream::{Stream, StreamExt};
 
 use crate::cases::{Case, Expected, cases};
-use crate::standard::Message;
+use crate::reference_client::Message;
 use crate::support::Server;
 
 /// The time limit of a case.

@@ -2,40 +2,34 @@
 
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
-mod any_wire;
 mod anything;
-mod browser;
+mod both_streams;
 mod cases;
+mod client_suite;
 mod clients;
-mod clock;
 mod command;
 mod cors;
-mod crowd;
 mod echo;
-mod events;
 mod faults;
+mod injection;
 mod known;
-mod laboratory;
 mod lifetime;
 mod limits;
-mod minimal;
-mod nginx;
+mod minimal_example;
 mod options;
 mod page;
 mod parity;
 mod post;
-mod proxy;
+mod reference_client;
+mod replicas;
 mod resume;
 mod routes;
-mod scaling;
 mod scenario;
 mod size;
-mod standard;
 mod stats;
-mod strangers;
-mod suite;
 mod support;
 mod tidy;
 #[cfg(feature = "tls")]
 mod tls;
+mod wall_clock;
 mod wire;

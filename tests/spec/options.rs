@@ -12,7 +12,7 @@ use sse_clock::service::respond;
 use tokio::time::Instant as VirtualInstant;
 
 use crate::support::Server;
-use crate::wire::{
+use crate::support::reply::{
     Reply, assert_played, body_of, come_back, encoded, frame, get, ids, nothing, now, post,
     time_events, whole,
 };

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::process::Command;
 
-use crate::events::{greeting, is_time};
+use crate::both_streams::{greeting, is_time};
 use crate::support::{self, Binary, Client, there_is};
 
 const TWIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/twins/http.js");

@@ -21,8 +21,8 @@ use tokio::time::{Instant as VirtualInstant, interval, sleep};
 use tokio_stream::wrappers::IntervalStream;
 use tokio_stream::{Stream, StreamExt};
 
+use crate::support::reply::{Reply, get, post};
 use crate::support::{Client, DEADLINE, Server, eventually, get as get_request};
-use crate::wire::{Reply, get, post};
 
 const MOST: usize = 1 << 20;
 

@@ -7,10 +7,12 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
 
-use crate::crowd::{Crowd, assert_complete, persist};
-use crate::proxy::Proxy;
+use crate::support::crowd::{Crowd, assert_complete, persist};
+use crate::support::proxy::Proxy;
+use crate::support::reply::{
+    Reply, body_of, come_back, encoded, frame, get, ids, now, time_events,
+};
 use crate::support::{Binary, DEADLINE, Server, port_of_our_own};
-use crate::wire::{Reply, body_of, come_back, encoded, frame, get, ids, now, time_events};
 
 /// The ids of `count` events of a stream that resumes after `id`, sent as a header or as an option.
 fn resumed(server: &Server, id: &str, by_header: bool, rest: &str) -> (String, Vec<u64>) {

@@ -13,8 +13,8 @@ use sse_clock::stats::Arrival;
 use tokio::runtime::Builder;
 use tokio::time::Instant as VirtualInstant;
 
+use crate::support::reply::{Reply, come_back, frame, get, nothing, post};
 use crate::support::{self, Client, Server, eventually};
-use crate::wire::{Reply, come_back, frame, get, nothing, post};
 
 const STREAM: &str = ":\n\ndata: x\n\n";
 
@@ -712,7 +712,7 @@ fn after_ms_is_the_time_since_the_newest_end_of_a_stream_of_the_key() {
     let begin = Instant::now();
     thread::sleep(Duration::from_millis(30));
     get(&server, &format!("{target}&status=503"));
-    let most = crate::wire::milliseconds(begin.elapsed()) + 20_000;
+    let most = crate::support::reply::milliseconds(begin.elapsed()) + 20_000;
     assert!((30..most).contains(&after().unwrap()), "{:?}", after());
 
     let (_, mut open) = server.get("/events?interval=60000&key=k");

@@ -4,8 +4,8 @@ use std::net::TcpStream;
 use std::thread;
 
 use crate::support::get as request;
+use crate::support::reply::{assert_played, body_of, frame, get, whole};
 use crate::support::{Binary, Client, Server, eventually};
-use crate::wire::{assert_played, body_of, frame, get, whole};
 
 const MOST: usize = 16_777_216;
 
@@ -71,7 +71,7 @@ fn an_event_of_a_size_has_its_other_lines_and_line_ends() {
 #[test]
 fn a_clock_of_a_size_has_ids_and_sends_missed_ticks_late() {
     let server = Server::start();
-    let last = crate::wire::now() - 50;
+    let last = crate::support::reply::now() - 50;
     let target = format!("/events?ids&interval=10&size=3&count=5&lastEventId={last}");
     let events = (1..=5).map(|k| format!("id: {}\ndata: xxx\n\n", last + 10 * k));
     let events: String = events.collect();

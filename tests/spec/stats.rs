@@ -10,8 +10,8 @@ use sse_clock::service::{Shared, respond};
 use sse_clock::stats::Stats;
 use sse_clock::testing;
 
+use crate::support::reply::{Reply, come_back, encoded, frame, get, nothing};
 use crate::support::{Client, Server, eventually};
-use crate::wire::{Reply, come_back, encoded, frame, get, nothing};
 
 fn stats(server: &Server, query: &str) -> String {
     get(server, &format!("/stats{query}")).text()

@@ -11,7 +11,7 @@ use super::frames::{
 };
 use super::shake_over;
 use crate::support::Binary;
-use crate::wire::now;
+use crate::support::reply::now;
 
 /// How a client blocks the server's writes.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! HTTPS and HTTP/2: what is the same as over plain HTTP/1.1, and what differs.
 
-mod aborted;
+mod resets;
 
 mod certificate;
 
@@ -10,7 +10,7 @@ mod floods;
 
 mod frames;
 
-mod handlers;
+mod any_handler;
 
 mod limits;
 

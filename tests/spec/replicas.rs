@@ -5,11 +5,11 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::browser::Browser;
-use crate::crowd::{Crowd, assert_complete};
-use crate::nginx::Nginx;
+use crate::support::browser::Browser;
+use crate::support::crowd::{Crowd, assert_complete};
+use crate::support::nginx::Nginx;
+use crate::support::reply::{ids, now};
 use crate::support::{Binary, Client, eventually, get, port_of_our_own};
-use crate::wire::{ids, now};
 
 const CLIENTS: usize = 200;
 const INTERVAL: u64 = 100;

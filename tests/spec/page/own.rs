@@ -1,8 +1,8 @@
 //! "Write your own stream": the typed text is the body, shown as raw bytes and as events.
 
 use super::laboratory;
-use crate::browser::{Browser, REFUSED};
 use crate::support::Server;
+use crate::support::browser::{Browser, REFUSED};
 
 /// Opens the browser with the panel for the client's own stream.
 async fn desk(server: &Server) -> Browser {

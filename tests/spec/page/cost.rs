@@ -8,7 +8,7 @@ use serde_json::json;
 use sse_clock::server::Limits;
 
 use super::{cleared_laboratory, laboratory};
-use crate::browser::{Browser, Engine};
+use crate::support::browser::{Browser, Engine};
 use crate::support::{Hosted, Server, body, eventually};
 
 /// The used bytes of the page's heap, including the browser's external strings, and the number of

@@ -7,7 +7,7 @@ use sse_clock::server::Limits;
 
 use super::experiments::assert_no_gap;
 use super::laboratory;
-use crate::browser::{Browser, CUT, GONE, REFUSED};
+use crate::support::browser::{Browser, CUT, GONE, REFUSED};
 use crate::support::{Binary, Hosted, Server, eventually, port_of_our_own};
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{ENTER, TAB, focused, laboratory};
-use crate::browser::Browser;
+use crate::support::browser::Browser;
 use crate::support::{Server, eventually};
 
 #[tokio::test]

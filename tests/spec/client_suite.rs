@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::browser::Browser;
 use crate::cases::cases;
 use crate::known::{Judged, Row};
+use crate::support::browser::Browser;
 use crate::support::{Server, npm};
 
 const RUNNER: &str = include_str!("../../examples/suite.mjs");

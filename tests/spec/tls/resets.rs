@@ -9,9 +9,9 @@ use sse_clock::server::Limits;
 use super::frames::{
     self, DATA, END_HEADERS, HEADERS, INITIAL_WINDOW_SIZE, Peer, RST_STREAM, frame, window,
 };
-use crate::browser::Browser;
+use crate::support::browser::Browser;
+use crate::support::reply::{ids, now};
 use crate::support::{Server, there_is};
-use crate::wire::{ids, now};
 
 /// curl's exit status for a stream that was reset.
 const RESET: i32 = 92;

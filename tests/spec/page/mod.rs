@@ -4,7 +4,7 @@
 macro_rules! in_each_browser {
     ($($name:ident)*) => {
         mod chromium {
-            use crate::browser::Engine;
+            use crate::support::browser::Engine;
             $(
                 #[tokio::test]
                 #[ignore = "needs a browser: make test"]
@@ -15,7 +15,7 @@ macro_rules! in_each_browser {
         }
 
         mod webkit {
-            use crate::browser::Engine;
+            use crate::support::browser::Engine;
             $(
                 #[tokio::test]
                 #[ignore = "needs WebKit: make browsers"]
@@ -27,23 +27,24 @@ macro_rules! in_each_browser {
     };
 }
 
+mod controls;
+mod cost;
 mod experiments;
 #[cfg(feature = "tls")]
 mod https;
 mod keyboard;
-mod load;
 mod look;
+mod origins;
 mod other;
 mod own;
-mod panels;
 mod suite;
 mod tabs;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sha2::{Digest, Sha256};
 
-use crate::browser::{Browser, Engine};
 use crate::support::Server;
+use crate::support::browser::{Browser, Engine};
 
 /// The keys of a user without a mouse.
 const TAB: &str = "\u{e004}";

@@ -14,7 +14,7 @@ use sse_clock::stream::sse::Block;
 use tokio::time::{Instant, advance, timeout};
 use tokio_stream::{Stream, StreamExt};
 
-use crate::wire::milliseconds;
+use crate::support::reply::milliseconds;
 
 const START: u64 = 1_763_699_759_123;
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,5 +1,11 @@
 //! Shared by all tests: the server in this process, the server as a process, and a raw client.
 
+pub mod browser;
+pub mod crowd;
+pub mod nginx;
+pub mod proxy;
+pub mod reply;
+
 use std::convert::Infallible;
 use std::env;
 use std::fs::File;

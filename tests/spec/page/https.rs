@@ -5,10 +5,10 @@ use sse_clock::server::Limits;
 
 use super::experiments::assert_the_seventh_waits;
 use super::look::{assert_accessible, assert_fits_any_width, laboratory_with_axe};
+use super::origins::assert_new_times;
 use super::tabs::hide;
 use super::{ENTER, TAB, focused, laboratory};
-use crate::browser::{Browser, Engine};
-use crate::page::assert_new_times;
+use crate::support::browser::{Browser, Engine};
 use crate::support::{Binary, Server, eventually};
 
 /// The clocks of the experiment: whether each stream is open, and where each hand points.

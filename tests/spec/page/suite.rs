@@ -10,9 +10,9 @@ use serde_json::json;
 use sse_clock::server::Limits;
 
 use super::{laboratory, laboratory_in};
-use crate::browser::{Browser, Engine};
 use crate::cases::cases;
 use crate::known::Row;
+use crate::support::browser::{Browser, Engine};
 use crate::support::{Hosted, Server, eventually};
 
 /// The maximum of streams at once: three cases, and two of the page itself.

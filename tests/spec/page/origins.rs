@@ -1,6 +1,6 @@
 //! The page in a real browser, opened from different origins.
 
-use crate::browser::Browser;
+use crate::support::browser::Browser;
 use crate::support::{Server, eventually};
 
 const SHOWS_A_TIME: &str =

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{eventually, port_of_our_own, there_is};
 
-const CONFIGURATION: &str = include_str!("../nginx/nginx.conf");
+const CONFIGURATION: &str = include_str!("../../nginx/nginx.conf");
 
 /// The paths that an installed nginx takes from Debian or root, here in the working directory.
 const FOLDERS: &str = "http {

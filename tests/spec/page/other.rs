@@ -14,7 +14,7 @@ use url::Url;
 use super::look::{assert_accessible, assert_fits_any_width, bring_axe};
 use super::tabs::hide;
 use super::{ENTER, TAB, focused, laboratory, leave_and_return};
-use crate::browser::{Browser, NO_STREAM};
+use crate::support::browser::{Browser, NO_STREAM};
 use crate::support::{Hosted, Server, body, eventually};
 
 const WAITS: &str = "closed nothing is asked before a click on Connect";

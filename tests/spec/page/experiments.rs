@@ -1,7 +1,7 @@
 //! Runs every experiment by clicks; reads the result from the page and from the server's counts.
 
 use super::{cleared_laboratory, laboratory_in, leave_and_return};
-use crate::browser::{Browser, CUT, Engine, NO_STREAM};
+use crate::support::browser::{Browser, CUT, Engine, NO_STREAM};
 use crate::support::{Server, eventually};
 
 in_each_browser! {

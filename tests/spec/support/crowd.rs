@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio_stream::StreamExt;
 
 use crate::support::eventually;
-use crate::wire::{milliseconds, now};
+use crate::support::reply::{milliseconds, now};
 
 /// Many clients, in a thread of their own.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use std::thread;
 
 use serde_json::json;
 
-use crate::browser::Browser;
 use crate::support::Server;
-use crate::wire::{Reply, encoded, get};
+use crate::support::browser::Browser;
+use crate::support::reply::{Reply, encoded, get};
 
 /// The destinations of a request (Fetch section 2.2.5) with a response that runs, styles or is
 /// embedded in the page that sends the request.

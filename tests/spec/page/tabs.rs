@@ -2,8 +2,8 @@
 
 use super::experiments::assert_no_gap;
 use super::laboratory;
-use crate::browser::Browser;
-use crate::page::assert_new_times;
+use super::origins::assert_new_times;
+use crate::support::browser::Browser;
 use crate::support::{Server, eventually};
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::laboratory;
-use crate::browser::Browser;
 use crate::support::Server;
+use crate::support::browser::Browser;
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
