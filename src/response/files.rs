@@ -13,8 +13,8 @@ use super::{HttpResult, SmallFrames};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-IdmmYlRdKlVO6RSK0j5KVhuiuOr8iLFcMlcwNHV1nJE='; \
-    style-src 'sha256-rOjgW8isU4WPAyXj7HvoQbTHmjbinLpVNKwze7rUOss='; \
+    script-src 'sha256-YCQzNH7xY41N7Ec15iH/sz3oUOmPgzhuNHdEvXys/SI='; \
+    style-src 'sha256-AE99kkWoG8/0kQzIwj3XEP0f6tC9OS+m3DV4n513jCI='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static PAGE: LazyLock<File> = LazyLock::new(|| {

@@ -204,7 +204,7 @@ async fn a_response_over_http_2_is_described_by_its_status_alone() {
     browser
         .until_text("#state", "the answer was 500, and only 200 is a stream")
         .await;
-    browser.until_text("#wire", "← 500, text/").await;
+    browser.until_text("#raw", "← 500, text/").await;
     browser.assert_quiet(&["500"]).await;
 }
 

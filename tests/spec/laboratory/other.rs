@@ -65,7 +65,7 @@ async fn another_server_is_contacted_only_after_a_click_on_connect_which_shows_t
     assert!(other.accept().is_err(), "nobody has connected");
     browser.until_text("#state", WAITS).await;
     assert_eq!(
-        browser.text("#ask").await,
+        browser.text("#confirm").await,
         format!("{WORDS}{origin}/events?credentials&key=mine&wire={long}")
     );
 
@@ -82,7 +82,7 @@ async fn another_server_is_contacted_only_after_a_click_on_connect_which_shows_t
         .await;
     browser.assert_quiet(&["favicon.ico"]).await;
 
-    let shown = browser.text("#ask").await;
+    let shown = browser.text("#confirm").await;
     let target = shown.strip_prefix(&format!("{WORDS}{origin}")).unwrap();
     let expected = format!("GET {target} HTTP/1.1\r\n");
     browser.click("#connect").await;
@@ -96,7 +96,7 @@ async fn another_server_is_contacted_only_after_a_click_on_connect_which_shows_t
             buffer[..length].starts_with(expected.as_bytes())
         })
     });
-    assert_eq!(browser.text("#ask").await, "");
+    assert_eq!(browser.text("#confirm").await, "");
     assert_eq!(server.stats().opened, 0);
 }
 
@@ -117,7 +117,7 @@ async fn a_server_is_an_origin_whatever_path_follows() {
         browser.until_text("#state", WAITS).await;
         let shown = browser.text("#url").await;
         assert_eq!(shown, format!("{origin}/events"), "{named}");
-        assert!(browser.text("#ask").await.ends_with(&shown), "{named}");
+        assert!(browser.text("#confirm").await.ends_with(&shown), "{named}");
     }
     for named in [
         "http://a:b/",
@@ -131,13 +131,13 @@ async fn a_server_is_an_origin_whatever_path_follows() {
         browser
             .until_text("#state", "closed the server is no URL")
             .await;
-        assert_eq!(browser.text("#ask").await, "", "{named}");
+        assert_eq!(browser.text("#confirm").await, "", "{named}");
     }
     for named in [server.url(""), server.url("/"), server.url("/any?thing")] {
         browser.goto(&link(&server, &named, &[])).await;
         browser.until_text("#state", "open").await;
         assert_eq!(browser.text("#url").await, server.url("/events"));
-        assert_eq!(browser.text("#ask").await, "", "{named}");
+        assert_eq!(browser.text("#confirm").await, "", "{named}");
     }
     browser.assert_quiet(&[]).await;
 }
@@ -149,7 +149,7 @@ async fn a_typed_server_waits_for_its_own_click_although_another_was_clicked() {
     let browser = laboratory(&server).await;
     browser.click("#settings summary").await;
     browser.fill("[name=server]", &other.url("")).await;
-    let shown = browser.text("#ask").await;
+    let shown = browser.text("#confirm").await;
     assert!(shown.ends_with(&other.url("/events")), "{shown}");
     browser.click("#experiment-named").await;
     browser.until_text("#state", WAITS).await;
@@ -162,7 +162,7 @@ async fn a_typed_server_waits_for_its_own_click_although_another_was_clicked() {
     browser.press(ENTER).await;
     browser.until_text("#state", "open").await;
     browser.until_text("#stats-open", "2").await;
-    assert_eq!(browser.text("#ask").await, "");
+    assert_eq!(browser.text("#confirm").await, "");
     assert!(other.stats().open > 0);
     // A confirmed server needs no second confirmation.
     browser.click("#experiment-end").await;
@@ -190,7 +190,7 @@ async fn the_page_that_waits_works_with_the_keyboard_and_axe_finds_nothing_to_me
         let told = browser
             .run("return document.activeElement.ariaDescribedByElements[0].textContent")
             .await;
-        assert_eq!(told, browser.text("#ask").await);
+        assert_eq!(told, browser.text("#confirm").await);
         browser.press(ENTER).await;
         browser.until_text("#state", "open").await;
         assert_eq!(focused(&browser).await, "connect");

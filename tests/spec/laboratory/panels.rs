@@ -200,7 +200,7 @@ async fn whatever_a_stream_carries_is_shown_as_text() {
 
     assert_eq!(browser.text("#events td.data").await, attack);
     assert_eq!(browser.text("#events td.type").await, "<b>");
-    assert!(browser.text("#wire").await.contains(attack));
+    assert!(browser.text("#raw").await.contains(attack));
     assert_eq!(
         browser
             .run("return document.querySelectorAll('main img, main script, main td b').length")

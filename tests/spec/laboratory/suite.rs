@@ -100,7 +100,7 @@ async fn a_wrong_case_shows_what_was_received_and_opens_in_the_page_and_the_resu
         .await;
     let wire = browser.value("[name=wire]").await;
     assert!(wire.starts_with("\\xEF\\xBB\\xBF\n"), "{wire}");
-    browser.until_text("#wire", "data: x").await;
+    browser.until_text("#raw", "data: x").await;
     browser.until_text("#state", "204 No Content").await;
     assert!(browser.in_view("[name=wire]").await);
 }
