@@ -32,7 +32,7 @@ async fn a_dropped_connection_comes_back_and_nothing_is_missing(engine: Engine) 
 
     browser.click("#experiment-drop").await;
     browser.until_text("#changes", "the connection ended").await;
-    browser.until_text("#changes", "back after").await;
+    browser.until_text("#changes", "reconnected after").await;
     browser
         .until("document.querySelector('#events .replayed')")
         .await;
@@ -47,7 +47,7 @@ async fn a_dropped_connection_comes_back_and_nothing_is_missing(engine: Engine) 
     // WebKit's fetch treats an aborted response as complete.
     let end = match engine {
         Engine::Chromium => "the connection was cut",
-        Engine::WebKit => "the answer ended",
+        Engine::WebKit => "the response ended",
     };
     browser.until_text("#raw", end).await;
     assert!(server.stats().closed.finished >= 2);
@@ -60,12 +60,12 @@ async fn after_its_proper_end_a_stream_is_asked_for_again(engine: Engine) {
 
     browser.click("#experiment-end").await;
     browser.until_text("#changes", "the connection ended").await;
-    browser.until_text("#changes", "back after").await;
+    browser.until_text("#changes", "reconnected after").await;
     browser
         .until("document.querySelector('#event-count').textContent > 5")
         .await;
 
-    assert!(browser.text("#raw").await.contains("the answer ended"));
+    assert!(browser.text("#raw").await.contains("the response ended"));
     eventually("both streams have finished", || {
         server.stats().closed.finished == 2
     });
@@ -108,7 +108,7 @@ async fn another_content_type_closes_for_good(engine: Engine) {
 
     assert!(browser.text("#state").await.starts_with("closed"));
     assert_eq!(browser.texts("#events tr").await, [""; 0]);
-    eventually("the wire alone is open", || server.stats().open == 1);
+    eventually("the raw request alone is open", || server.stats().open == 1);
     browser.click("#close").await;
     eventually("no stream is open", || server.stats().open == 0);
     browser.assert_quiet(&[NO_STREAM]).await;

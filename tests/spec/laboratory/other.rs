@@ -17,8 +17,8 @@ use super::{ENTER, TAB, focused, laboratory, leave_and_return};
 use crate::browser::{Browser, NO_STREAM};
 use crate::support::{Hosted, Server, body, eventually};
 
-const WAITS: &str = "closed nothing is asked before a click on Connect";
-const WORDS: &str = "Connect asks another server than this page's own:\n";
+const WAITS: &str = "closed no request before a click on Connect";
+const WORDS: &str = "Connect goes to another server than this page's own:\n";
 
 /// The page of `server` with these settings, which include another server.
 fn link(server: &Server, other: &str, settings: &[(&str, &str)]) -> String {
@@ -38,7 +38,7 @@ async fn do_everything_else(browser: &Browser, server: &Server) {
     }
     browser.click("#suite-run").await;
     browser
-        .until_text("#suite-words", "nothing is asked before a click on Connect")
+        .until_text("#suite-words", "no request before a click on Connect")
         .await;
     browser.fill("[name=wire]", "data: typed\n\n").await;
     browser.until_text("#url", "typed").await;
@@ -77,7 +77,7 @@ async fn another_server_is_contacted_only_after_a_click_on_connect_which_shows_t
     browser
         .until_text(
             "#stats-words",
-            "The server does not say: nothing is asked before a click on Connect.",
+            "No counts from the server: no request before a click on Connect.",
         )
         .await;
     browser.assert_quiet(&["favicon.ico"]).await;
@@ -167,7 +167,7 @@ async fn a_typed_server_waits_for_its_own_click_although_another_was_clicked() {
     // A confirmed server needs no second confirmation.
     browser.click("#experiment-end").await;
     browser.until_text("#changes", "the connection ended").await;
-    browser.until_text("#changes", "back after").await;
+    browser.until_text("#changes", "reconnected after").await;
     assert_eq!(server.stats().opened, before);
     browser.assert_quiet(&[]).await;
 }
@@ -264,12 +264,12 @@ async fn stats_that_are_not_those_of_sse_clock_leave_the_panel_readable_with_one
         *stats.lock().unwrap() = bad.clone();
         browser.click("#reconnect").await;
         browser
-            .until_text("#stats-words", "The server does not say")
+            .until_text("#stats-words", "No counts from the server")
             .await;
         let case = &bad[..bad.len().min(200)];
         assert_eq!(
             browser.text("#stats-words").await,
-            "The server does not say: the answer is not that of an sse-clock.",
+            "No counts from the server: the response is not that of an sse-clock.",
             "{case}"
         );
         assert_eq!(browser.texts(".counts dd").await, ["–"; 6], "{case}");
@@ -329,7 +329,7 @@ async fn stats_without_end_are_not_read_to_the_end() {
     let browser = Browser::open(&link(&server, &named, &[])).await;
     browser.click("#connect").await;
     browser
-        .until_text("#stats-words", "the answer is not that of an sse-clock")
+        .until_text("#stats-words", "the response is not that of an sse-clock")
         .await;
     eventually("the page has let go of it", || {
         lengths.lock().unwrap().iter().any(|length| *length > 0)

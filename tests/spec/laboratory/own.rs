@@ -139,7 +139,7 @@ async fn a_case_shows_what_is_expected_and_typing_makes_it_custom() {
         picker.dispatchEvent(new Event('change'));";
     browser.run(choose).await;
     browser
-        .until_text("#case-words", "a return with no id after 300 ms")
+        .until_text("#case-words", "a reconnect with no id after 300 ms")
         .await;
     browser.until_text("#state", "204 No Content").await;
     // The raw bytes are read with a separate key, so that both requests get the stream.
