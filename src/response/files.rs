@@ -13,8 +13,8 @@ use super::{HttpResult, SmallFrames};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-LhdFtkQyKLdVlN/h+Y+wGIraZ8AtRPtPZ10sspZ15AE='; \
-    style-src 'sha256-HQUmZIxO/6WF7/OMVElVhkXgmcCo9O1Zdxj7Phni3lc='; \
+    script-src 'sha256-93mU+7zp6PxbnIfOR+UavhlikNe6hEOeZPC0iZz53q4='; \
+    style-src 'sha256-AE99kkWoG8/0kQzIwj3XEP0f6tC9OS+m3DV4n513jCI='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static PAGE: LazyLock<File> = LazyLock::new(|| {

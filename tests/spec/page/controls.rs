@@ -25,7 +25,9 @@ async fn a_page_without_a_server_waits_and_across_a_restart_it_misses_nothing() 
     ))
     .await;
     browser.click("#connect").await;
-    browser.until_text("#stats-words", "does not say").await;
+    browser
+        .until_text("#stats-words", "No counts from the server")
+        .await;
     browser
         .until("document.querySelector('#state').textContent.startsWith('connecting')")
         .await;
@@ -58,7 +60,7 @@ async fn a_server_without_cors_is_retried_until_the_user_closes() {
     let browser = Browser::open(&url).await;
     browser.click("#connect").await;
     browser
-        .until_text("#state", "no answer that a page may read")
+        .until_text("#state", "no response that a page may read")
         .await;
     browser.until_text("#changes", "the page tries again").await;
 
@@ -72,7 +74,7 @@ async fn a_server_without_cors_is_retried_until_the_user_closes() {
 async fn the_buttons_do_what_they_say() {
     let server = Server::start();
     let browser = laboratory(&server).await;
-    eventually("the EventSource and the wire are open", || {
+    eventually("the EventSource and the raw request are open", || {
         server.stats().open == 2
     });
 
@@ -84,7 +86,9 @@ async fn the_buttons_do_what_they_say() {
     browser.click("#connect").await;
     browser.until_text("#state", "open").await;
     browser.click("#reconnect").await;
-    browser.until_text("#changes", "you asked again").await;
+    browser
+        .until_text("#changes", "you clicked Reconnect")
+        .await;
     browser.until_text("#state", "open").await;
     eventually("only the newest two are open", || server.stats().open == 2);
 
@@ -200,7 +204,7 @@ async fn whatever_a_stream_carries_is_shown_as_text() {
 
     assert_eq!(browser.text("#events td.data").await, attack);
     assert_eq!(browser.text("#events td.type").await, "<b>");
-    assert!(browser.text("#wire").await.contains(attack));
+    assert!(browser.text("#raw").await.contains(attack));
     assert_eq!(
         browser
             .run("return document.querySelectorAll('main img, main script, main td b').length")

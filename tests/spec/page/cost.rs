@@ -49,7 +49,9 @@ async fn sixty_thousand_events_leave_the_page_small() {
             ))
             .await;
         let both = 2 * 999 * u64::from(round);
-        eventually("the wire has them too", || server.stats().events >= both);
+        eventually("the raw request has them too", || {
+            server.stats().events >= both
+        });
         if round == 10 {
             after_ten = size(&browser).await;
         }
@@ -133,7 +135,7 @@ async fn a_page_at_one_event_a_second_is_nearly_idle() {
 async fn a_browser_that_reconnects_as_fast_as_possible_keeps_the_page_calm() {
     let server = Server::start();
     let browser = Browser::open(&server.url("/?interval=10&count=1&retry=0")).await;
-    browser.until_text("#changes", "back after").await;
+    browser.until_text("#changes", "reconnected after").await;
     let opened = server.stats().opened;
     let share = share_of_a_core(&browser, 300).await;
 

@@ -32,7 +32,7 @@ async fn a_dropped_connection_comes_back_and_nothing_is_missing(engine: Engine) 
 
     browser.click("#experiment-drop").await;
     browser.until_text("#changes", "the connection ended").await;
-    browser.until_text("#changes", "back after").await;
+    browser.until_text("#changes", "reconnected after").await;
     browser
         .until("document.querySelector('#events .replayed')")
         .await;
@@ -42,14 +42,14 @@ async fn a_dropped_connection_comes_back_and_nothing_is_missing(engine: Engine) 
         .text("#events tr:has(+ .replayed):not(.replayed) td.id")
         .await;
     browser
-        .until_text("#wire", &format!("Last-Event-ID: {last}"))
+        .until_text("#raw", &format!("Last-Event-ID: {last}"))
         .await;
     // WebKit's fetch treats an aborted response as complete.
     let end = match engine {
         Engine::Chromium => "the connection was cut",
-        Engine::WebKit => "the answer ended",
+        Engine::WebKit => "the response ended",
     };
-    browser.until_text("#wire", end).await;
+    browser.until_text("#raw", end).await;
     assert!(server.stats().closed.finished >= 2);
     browser.assert_quiet(&[CUT]).await;
 }
@@ -60,12 +60,12 @@ async fn after_its_proper_end_a_stream_is_asked_for_again(engine: Engine) {
 
     browser.click("#experiment-end").await;
     browser.until_text("#changes", "the connection ended").await;
-    browser.until_text("#changes", "back after").await;
+    browser.until_text("#changes", "reconnected after").await;
     browser
         .until("document.querySelector('#event-count').textContent > 5")
         .await;
 
-    assert!(browser.text("#wire").await.contains("the answer ended"));
+    assert!(browser.text("#raw").await.contains("the response ended"));
     eventually("both streams have finished", || {
         server.stats().closed.finished == 2
     });
@@ -103,12 +103,12 @@ async fn another_content_type_closes_for_good(engine: Engine) {
     browser.click("#experiment-type").await;
     browser.until_text("#state", "text/plain").await;
     browser
-        .until("document.querySelectorAll('#wire .data').length > 1")
+        .until("document.querySelectorAll('#raw .data').length > 1")
         .await;
 
     assert!(browser.text("#state").await.starts_with("closed"));
     assert_eq!(browser.texts("#events tr").await, [""; 0]);
-    eventually("the wire alone is open", || server.stats().open == 1);
+    eventually("the raw request alone is open", || server.stats().open == 1);
     browser.click("#close").await;
     eventually("no stream is open", || server.stats().open == 0);
     browser.assert_quiet(&[NO_STREAM]).await;
@@ -130,12 +130,7 @@ async fn a_named_event_is_heard_by_its_own_listener_only(engine: Engine) {
             .await
             .starts_with("onmessage heard 0, ")
     );
-    assert!(
-        browser
-            .text("#wire .event")
-            .await
-            .starts_with("event: tick")
-    );
+    assert!(browser.text("#raw .event").await.starts_with("event: tick"));
     assert!(
         browser
             .text("#code-js")
@@ -150,14 +145,14 @@ async fn two_lines_of_data_become_one_text(engine: Engine) {
     let browser = cleared_laboratory(engine, &server).await;
 
     browser.click("#experiment-lines").await;
-    browser.until("document.querySelector('#events td.data') && document.querySelectorAll('#wire .data').length > 1").await;
+    browser.until("document.querySelector('#events td.data') && document.querySelectorAll('#raw .data').length > 1").await;
 
     // The line end is shown as a symbol, and as a line break.
     assert_eq!(
         browser.texts("#events td.data").await[0],
         "first line\\n\nsecond line"
     );
-    let lines = browser.texts("#wire .data").await;
+    let lines = browser.texts("#raw .data").await;
     assert_eq!(lines[..2], ["data: first line\\n", "data: second line\\n"]);
     browser.assert_quiet(&[]).await;
 }
@@ -168,12 +163,12 @@ async fn bytes_that_come_one_by_one_make_whole_events(engine: Engine) {
 
     browser.click("#experiment-split").await;
     browser
-        .until("document.querySelector('#events td.data') && document.querySelector('#wire .data')")
+        .until("document.querySelector('#events td.data') && document.querySelector('#raw .data')")
         .await;
 
     assert_eq!(browser.texts("#events td.data").await[0], "naïve café, 3 €");
     assert_eq!(
-        browser.texts("#wire .data").await[0],
+        browser.texts("#raw .data").await[0],
         "data: naïve café, 3 €\\n"
     );
     browser.assert_quiet(&[]).await;

@@ -17,8 +17,8 @@ const STATES: &str =
 const HANDS: &str =
     "[...document.querySelectorAll('#six-clocks i')].map((clock) => clock.style.rotate)";
 
-const HTTP_2: &str = "This page came by HTTP/2, where all streams share one connection.";
-const HTTP_1: &str = "This page came by HTTP/1.1, where each stream has a connection of its own.";
+const HTTP_2: &str = "This page came over HTTP/2, where all streams share one connection.";
+const HTTP_1: &str = "This page came over HTTP/1.1, where each stream has a connection of its own.";
 
 async fn until_all_are_open(browser: &Browser) {
     browser
@@ -87,7 +87,7 @@ async fn over_http_2_a_hundred_streams_tick_on_one_connection_with_the_page_s_ow
     assert_eq!(
         browser.text("#stats-words").await,
         "Each open stream is one running interval. \
-         This page holds the EventSource, the wire and the hundred."
+         This page holds the EventSource, the raw bytes and the hundred."
     );
     assert_eq!(focused(&browser).await, "experiment-six");
 
@@ -202,9 +202,9 @@ async fn a_response_over_http_2_is_described_by_its_status_alone() {
     let server = Server::start_tls();
     let browser = Browser::open(&server.url("/?status=500")).await;
     browser
-        .until_text("#state", "the answer was 500, and only 200 is a stream")
+        .until_text("#state", "the response was 500, and only 200 is a stream")
         .await;
-    browser.until_text("#wire", "← 500, text/").await;
+    browser.until_text("#raw", "← 500, text/").await;
     browser.assert_quiet(&["500"]).await;
 }
 

@@ -22,7 +22,7 @@ async fn the_tab_key_goes_from_the_clock_to_the_code_and_leaves_nothing_out() {
     let expected = [
         "connect close reconnect pause clear changes-title copy-link settings own suite plain",
         "experiment-drop experiment-end experiment-stop experiment-type experiment-named",
-        "experiment-lines experiment-split experiment-six wire-title events-title copy-js copy-curl a",
+        "experiment-lines experiment-split experiment-six raw-title events-title copy-js copy-curl a",
     ];
     assert_eq!(order.join(" "), expected.join(" "));
 

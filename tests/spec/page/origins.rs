@@ -40,7 +40,7 @@ async fn the_page_opened_as_a_file_shows_new_times() {
     browser.goto(page).await;
     browser.until_text("#changes", "connecting").await;
     assert_eq!(browser.text("#url").await, "http://localhost:3000/events");
-    assert_eq!(browser.text("#ask").await, "");
+    assert_eq!(browser.text("#confirm").await, "");
 }
 
 #[tokio::test]

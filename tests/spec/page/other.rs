@@ -17,8 +17,8 @@ use super::{ENTER, TAB, focused, laboratory, leave_and_return};
 use crate::support::browser::{Browser, NO_STREAM};
 use crate::support::{Hosted, Server, body, eventually};
 
-const WAITS: &str = "closed nothing is asked before a click on Connect";
-const WORDS: &str = "Connect asks another server than this page's own:\n";
+const WAITS: &str = "closed no request before a click on Connect";
+const WORDS: &str = "Connect goes to another server than this page's own:\n";
 
 /// The page of `server` with these settings, which include another server.
 fn link(server: &Server, other: &str, settings: &[(&str, &str)]) -> String {
@@ -38,7 +38,7 @@ async fn do_everything_else(browser: &Browser, server: &Server) {
     }
     browser.click("#suite-run").await;
     browser
-        .until_text("#suite-words", "nothing is asked before a click on Connect")
+        .until_text("#suite-words", "no request before a click on Connect")
         .await;
     browser.fill("[name=wire]", "data: typed\n\n").await;
     browser.until_text("#url", "typed").await;
@@ -65,7 +65,7 @@ async fn another_server_is_contacted_only_after_a_click_on_connect_which_shows_t
     assert!(other.accept().is_err(), "nobody has connected");
     browser.until_text("#state", WAITS).await;
     assert_eq!(
-        browser.text("#ask").await,
+        browser.text("#confirm").await,
         format!("{WORDS}{origin}/events?credentials&key=mine&wire={long}")
     );
 
@@ -77,12 +77,12 @@ async fn another_server_is_contacted_only_after_a_click_on_connect_which_shows_t
     browser
         .until_text(
             "#stats-words",
-            "The server does not say: nothing is asked before a click on Connect.",
+            "No counts from the server: no request before a click on Connect.",
         )
         .await;
     browser.assert_quiet(&["favicon.ico"]).await;
 
-    let shown = browser.text("#ask").await;
+    let shown = browser.text("#confirm").await;
     let target = shown.strip_prefix(&format!("{WORDS}{origin}")).unwrap();
     let expected = format!("GET {target} HTTP/1.1\r\n");
     browser.click("#connect").await;
@@ -96,7 +96,7 @@ async fn another_server_is_contacted_only_after_a_click_on_connect_which_shows_t
             buffer[..length].starts_with(expected.as_bytes())
         })
     });
-    assert_eq!(browser.text("#ask").await, "");
+    assert_eq!(browser.text("#confirm").await, "");
     assert_eq!(server.stats().opened, 0);
 }
 
@@ -117,7 +117,7 @@ async fn a_server_is_an_origin_whatever_path_follows() {
         browser.until_text("#state", WAITS).await;
         let shown = browser.text("#url").await;
         assert_eq!(shown, format!("{origin}/events"), "{named}");
-        assert!(browser.text("#ask").await.ends_with(&shown), "{named}");
+        assert!(browser.text("#confirm").await.ends_with(&shown), "{named}");
     }
     for named in [
         "http://a:b/",
@@ -131,13 +131,13 @@ async fn a_server_is_an_origin_whatever_path_follows() {
         browser
             .until_text("#state", "closed the server is no URL")
             .await;
-        assert_eq!(browser.text("#ask").await, "", "{named}");
+        assert_eq!(browser.text("#confirm").await, "", "{named}");
     }
     for named in [server.url(""), server.url("/"), server.url("/any?thing")] {
         browser.goto(&link(&server, &named, &[])).await;
         browser.until_text("#state", "open").await;
         assert_eq!(browser.text("#url").await, server.url("/events"));
-        assert_eq!(browser.text("#ask").await, "", "{named}");
+        assert_eq!(browser.text("#confirm").await, "", "{named}");
     }
     browser.assert_quiet(&[]).await;
 }
@@ -149,7 +149,7 @@ async fn a_typed_server_waits_for_its_own_click_although_another_was_clicked() {
     let browser = laboratory(&server).await;
     browser.click("#settings summary").await;
     browser.fill("[name=server]", &other.url("")).await;
-    let shown = browser.text("#ask").await;
+    let shown = browser.text("#confirm").await;
     assert!(shown.ends_with(&other.url("/events")), "{shown}");
     browser.click("#experiment-named").await;
     browser.until_text("#state", WAITS).await;
@@ -162,12 +162,12 @@ async fn a_typed_server_waits_for_its_own_click_although_another_was_clicked() {
     browser.press(ENTER).await;
     browser.until_text("#state", "open").await;
     browser.until_text("#stats-open", "2").await;
-    assert_eq!(browser.text("#ask").await, "");
+    assert_eq!(browser.text("#confirm").await, "");
     assert!(other.stats().open > 0);
     // A confirmed server needs no second confirmation.
     browser.click("#experiment-end").await;
     browser.until_text("#changes", "the connection ended").await;
-    browser.until_text("#changes", "back after").await;
+    browser.until_text("#changes", "reconnected after").await;
     assert_eq!(server.stats().opened, before);
     browser.assert_quiet(&[]).await;
 }
@@ -190,7 +190,7 @@ async fn the_page_that_waits_works_with_the_keyboard_and_axe_finds_nothing_to_me
         let told = browser
             .run("return document.activeElement.ariaDescribedByElements[0].textContent")
             .await;
-        assert_eq!(told, browser.text("#ask").await);
+        assert_eq!(told, browser.text("#confirm").await);
         browser.press(ENTER).await;
         browser.until_text("#state", "open").await;
         assert_eq!(focused(&browser).await, "connect");
@@ -264,12 +264,12 @@ async fn stats_that_are_not_those_of_sse_clock_leave_the_panel_readable_with_one
         *stats.lock().unwrap() = bad.clone();
         browser.click("#reconnect").await;
         browser
-            .until_text("#stats-words", "The server does not say")
+            .until_text("#stats-words", "No counts from the server")
             .await;
         let case = &bad[..bad.len().min(200)];
         assert_eq!(
             browser.text("#stats-words").await,
-            "The server does not say: the answer is not that of an sse-clock.",
+            "No counts from the server: the response is not that of an sse-clock.",
             "{case}"
         );
         assert_eq!(browser.texts(".counts dd").await, ["–"; 6], "{case}");
@@ -329,7 +329,7 @@ async fn stats_without_end_are_not_read_to_the_end() {
     let browser = Browser::open(&link(&server, &named, &[])).await;
     browser.click("#connect").await;
     browser
-        .until_text("#stats-words", "the answer is not that of an sse-clock")
+        .until_text("#stats-words", "the response is not that of an sse-clock")
         .await;
     eventually("the page has let go of it", || {
         lengths.lock().unwrap().iter().any(|length| *length > 0)

@@ -30,7 +30,7 @@ async fn typed_bytes_are_streamed_and_shown_raw_and_as_events() {
     browser
         .until("document.querySelectorAll('#events tr').length === 2")
         .await;
-    browser.until_text("#wire", ": over").await;
+    browser.until_text("#raw", ": over").await;
 
     assert_eq!(browser.texts("#events td.type").await, ["message", "tick"]);
     assert_eq!(
@@ -40,7 +40,7 @@ async fn typed_bytes_are_streamed_and_shown_raw_and_as_events() {
     assert_eq!(browser.texts("#events td.id").await, ["1", "1"]);
     assert!(
         browser
-            .texts("#wire .data")
+            .texts("#raw .data")
             .await
             .contains(&"data: C:\\ \u{e9}\\r\\n".to_owned())
     );
@@ -139,11 +139,11 @@ async fn a_case_shows_what_is_expected_and_typing_makes_it_custom() {
         picker.dispatchEvent(new Event('change'));";
     browser.run(choose).await;
     browser
-        .until_text("#case-words", "a return with no id after 300 ms")
+        .until_text("#case-words", "a reconnect with no id after 300 ms")
         .await;
     browser.until_text("#state", "204 No Content").await;
     // The raw bytes are read with a separate key, so that both requests get the stream.
-    browser.until_text("#wire", "data:x").await;
+    browser.until_text("#raw", "data:x").await;
     browser.until_text("#stats-key", "1 opened").await;
 
     browser.fill("[name=wire]", "data: mine\n\n").await;

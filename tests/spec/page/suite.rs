@@ -74,8 +74,8 @@ async fn a_wrong_case_shows_what_was_received_and_opens_in_the_page_and_the_resu
     let words = browser.text("#suite-wrong li pre").await;
     assert_eq!(
         words,
-        "events\n  expected  message \"x\"\n  came      no event\n\
-         ids\n  expected  no id\n  came      no event"
+        "events\n  expected  message \"x\"\n  received  no event\n\
+         ids\n  expected  no id\n  received  no event"
     );
     browser.click("#suite-run").await;
     browser.until_text("#suite-run", "Run the suite").await;
@@ -100,7 +100,7 @@ async fn a_wrong_case_shows_what_was_received_and_opens_in_the_page_and_the_resu
         .await;
     let wire = browser.value("[name=wire]").await;
     assert!(wire.starts_with("\\xEF\\xBB\\xBF\n"), "{wire}");
-    browser.until_text("#wire", "data: x").await;
+    browser.until_text("#raw", "data: x").await;
     browser.until_text("#state", "204 No Content").await;
     assert!(browser.in_view("[name=wire]").await);
 }

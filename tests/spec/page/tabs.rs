@@ -11,7 +11,7 @@ use crate::support::{Server, eventually};
 async fn a_page_that_was_left_closes_its_streams_and_opens_them_again() {
     let server = Server::start();
     let browser = laboratory(&server).await;
-    eventually("the EventSource and the wire are open", || {
+    eventually("the EventSource and the raw request are open", || {
         server.stats().open == 2
     });
 
@@ -20,9 +20,11 @@ async fn a_page_that_was_left_closes_its_streams_and_opens_them_again() {
     browser.back().await;
 
     // Restored from the back/forward cache, not reloaded.
-    browser.until_text("#changes", "brought back").await;
+    browser
+        .until_text("#changes", "the page was restored")
+        .await;
     browser.until_text("#state", "open").await;
-    eventually("the EventSource and the wire are open", || {
+    eventually("the EventSource and the raw request are open", || {
         server.stats().open == 2
     });
     browser.assert_quiet(&["favicon.ico"]).await;
@@ -72,9 +74,9 @@ async fn a_tab_that_is_visible_again_resumes_after_its_last_id() {
         .until("document.querySelector('#events .replayed + tr:not(.replayed)')")
         .await;
     assert_no_gap(&browser, 100).await;
-    browser.until_text("#changes", "it goes on after id ").await;
+    browser.until_text("#changes", "it resumes after id ").await;
     let changes = browser.text("#changes").await;
-    assert!(changes.contains("nobody looks at this tab"), "{changes}");
+    assert!(changes.contains("this tab is hidden"), "{changes}");
     assert!(!changes.contains("missed"), "{changes}");
     assert!(!browser.text("#url").await.contains("lastEventId"));
     browser.assert_quiet(&[]).await;
