@@ -10,7 +10,7 @@ use std::thread;
 use command::security::Security;
 use command::settings::Settings;
 use command::signals::Signals;
-use command::{log, process};
+use command::{log, os};
 use sse_clock::server::socket::{self, Sockets};
 use sse_clock::server::{Limits, Server};
 use sse_clock::service::{Shared, respond};
@@ -40,9 +40,9 @@ fn main() -> ExitCode {
 fn run(settings: &Settings) -> Result<(), String> {
     settings.files()?;
     let explain = |error| settings.explain(&error);
-    process::disable_transparent_huge_pages();
+    os::disable_transparent_huge_pages();
     time::find_zone();
-    let room = process::room_for_connections();
+    let room = os::room_for_connections();
     let limits = Limits {
         max_connections: settings.max_connections.unwrap_or(room),
         drain: settings.drain(),

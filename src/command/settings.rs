@@ -26,7 +26,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_connections: Option<usize>,
 
-    /// Seconds that streams which cannot be written to may hold up the end
+    /// Seconds that shutdown waits for streams that cannot be written to
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = seconds)]
     drain: u64,
 

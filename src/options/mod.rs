@@ -4,7 +4,7 @@ mod conflicts;
 
 mod parameter;
 
-mod query;
+mod parser;
 
 mod request;
 
@@ -19,7 +19,7 @@ use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 
 pub use parameter::{Group, Parameter};
-pub use query::{BadParameter, asks_for_credentials, key, location};
+pub use parser::{BadParameter, asks_for_credentials, key, location};
 pub use request::{Plan, StreamRequest};
 pub use table::{GROUPS, parameters};
 

@@ -5,7 +5,7 @@ use hyper::header::HeaderValue;
 use hyper::http::Extensions;
 use hyper::{HeaderMap, StatusCode};
 
-use super::query::LAST_EVENT_ID;
+use super::parser::LAST_EVENT_ID;
 use super::{Options, Planned};
 
 /// A request for a stream, read to its end.
