@@ -12,10 +12,10 @@ use tokio::net::TcpListener;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep};
 use tokio_stream::{StreamExt, wrappers::IntervalStream};
 
-type Answer = Response<BoxBody<Bytes, Infallible>>;
+type Reply = Response<BoxBody<Bytes, Infallible>>;
 
 // const server = createServer((req, res) => {
-async fn answer(req: Request<Incoming>) -> Result<Answer, Infallible> {
+async fn respond(req: Request<Incoming>) -> Result<Reply, Infallible> {
     let res = Response::builder();
     let url = req.uri().to_string();
     // if (req.url === "/events") {
@@ -68,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         };
         let mut http = http1::Builder::new();
         http.title_case_headers(true);
-        tokio::spawn(http.serve_connection(TokioIo::new(socket), service_fn(answer)));
+        tokio::spawn(http.serve_connection(TokioIo::new(socket), service_fn(respond)));
     }
 }
 

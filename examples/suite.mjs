@@ -11,7 +11,7 @@ async function suite(EventSource, server) {
         if (data !== undefined) heard.push({ event: type, data, id }); // without data it is an error
         if (reconnect === null && heard.length === expect.length) setTimeout(end, 500); // for one too many
       });
-      // It comes back by itself, is answered 204, and is closed by that.
+      // The client reconnects by itself, gets a 204, and stops.
       source.onerror = () => { if (reconnect === null || source.readyState === 2) end(); };
     });
     source.close();

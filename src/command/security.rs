@@ -56,7 +56,7 @@ impl Security {
         notes.push_str("SHA-256 fingerprint of the certificate: ");
         notes.push_str(&fingerprint);
         notes.push('\n');
-        let warns = certificate.is_warned_of();
+        let warns = certificate.is_self_signed();
         if warns {
             notes.push_str(
                 "A browser warns of it once. For one without a warning:\n  \

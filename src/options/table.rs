@@ -65,7 +65,7 @@ const CARRIES: &[Parameter] = &[
     row(
         "retry",
         "0 to 3600000 (ms)",
-        "a `retry:` line at the head of the first event",
+        "a `retry:` line, the first of the first event",
         |it, value| set(&mut it.script.retry, value.number(0..=HOUR)),
     ),
     row(
@@ -192,7 +192,7 @@ const WRONG: &[Parameter] = &[
     row(
         "delay",
         "0 to 60000 (ms)",
-        "waits before the head is sent",
+        "waits before the response head is sent",
         |it, value| {
             value
                 .milliseconds(0..=60_000)
@@ -211,7 +211,7 @@ const WRONG: &[Parameter] = &[
     row(
         "then",
         STATUS,
-        "the `status` of a request that comes with a `Last-Event-ID`",
+        "the status for a request with a `Last-Event-ID`",
         |it, value| set(&mut it.then, value.status()),
     ),
     row(

@@ -22,7 +22,7 @@ const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 #[derive(Debug)]
 pub struct Certificate {
     certified: CertifiedKey,
-    is_warned_of: bool,
+    is_self_signed: bool,
 }
 
 /// A certificate and its key as PEM.
@@ -111,7 +111,7 @@ impl Certificate {
                 "holds no certificate in PEM".into()
             }));
         };
-        let is_warned_of = check(leaf)?;
+        let is_self_signed = check(leaf)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
             let has_certificate = CertificateDer::from_pem_slice(key).is_ok();
             let is_encrypted = key.windows(9).any(|word| word == b"ENCRYPTED");
@@ -132,7 +132,7 @@ impl Certificate {
         })?;
         Ok(Self {
             certified,
-            is_warned_of,
+            is_self_signed,
         })
     }
 
@@ -151,8 +151,8 @@ impl Certificate {
 
     /// Whether clients are sure to warn of it, as of one that nobody else has signed.
     #[must_use]
-    pub fn is_warned_of(&self) -> bool {
-        self.is_warned_of
+    pub fn is_self_signed(&self) -> bool {
+        self.is_self_signed
     }
 }
 
