@@ -33,7 +33,7 @@
 //!   `response` -> `options`, `connection`; `stats` -> `options`, `connection`;
 //!   `server` -> `connection`.
 //! * `service` and `server` do not name each other: they meet in `main` and in [`testing`].
-//! * `sse` and `timers` of `stream` use nothing else of this crate, and `interval` only `timers`.
+//! * `interval`, `sse` and `time` of `stream` use nothing else of this crate.
 //! * Only `server`, [`testing`] and the command touch sockets.
 //! * Only the command reads the environment, except the time zone, which `jiff` reads.
 //! * The screen, `service.rs`, has at most 60 lines of code and every step of the Node example

@@ -1,5 +1,6 @@
 //! Node's `setInterval`: a callback that is called at an interval.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -7,10 +8,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_stream::Stream;
-
-use super::timers::Timer;
 
 const YEAR: u64 = 365 * 24 * 60 * 60 * 1000;
 
@@ -35,14 +35,17 @@ pub struct Tick {
     pub event: Bytes,
 }
 
-/// An endless stream of ticks that starts with the first poll.
-#[derive(Debug)]
-pub struct Interval {
-    pub(super) period: Duration,
-    pub(super) first: Duration,
-    pub(super) source: Source,
-    pub(super) callback: Callback,
-    timer: Option<Timer>,
+pin_project! {
+    /// An endless stream of ticks that starts with the first poll.
+    #[derive(Debug)]
+    pub struct Interval {
+        pub(super) period: Duration,
+        pub(super) first: Duration,
+        pub(super) source: Source,
+        pub(super) callback: Callback,
+        #[pin]
+        sleep: Option<Sleep>,
+    }
 }
 
 /// Calls `callback` every `milliseconds`, 1 to a year, and the first time after that many.
@@ -57,7 +60,7 @@ pub fn set_interval(milliseconds: u64, source: Source, callback: Callback) -> In
         first: period,
         source,
         callback,
-        timer: None,
+        sleep: None,
     }
 }
 
@@ -73,14 +76,21 @@ impl Interval {
 impl Stream for Interval {
     type Item = Tick;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Tick>> {
-        let this = &mut *self;
-        let new = || Timer::new(Instant::now() + this.first);
-        let timer = this.timer.get_or_insert_with(new);
-        let now = ready!(timer.poll(cx));
-        let due = timer.due();
-        timer.reset(due + this.period * (1 + missed(now - due, this.period)));
-        let id = match &this.source {
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Tick>> {
+        let mut this = self.project();
+        let now = Instant::now();
+        if this.sleep.is_none() {
+            this.sleep.set(Some(sleep_until(now + *this.first)));
+        }
+        let mut sleep = this.sleep.as_pin_mut().expect("it is set above");
+        let due = sleep.deadline();
+        // A sleep that is over is not polled: it would round the time up, and take from the budget.
+        if now < due {
+            ready!(sleep.as_mut().poll(cx));
+        }
+        let late = now.saturating_duration_since(due);
+        sleep.reset(due + *this.period * (1 + missed(late, *this.period)));
+        let id = match this.source {
             Source::Time(now) => now(),
             Source::Count(next) => next.fetch_add(1, Relaxed),
         };

@@ -2,8 +2,6 @@
 
 pub mod interval;
 
-pub mod timers;
-
 pub mod resume;
 
 mod slack;
@@ -18,11 +16,7 @@ pub mod wire;
 
 pub mod keep_alive;
 
-pub mod end;
-
-pub mod size;
-
-pub mod framing;
+pub mod script;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -31,16 +25,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use pin_project_lite::pin_project;
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt, once};
 
 use crate::options::{Framing, Script, StreamRequest};
 use crate::stats::StreamGuard;
-use end::{Aborted, end};
 use events::{Boxed, events};
-use framing::frame;
 use interval::{Interval, Source};
 use keep_alive::{SILENCE, keep_alive};
-use size::fill;
+use script::{Aborted, end, frames};
 use sse::Block;
 
 pin_project! {
@@ -55,7 +47,7 @@ pin_project! {
 pin_project! {
     #[project = EventsProjection]
     enum Events {
-        Plain { interval: Interval, comment: bool },
+        Plain { #[pin] interval: Interval, comment: bool },
         Scripted { blocks: Boxed<Result<Block, Aborted>> },
     }
 }
@@ -90,16 +82,19 @@ fn scripted(interval: Interval, request: &StreamRequest) -> Boxed<Result<Block, 
     };
     // With ids the wall clock decides, which may stand still.
     let may_be_silent = script.ids || interval.period >= silence;
-    let blocks = keep_alive(events(interval, request), silence, may_be_silent);
-    let end = end(blocks, script.count, script.end.unwrap_or_default());
-    let mut blocks: Boxed<Result<Block, Aborted>> = Box::pin(end);
-    if script.size.is_some() {
-        blocks = Box::pin(fill(blocks));
+    let mut blocks = events(interval, request);
+    if !silence.is_zero() {
+        if may_be_silent {
+            blocks = Box::pin(keep_alive(blocks, silence));
+        }
+        blocks = Box::pin(once(Block::FIRST_COMMENT).chain(blocks));
     }
-    if script.framing != Framing::default() {
-        blocks = Box::pin(frame(blocks, script.framing));
+    let blocks = end(blocks, script.count, script.end.unwrap_or_default());
+    if script.size.is_some() || script.framing != Framing::default() {
+        Box::pin(frames(blocks, script.framing))
+    } else {
+        Box::pin(blocks)
     }
-    blocks
 }
 
 impl Body for EventBody {
@@ -118,7 +113,7 @@ impl Body for EventBody {
                 Some(Ok(Block::FIRST_COMMENT))
             }
             EventsProjection::Plain { interval, .. } => {
-                ready!(Pin::new(interval).poll_next(cx)).map(|tick| Ok(Block::event(tick.event)))
+                ready!(interval.poll_next(cx)).map(|tick| Ok(Block::event(tick.event)))
             }
             EventsProjection::Scripted { blocks } => ready!(blocks.as_mut().poll_next(cx)),
         };

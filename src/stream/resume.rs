@@ -1,13 +1,12 @@
 //! Ticks as ids: a client that reconnects gets the missed ticks.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use async_stream::stream;
 use tokio::time::Instant;
 use tokio_stream::Stream;
 
-use super::timers::Timer;
+use super::time::until;
 
 /// The most missed ticks that are sent late.
 pub const CATCH_UP: u64 = 1000;
@@ -46,71 +45,43 @@ pub fn start(last: Option<u64>, interval: u64, now: u64) -> u64 {
     possible.unwrap_or(now)
 }
 
-/// An endless stream of ticks and gaps that starts with the first poll.
-#[derive(Debug)]
-pub struct Resumed {
-    interval: u64,
-    now: fn() -> u64,
-    last: Option<u64>,
-    looked: Option<(Instant, u64)>,
-    timer: Option<Timer>,
-}
-
 /// Returns a tick every `interval`, a millisecond or more, after the one at [`start`]; missed ticks
 /// come as [`due`] says. `now` is the wall clock, in milliseconds since the Unix epoch.
-#[must_use]
-pub fn resume(interval: Duration, now: fn() -> u64, last: Option<u64>) -> Resumed {
-    Resumed {
-        interval: milliseconds(interval).max(1),
-        now,
-        last,
-        looked: None,
-        timer: None,
-    }
-}
-
-impl Stream for Resumed {
-    type Item = Due;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Due>> {
-        let this = &mut *self;
-        let interval = this.interval;
+pub fn resume(
+    interval: Duration,
+    now: fn() -> u64,
+    last: Option<u64>,
+) -> impl Stream<Item = Due> + Send {
+    let interval = milliseconds(interval).max(1);
+    stream! {
+        let (mut read_at, mut time) = (Instant::now(), now());
+        let mut last = start(last, interval, time);
         loop {
-            if let Some(timer) = &mut this.timer {
-                ready!(timer.poll(cx));
-            }
-            let (at, now) = (Instant::now(), (this.now)());
-            // `at` was read before `now`, this is read after it: a pause between is no step back.
-            let looked = this.looked.replace((Instant::now(), now));
-            if looked.is_none() {
-                this.last = Some(start(this.last, interval, now));
-            }
-            let last = this.last.get_or_insert(now);
-            let (then, before) = looked.unwrap_or((at, now));
-            let expected = before.saturating_add(milliseconds(at.saturating_duration_since(then)));
+            let at = Instant::now();
+            let expected = time.saturating_add(milliseconds(at - read_at));
+            time = now();
+            // `at` is read before the wall clock, this is read after it: a pause between the two is
+            // no step back.
+            read_at = Instant::now();
             // Steps back of up to an interval are waited for.
             let far = last.saturating_sub(interval);
-            if now.saturating_add(interval) < expected.max(far) {
-                *last = now;
-                return Poll::Ready(Some(Due::Gap(0)));
+            if time.saturating_add(interval) < expected.max(far) {
+                last = time;
+                yield Due::Gap(0);
+                continue;
             }
-            let next = due(*last, interval, now);
+            let next = due(last, interval, time);
             match next {
-                Some(Due::Tick(at)) => *last = at,
-                Some(Due::Gap(left_out)) => *last += left_out * interval,
+                Some(Due::Tick(tick)) => last = tick,
+                Some(Due::Gap(left_out)) => last += left_out * interval,
                 None => {}
             }
-            let wait = last.saturating_add(interval).saturating_sub(now);
+            let wait = last.saturating_add(interval).saturating_sub(time);
             let wake = at + Duration::from_millis(wait);
-            match &mut this.timer {
-                // More is due already: the timer stays elapsed.
-                _ if wait == 0 => {}
-                Some(timer) => timer.reset(wake),
-                None => this.timer = Some(Timer::new(wake)),
+            if let Some(next) = next {
+                yield next;
             }
-            if next.is_some() {
-                return Poll::Ready(next);
-            }
+            until(wake).await;
         }
     }
 }

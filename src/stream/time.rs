@@ -1,4 +1,4 @@
-//! The wall clock: the time as a number, and as Node prints it.
+//! The wall clock: the time as a number, and as Node prints it. And waiting until a time.
 
 use std::cell::RefCell;
 use std::sync::LazyLock;
@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use tokio::time::{Instant, sleep_until};
 
 /// The time zone of the machine, or the one that `TZ` names; UTC if none is found.
 static ZONE: LazyLock<TimeZone> = LazyLock::new(|| TimeZone::try_system().unwrap_or(TimeZone::UTC));
@@ -32,6 +33,13 @@ pub fn to_locale_time_string(at: u64) -> String {
     let instant = at.and_then(|second| Timestamp::from_second(second).ok());
     let local = instant.unwrap_or(Timestamp::MAX).to_zoned(ZONE.clone());
     local.strftime("%-I:%M:%S %p").to_string()
+}
+
+/// Waits until `due`. A time that has passed needs no timer, which would round up.
+pub(super) async fn until(due: Instant) {
+    if due > Instant::now() {
+        sleep_until(due).await;
+    }
 }
 
 /// Returns what `write` makes of the time `at`, one copy for all streams of a thread and a second.

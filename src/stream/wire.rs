@@ -1,58 +1,42 @@
 //! A body of given bytes, one block each interval.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::mem;
 use std::time::Duration;
 
+use async_stream::stream;
 use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_stream::Stream;
 
 use super::sse::Block;
-use super::timers::Timer;
+use super::time::until;
 
-/// The blocks of a body, the first at once, and then the bytes that end no block.
-#[derive(Debug)]
-pub struct Wire {
-    rest: Bytes,
+/// Sends `bytes`, one block each `interval`, or all at once if `interval` is zero, and then the
+/// bytes that end no block. A client that saw the id `last` gets what follows the last block with
+/// this id.
+pub fn wire(
+    bytes: &Bytes,
     interval: Duration,
-    timer: Option<Timer>,
-}
-
-/// Sends `bytes`, one block each `interval`, or all at once if `interval` is zero. A client that
-/// saw the id `last` gets what follows the last block with this id.
-#[must_use]
-pub fn wire(bytes: &Bytes, interval: Duration, last: Option<&str>) -> Wire {
+    last: Option<&str>,
+) -> impl Stream<Item = Block> + Send + use<> {
     let seen = last.and_then(|last| after(bytes, last)).unwrap_or(0);
-    Wire {
-        rest: bytes.slice(seen..),
-        interval,
-        timer: None,
-    }
-}
-
-impl Stream for Wire {
-    type Item = Block;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Block>> {
-        let this = &mut *self;
-        if this.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        if this.interval.is_zero() {
-            let blocks = blocks(unmarked(&this.rest));
+    let mut rest = bytes.slice(seen..);
+    stream! {
+        if interval.is_zero() && !rest.is_empty() {
+            let blocks = blocks(unmarked(&rest));
             let events = blocks.filter(|block| has_data(block)).count();
-            return Poll::Ready(Some(Block::of(this.rest.split_off(0), events as u64)));
+            yield Block::of(mem::take(&mut rest), events as u64);
         }
-        let is_head = this.timer.is_none();
-        let timer = this.timer.get_or_insert_with(|| Timer::new(Instant::now()));
-        ready!(timer.poll(cx));
-        timer.reset(timer.due() + this.interval);
-        let next = blocks(&this.rest).next().map(<[u8]>::len);
-        let block = this.rest.split_to(next.unwrap_or(this.rest.len()));
-        let text = if is_head { unmarked(&block) } else { &block };
-        let events = u64::from(next.is_some() && has_data(text));
-        Poll::Ready(Some(Block::of(block, events)))
+        let (mut due, mut is_first) = (Instant::now(), true);
+        while !rest.is_empty() {
+            until(due).await;
+            due += interval;
+            let next = blocks(&rest).next().map(<[u8]>::len);
+            let block = rest.split_to(next.unwrap_or(rest.len()));
+            let text = if mem::take(&mut is_first) { unmarked(&block) } else { &block };
+            let events = u64::from(next.is_some() && has_data(text));
+            yield Block::of(block, events);
+        }
     }
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use sse_clock::options::Framing;
-use sse_clock::stream::framing::frame;
 use sse_clock::stream::interval::{Interval, Source, set_interval};
 use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
-use sse_clock::stream::resume::{self, CATCH_UP, Due, Resumed};
+use sse_clock::stream::resume::{self, CATCH_UP, Due};
+use sse_clock::stream::script::frames;
 use sse_clock::stream::sse::Block;
 use tokio::time::{Instant, advance, timeout};
-use tokio_stream::{Stream, StreamExt};
+use tokio_stream::{Stream, StreamExt, once};
 
 use crate::support::reply::milliseconds;
 
@@ -69,7 +69,7 @@ fn ticks_of(interval: Interval) -> impl Stream<Item = Due> {
     interval.map(|tick| Due::Tick(tick.id))
 }
 
-fn resumed(interval: Duration, last: Option<u64>) -> Resumed {
+fn resumed(interval: Duration, last: Option<u64>) -> impl Stream<Item = Due> {
     resume::resume(interval, wall, last)
 }
 
@@ -79,7 +79,7 @@ fn kept_alive(ticks: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
         Due::Tick(at) => said(at),
         Due::Gap(_) => panic!("no clock is set"),
     });
-    keep_alive(blocks, SILENCE, true)
+    once(Block::FIRST_COMMENT).chain(keep_alive(blocks, SILENCE))
 }
 
 fn said(at: u64) -> Block {
@@ -318,7 +318,7 @@ fn paced(ticks: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
         pace: Some(Duration::from_millis(35)),
         ..Framing::default()
     };
-    frame(blocks, requested).map(|block| block.unwrap_or_else(|never| match never {}))
+    frames(blocks, requested).map(|block| block.unwrap_or_else(|never| match never {}))
 }
 
 #[tokio::test(start_paused = true)]
