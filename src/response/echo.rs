@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use hyper::Request;
-use hyper::header::HeaderMap;
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use hyper::header::{HeaderMap, HeaderName};
+use serde::{Serialize, Serializer};
 
 /// The most bytes of the JSON.
 pub(super) const MAX_ECHO: usize = 4096;
 
-/// The headers that are shown with their values. The value of any other header may identify a user: a proxy
-/// may have added it, and any page may request an echo.
+/// The headers that are shown with their values. The value of any other header may identify a user:
+/// a proxy may have added it, and any page may request an echo.
 const SHOWN: [&str; 10] = [
     "accept",
     "accept-language",
@@ -25,150 +25,108 @@ const SHOWN: [&str; 10] = [
 ];
 
 /// The prefixes of further names that are shown with their values.
-const SHOWN_BEGINNINGS: [&str; 2] = ["sec-fetch-", "x-test-"];
+const SHOWN_PREFIXES: [&str; 2] = ["sec-fetch-", "x-test-"];
 
-/// The JSON of a request without its content, and the same shortened where that is needed.
+/// What is added to the JSON if something is missing.
+const MARK: &str = ",\"cut\":true";
+
+/// The JSON of a request with an empty body, and whether headers or the target were shortened.
 pub(super) struct Echo {
-    whole: Option<String>,
-    cut: Option<String>,
-}
-
-impl Echo {
-    /// Returns the echo of `request`. If it is too long, the last headers are left out first, then the
-    /// end of the target.
-    pub(super) fn of(request: &Request<()>) -> Self {
-        let headers = visible(request.headers());
-        let shown = Shown {
-            method: request.method().as_str(),
-            target: request.uri().path_and_query().map_or("", |it| it.as_str()),
-            headers: Headers(&headers),
-            body: "",
-            cut: false,
-        };
-        let whole = json(&shown);
-        let cut = Shown { cut: true, ..shown };
-        Self {
-            cut: (json(&cut).len() > MAX_ECHO).then(|| shortened(cut, &headers)),
-            whole: Some(whole).filter(|whole| whole.len() <= MAX_ECHO),
-        }
-    }
-
-    /// Returns the JSON with `content`, which is cut before anything else.
-    pub(super) fn with(self, content: &[u8]) -> String {
-        let text = String::from_utf8_lossy(content);
-        let body = |text: &str| serde_json::to_string(text).unwrap_or_default();
-        let Some(whole) = self.whole else {
-            return self.cut.unwrap_or_default();
-        };
-        let head = whole.strip_suffix("\"\"}").unwrap_or_default();
-        let full = format!("{head}{}}}", body(&text));
-        if full.len() <= MAX_ECHO {
-            return full;
-        }
-        self.cut.unwrap_or_else(|| {
-            let mark = ",\"cut\":true";
-            let text = beginning(&text, MAX_ECHO - whole.len() - mark.len());
-            format!("{head}{}{mark}}}", body(text))
-        })
-    }
-}
-
-#[derive(Clone, Copy, serde::Serialize)]
-struct Shown<'a> {
-    method: &'a str,
-    target: &'a str,
-    headers: Headers<'a>,
-    body: &'a str,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    json: String,
     cut: bool,
 }
 
-#[derive(Clone, Copy)]
-struct Headers<'a>(&'a [(&'a str, String)]);
-
-impl Serialize for Headers<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (name, value) in self.0 {
-            map.serialize_entry(name, value)?;
-        }
-        map.end()
-    }
+#[derive(Serialize)]
+struct Shown<'a> {
+    method: &'a str,
+    target: String,
+    #[serde(serialize_with = "as_map")]
+    headers: Vec<(&'a str, String)>,
+    body: &'static str,
 }
 
-/// Returns `shown` with as many `headers` as fit, or with none and the beginning of its target.
-fn shortened<'a>(shown: Shown<'a>, headers: &'a [(&'a str, String)]) -> String {
-    let with = |kept: usize| {
-        let headers = Headers(&headers[..kept]);
-        json(&Shown { headers, ..shown })
-    };
-    let counts: Vec<usize> = (1..=headers.len()).collect();
-    let kept = with(counts.partition_point(|kept| with(*kept).len() <= MAX_ECHO));
-    if kept.len() <= MAX_ECHO {
-        return kept;
+impl Echo {
+    /// Returns the echo of `request`. If it is too long, the last headers are left out first, then
+    /// the end of the target.
+    pub(super) fn of(request: &Request<()>) -> Self {
+        let target = request.uri().path_and_query();
+        let mut shown = Shown {
+            method: request.method().as_str(),
+            target: target.map_or_else(String::new, ToString::to_string),
+            headers: visible(request.headers()),
+            body: "",
+        };
+        let mut cut = false;
+        loop {
+            let json = json(&shown);
+            let mut excess = (json.len() + MARK.len()).saturating_sub(MAX_ECHO);
+            if excess == 0 {
+                return Self { json, cut };
+            }
+            cut = true;
+            if shown.headers.is_empty() {
+                shorten(&mut shown.target, excess);
+            }
+            while excess > 0
+                && let Some((name, value)) = shown.headers.pop()
+            {
+                excess = excess.saturating_sub(length(name) + length(&value) + ":,".len());
+            }
+        }
     }
-    let (target, headers) = ("", Headers(&[]));
-    let bare = Shown {
-        target,
-        headers,
-        ..shown
-    };
-    let target = beginning(shown.target, MAX_ECHO - json(&bare).len());
-    json(&Shown { target, ..bare })
+
+    /// Returns the JSON with `content`, which is shortened before anything else.
+    pub(super) fn with(self, content: &[u8]) -> String {
+        let head = self.json.strip_suffix("\"\"}").unwrap_or_default();
+        if self.cut {
+            return format!("{head}\"\"{MARK}}}");
+        }
+        let mut body = String::from_utf8_lossy(content).into_owned();
+        let excess = (head.len() + length(&body) + "}".len()).saturating_sub(MAX_ECHO);
+        let mark = if excess > 0 { MARK } else { "" };
+        shorten(&mut body, excess + mark.len());
+        format!("{head}{}{mark}}}", json(&body))
+    }
 }
 
 /// Returns the headers, repeated ones joined, and without their values those that may be secret.
 fn visible(headers: &HeaderMap) -> Vec<(&str, String)> {
     let is_shown = |name: &str| {
-        let mut beginnings = SHOWN_BEGINNINGS.iter();
-        SHOWN.contains(&name) || beginnings.any(|beginning| name.starts_with(beginning))
+        let mut prefixes = SHOWN_PREFIXES.iter();
+        SHOWN.contains(&name) || prefixes.any(|prefix| name.starts_with(prefix))
     };
-    let value = |name: &str| {
-        if !is_shown(name) {
-            return "…".to_owned();
-        }
+    let header = |name: &HeaderName| {
         let values = headers.get_all(name).iter();
-        let values: Vec<Cow<'_, str>> = values
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
-        values.join(", ")
-    };
-    headers
-        .keys()
-        .map(|name| (name.as_str(), value(name.as_str())))
-        .collect()
-}
-
-fn json(shown: &Shown<'_>) -> String {
-    serde_json::to_string(shown).unwrap_or_default()
-}
-
-/// Returns the longest beginning of `text` that takes at most `room` bytes in JSON.
-fn beginning(text: &str, room: usize) -> &str {
-    let mut taken = 0;
-    let end = text.char_indices().find(|(_, letter)| {
-        taken += match letter {
-            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
-            '\0'..='\u{1f}' => 6,
-            _ => letter.len_utf8(),
-        };
-        taken > room
-    });
-    end.map_or(text, |(end, _)| &text[..end])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::beginning;
-
-    #[test]
-    fn a_beginning_takes_what_it_takes_in_json() {
-        for letter in ('\0'..='\u{2000}').chain(['🕒']) {
-            let text = letter.to_string();
-            let length = serde_json::to_string(&text).unwrap().len() - 2;
-            assert_eq!(beginning(&text, length), text, "{letter:?}");
-            assert_eq!(beginning(&text, length - 1), "", "{letter:?}");
+        let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
+        if is_shown(name.as_str()) {
+            values.collect::<Vec<Cow<'_, str>>>().join(", ")
+        } else {
+            "…".to_owned()
         }
-        assert_eq!(beginning("a\"éb", 5), "a\"é");
+    };
+    let names = headers.keys();
+    names.map(|name| (name.as_str(), header(name))).collect()
+}
+
+fn as_map<S: Serializer>(headers: &[(&str, String)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(headers.iter().map(|(name, value)| (name, value)))
+}
+
+fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// Returns the bytes that `text` takes in JSON.
+fn length(text: &str) -> usize {
+    json(&text).len()
+}
+
+/// Removes characters from the end until at least `excess` bytes of their JSON are gone.
+fn shorten(text: &mut String, excess: usize) {
+    let mut freed = 0;
+    while freed < excess
+        && let Some(last) = text.pop()
+    {
+        freed += json(&last).len() - "\"\"".len();
     }
 }

@@ -9,10 +9,8 @@ use hyper::{Method, Request, StatusCode};
 use tokio::time::timeout;
 
 use super::Rejection;
-use super::credentials::{allow_credentials, credentials};
+use super::cors::{allow, allow_credentials, credentials};
 use super::echo::{self, Echo};
-use super::methods::allow;
-use super::text::{line_of, reject_and_close};
 use crate::options::{Options, StreamRequest, location};
 
 /// The most bytes of content that are taken.
@@ -83,7 +81,7 @@ fn reject_code(request: &Request<()>) -> Result<(), Rejection> {
     };
     if has("sec-fetch-dest", &AS_CODE) || has("service-worker", &["script"]) {
         let line = "a stream is no script, worker, style sheet or embedded object\n";
-        return Err(line_of(StatusCode::FORBIDDEN, line).into());
+        return Err(Rejection::new(StatusCode::FORBIDDEN, line));
     }
     Ok(())
 }
@@ -95,7 +93,7 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
     }
     let too_large = || {
         let line = format!("content: at most {MAX_CONTENT} bytes are taken\n");
-        reject_and_close(StatusCode::PAYLOAD_TOO_LARGE, line)
+        Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, line).and_close()
     };
     // Before the first read, so that the client gets no 100 (Continue).
     if content.size_hint().lower() > MAX_CONTENT {
@@ -107,7 +105,7 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
         while let Some(frame) = content.frame().await {
             let Ok(frame) = frame else {
                 let line = "content: it is malformed\n";
-                return Err(reject_and_close(StatusCode::BAD_REQUEST, line));
+                return Err(Rejection::new(StatusCode::BAD_REQUEST, line).and_close());
             };
             let Ok(mut data) = frame.into_data() else {
                 continue;
@@ -127,7 +125,7 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
     };
     let late = || {
         let line = format!("content: it may take {} seconds\n", TIME.as_secs());
-        reject_and_close(StatusCode::REQUEST_TIMEOUT, line)
+        Rejection::new(StatusCode::REQUEST_TIMEOUT, line).and_close()
     };
     timeout(TIME, reading).await.unwrap_or_else(|_| Err(late()))
 }

@@ -11,9 +11,8 @@ use hyper::header::{
 use hyper::{Response, StatusCode};
 use tokio::time::sleep;
 
-use super::credentials::allow_credentials;
-use super::head::{headers, write_head};
-use super::{HttpResponse, SmallFrames};
+use super::cors::allow_credentials;
+use super::{HttpResponse, SmallFrames, headers, write_head};
 use crate::connection::DropConnection;
 use crate::options::{Plan, StreamRequest, is_without_body};
 

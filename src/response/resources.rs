@@ -1,4 +1,4 @@
-//! The files that are compiled in: the page and the cases of the suite.
+//! The resources that are no stream: the page, the cases of the suite, and the statistics.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
@@ -7,9 +7,9 @@ use http_body_util::Either;
 use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use hyper::{Method, Request, StatusCode};
 
-use super::head::{headers, write_head};
-use super::methods::allow;
-use super::{HttpResult, SmallFrames};
+use super::cors::allow;
+use super::{HttpResult, SmallFrames, headers, write_head};
+use crate::options;
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
@@ -51,6 +51,29 @@ pub fn cases<B, S>(request: &Request<B>) -> HttpResult<S> {
     CASES.respond(request)
 }
 
+/// The statistics of all streams or of a key, as JSON for a page of any origin. `parts` returns the
+/// JSON in parts, which are made as the client reads.
+///
+/// # Errors
+///
+/// As [`page`]; also if the query string is anything but one key.
+pub fn stats<B, S, T>(request: &Request<B>, parts: impl FnOnce(Option<&str>) -> T) -> HttpResult<S>
+where
+    T: Iterator<Item = String> + Send + 'static,
+{
+    allow(request, &[Method::GET, Method::HEAD])?;
+    let key = options::key(request)?;
+    let head = headers([
+        ("Content-Type", "application/json"),
+        ("Cache-Control", "no-store"),
+        ("Access-Control-Allow-Origin", "*"),
+        // Shows the protocol to a page of another origin.
+        ("Timing-Allow-Origin", "*"),
+    ]);
+    let json = SmallFrames::made_of(parts(key.as_deref()));
+    Ok(write_head(StatusCode::OK, &head, json).map(Either::Left))
+}
+
 /// A file with its response head, and the head of a 304.
 struct File {
     content: &'static [u8],
@@ -76,16 +99,12 @@ impl File {
     /// Returns the file, or 304 for a client that has it already (RFC 9110 section 13.1.2).
     fn respond<B, S>(&self, request: &Request<B>) -> HttpResult<S> {
         allow(request, &[Method::GET, Method::HEAD])?;
-        let response = if has(request.headers(), &self.head[ETAG]) {
-            write_head(
-                StatusCode::NOT_MODIFIED,
-                &self.known,
-                SmallFrames::default(),
-            )
+        let (status, head, content) = if has(request.headers(), &self.head[ETAG]) {
+            (StatusCode::NOT_MODIFIED, &self.known, &b""[..])
         } else {
-            write_head(StatusCode::OK, &self.head, self.content.into())
+            (StatusCode::OK, &self.head, self.content)
         };
-        Ok(response.map(Either::Left))
+        Ok(write_head(status, head, Either::Left(content.into())))
     }
 }
 
