@@ -22,7 +22,7 @@ browsers: webkit ## try the experiments and the suite in WebKit too, the engine 
 
 plain: ## lint and try the default build, which has no TLS
 	cargo clippy --all-targets -- -D warnings
-	cargo test --test spec -- routes:: events:: command::
+	cargo test --test spec -- routes:: both_streams:: command::
 
 # Not npm ci, which refuses a lock file without the programs of Deno for other systems.
 clients: engines ## play the suite to other people's clients and write clients/README.md
@@ -43,6 +43,7 @@ bench-quick: ## measure one point, in half a minute after the build
 check: ## format, lints and documentation, with warnings as errors
 	cargo fmt --check
 	cargo clippy --all-targets --all-features -- -D warnings
+	cargo clippy --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
 
 # Installs the packages of the programs that are missing: $(call install,target,program:package ...)

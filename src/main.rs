@@ -7,11 +7,14 @@ use std::process::{ExitCode, exit};
 use std::sync::Arc;
 use std::thread;
 
-use command::security::Security;
+#[cfg(feature = "tls")]
+use command::certificate;
 use command::settings::Settings;
 use command::signals::Signals;
 use command::{log, os};
 use sse_clock::server::socket::{self, Sockets};
+#[cfg(feature = "tls")]
+use sse_clock::server::tls::Tls;
 use sse_clock::server::{Limits, Server};
 use sse_clock::service::{Shared, respond};
 use sse_clock::stream::time;
@@ -51,16 +54,31 @@ fn run(settings: &Settings) -> Result<(), String> {
     let host = settings.host().map_err(explain)?;
     let sockets = socket::bind(host, settings.port).map_err(explain)?;
     let server = Server::new(limits);
-    #[cfg(not(feature = "tls"))]
-    let security = Security::plain();
+    let address = format!("{host}:{}", sockets.port().unwrap_or_default());
     // Last, because it may write files.
     #[cfg(feature = "tls")]
-    let security = Security::of(settings, host)?;
-    #[cfg(feature = "tls")]
-    let server = security.secure(server);
-    let port = sockets.port().unwrap_or_default();
-    let announcement = security.announcement(&format!("{host}:{port}"));
-    serve(&server, sockets, announcement).map_err(explain)
+    if settings.tls {
+        let (certificate, note) = certificate::load(host, settings.files()?)?;
+        let insecure = if certificate.is_self_signed() {
+            "k"
+        } else {
+            ""
+        };
+        let lines = announcement(&format!("https://{address}"), &format!("curl -{insecure}N"));
+        let lines = lines + &note + &certificate::describe(&certificate);
+        let server = server.with_tls(Tls::new(certificate));
+        return serve(&server, sockets, lines).map_err(explain);
+    }
+    let lines = announcement(&format!("http://{address}"), "curl -N");
+    serve(&server, sockets, lines).map_err(explain)
+}
+
+/// Returns what the server prints once it listens at `url`.
+fn announcement(url: &str, curl: &str) -> String {
+    format!(
+        "Server listening on {url}\n\
+         Open it in a browser, or try: {curl} {url}/events\n"
+    )
 }
 
 /// Serves until a signal, and announces the address once the server listens.

@@ -2,10 +2,10 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::net::IpAddr;
 use std::path::Path;
 use std::process;
 
+use sse_clock::server::host::Host;
 use sse_clock::server::tls::{BadPem, Certificate, Pem};
 
 use super::settings::Files;
@@ -16,11 +16,11 @@ use super::settings::Files;
 /// # Errors
 ///
 /// One line that says why the certificate cannot be used.
-pub(super) fn certificate(
-    host: Option<IpAddr>,
-    files: Option<Files<'_>>,
-) -> Result<(Certificate, String), String> {
-    let make = || Certificate::make(host);
+pub(crate) fn load(host: Host, files: Option<Files<'_>>) -> Result<(Certificate, String), String> {
+    let make = || match host {
+        Host::Address(address) => Certificate::make(Some(address)),
+        Host::Localhost => Certificate::make(None),
+    };
     let (pem, note) = match files {
         None => (make(), String::new()),
         Some(files) => read_or_make(files, make)?,
@@ -28,6 +28,19 @@ pub(super) fn certificate(
     let certificate = Certificate::from_pem(pem.certificate.as_bytes(), pem.key.as_bytes());
     let certificate = certificate.map_err(|bad| explain(bad, files))?;
     Ok((certificate, note))
+}
+
+/// Returns what the user is told of `certificate`.
+pub(crate) fn describe(certificate: &Certificate) -> String {
+    let fingerprint = certificate.fingerprint();
+    let fingerprint = format!("SHA-256 fingerprint of the certificate: {fingerprint}\n");
+    if !certificate.is_self_signed() {
+        return fingerprint;
+    }
+    fingerprint
+        + "A browser warns of it once. For one without a warning:\n  \
+           mkcert -install && mkcert -cert-file cert.pem -key-file key.pem localhost 127.0.0.1 ::1\n\
+           and start with --tls --cert cert.pem --key key.pem\n"
 }
 
 /// The certificate and the key of `files`, which are generated if neither exists, with a note for

@@ -2,29 +2,28 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
-use std::thread::{self, Thread};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
-use std::{mem, panic};
+use std::{panic, thread};
 
 use tracing::{Event, Level, Subscriber};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
 
 /// Lines that are written in any one second: 9 GB a day at most.
-const A_SECOND: usize = 1000;
+const A_SECOND: isize = 1000;
 
 /// The part of these lines that is kept for warnings and errors.
-const FOR_WARNINGS: usize = 100;
+const FOR_WARNINGS: isize = 100;
 
-/// The target of the line that says how many lines were left out; this line is always written.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// The target of the line that says how many lines were left out, at most once a second.
 const LEFT_OUT: &str = "sse_clock::left_out";
-
-/// Lines that may wait for a slow reader of stderr; further lines are lost.
-const WAITING: usize = 16 * 1024;
 
 /// Bytes of lines that are written together.
 const TOGETHER: usize = 8 * 1024;
@@ -35,153 +34,153 @@ const REST: Duration = Duration::from_millis(10);
 /// The filter without `RUST_LOG`: h2 would warn of every fault of a client.
 const USUAL: &str = "info,h2=error";
 
-/// Starts the log with the filter of `RUST_LOG`, or the usual one; dropping the result flushes it.
+/// The running log. Dropping it flushes what was logged, for a second at most.
+pub(crate) struct Log {
+    lines: Lines,
+    budget: Arc<Budget>,
+    flushed: Receiver<()>,
+}
+
+/// The lines that wait for the writer; an empty line ends it.
+#[derive(Clone)]
+struct Lines(SyncSender<Vec<u8>>);
+
+/// How many lines may be logged now, and how many were left out.
+///
+/// A line takes one of the budget, and the writer gives it back a second after the line was
+/// written. So the lines that wait have a bound as well, however slow the reader of stderr is.
+struct Budget {
+    left: AtomicIsize,
+    left_out: AtomicU64,
+}
+
+/// Starts the log with the filter of `RUST_LOG`, or the usual one.
 pub(crate) fn start() -> Log {
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(WAITING)
-        .finish(Gathering::default());
+    // Two more for lines that say what was left out, and one for the end.
+    let (lines, waiting) = mpsc::sync_channel(A_SECOND.unsigned_abs() + 3);
+    let (lines, (done, flushed)) = (Lines(lines), mpsc::channel());
+    let budget = Arc::new(Budget {
+        left: AtomicIsize::new(A_SECOND),
+        left_out: AtomicU64::new(0),
+    });
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .try_from_env()
         .unwrap_or_else(|_| EnvFilter::new(USUAL));
     let always = format!("{LEFT_OUT}=warn");
     let always = always.parse().expect("a target and a level");
-    let lines = Arc::<Mutex<Lines>>::default();
+    let writer = lines.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter.add_directive(always))
         .with_target(false)
         .with_ansi(io::stderr().is_terminal())
         .log_internal_errors(false)
-        .with_writer(writer)
+        .with_writer(move || writer.clone())
         .finish()
-        .with(Limit::on(Arc::clone(&lines)))
+        .with(Limit(Arc::clone(&budget)))
         .init();
     // The standard hook writes to stderr, and would wait for a full pipe.
     panic::set_hook(Box::new(|panic| {
         tracing::error!("a task panicked: {panic}");
     }));
+    let shared = Arc::clone(&budget);
+    let writer = thread::Builder::new().name("log".into()).spawn(move || {
+        write(&waiting, &shared);
+        drop(done);
+    });
+    writer.expect("a thread starts");
     Log {
-        guard: Some(guard),
         lines,
+        budget,
+        flushed,
     }
 }
 
-/// Limits the lines of a second, and counts the lines that are left out.
-struct Limit {
-    lines: Arc<Mutex<Lines>>,
-    reporter: Thread,
-}
-
-#[derive(Default)]
-struct Lines {
-    /// When each line of the last second was written.
-    passed: VecDeque<Instant>,
-    left_out: u64,
-}
-
-impl Limit {
-    /// Returns a limit that reports a second after the first line that is left out.
-    fn on(lines: Arc<Mutex<Lines>>) -> Self {
-        let shared = Arc::clone(&lines);
-        let reporter = thread::spawn(move || {
-            loop {
-                thread::park();
-                thread::sleep(Duration::from_secs(1));
-                report(&shared);
+/// Writes the lines to stderr, as many as wait at a time. If stderr is closed they are lost.
+fn write(waiting: &Receiver<Vec<u8>>, budget: &Budget) {
+    let (mut written, mut reported) = (VecDeque::<Instant>::new(), None::<Instant>);
+    loop {
+        let oldest = written.front();
+        let next = match oldest.map(|time| SECOND.saturating_sub(time.elapsed()).max(REST)) {
+            Some(rest) => waiting.recv_timeout(rest),
+            None => waiting.recv().map_err(RecvTimeoutError::from),
+        };
+        let (mut text, mut is_last) = (Vec::new(), false);
+        for line in next.into_iter().chain(waiting.try_iter()) {
+            is_last = line.is_empty();
+            text.extend(line);
+            written.push_back(Instant::now());
+            if is_last || text.len() > TOGETHER {
+                break;
             }
-        });
-        Self {
-            lines,
-            reporter: reporter.thread().clone(),
+        }
+        drop(io::stderr().write_all(&text));
+        if is_last {
+            return;
+        }
+        if !text.is_empty() {
+            thread::sleep(REST);
+        }
+        let is_old = |time: &Instant| time.elapsed() >= SECOND;
+        let old = written.iter().take_while(|time| is_old(time)).count();
+        written.drain(..old);
+        budget.left.fetch_add(old.cast_signed(), Relaxed);
+        if old > 0 && reported.as_ref().is_none_or(is_old) {
+            budget.report();
+            reported = Some(Instant::now());
         }
     }
 }
+
+impl Budget {
+    /// Logs how many lines were left out since the last report, if any.
+    fn report(&self) {
+        let left_out = self.left_out.swap(0, Relaxed);
+        if left_out > 0 {
+            tracing::warn!(
+                target: LEFT_OUT,
+                "{left_out} lines were left out: at most {A_SECOND} are written a second"
+            );
+        }
+    }
+}
+
+struct Limit(Arc<Budget>);
 
 /// A line that is left out is not formatted either.
 impl<S: Subscriber> Layer<S> for Limit {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
-        if metadata.target() == LEFT_OUT {
-            return true;
-        }
-        let room = match *metadata.level() {
-            Level::ERROR | Level::WARN => A_SECOND,
-            _ => A_SECOND - FOR_WARNINGS,
+        let kept = match *metadata.level() {
+            _ if metadata.target() == LEFT_OUT => isize::MIN,
+            Level::ERROR | Level::WARN => 0,
+            _ => FOR_WARNINGS,
         };
-        let now = Instant::now();
-        let is_over = |then: &Instant| now.duration_since(*then) >= Duration::from_secs(1);
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        while lines.passed.front().is_some_and(is_over) {
-            lines.passed.pop_front();
+        let take = |left: isize| (left > kept).then(|| left - 1);
+        let fits = self.0.left.fetch_update(Relaxed, Relaxed, take).is_ok();
+        if !fits {
+            self.0.left_out.fetch_add(1, Relaxed);
         }
-        let passes = lines.passed.len() < room;
-        if passes {
-            lines.passed.push_back(now);
-        } else {
-            lines.left_out += 1;
-            if lines.left_out == 1 {
-                self.reporter.unpark();
-            }
-        }
-        passes
+        fits
     }
 }
 
-/// Logs how many lines were left out since the last report, if any.
-fn report(lines: &Mutex<Lines>) {
-    let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
-    let left_out = mem::take(&mut lines.left_out);
-    // While the lock is held, so that the end of the log cannot come between.
-    if left_out > 0 {
-        tracing::warn!(
-            target: LEFT_OUT,
-            "{left_out} lines were left out: at most {A_SECOND} are written a second"
-        );
-    }
-}
-
-/// Lines that are written to stderr together: the appender flushes when no line waits.
-#[derive(Default)]
-struct Gathering(Vec<u8>);
-
-impl Gathering {
-    /// Writes the lines; if stderr is closed they are lost.
-    fn send(&mut self) {
-        drop(io::stderr().write_all(&self.0));
-        self.0.clear();
-    }
-}
-
-impl Write for Gathering {
+impl Write for Lines {
+    /// Takes over a line, which never waits.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.extend_from_slice(line);
-        if self.0.len() > TOGETHER {
-            self.send();
-        }
+        let _ = self.0.try_send(line.to_vec());
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if !self.0.is_empty() {
-            self.send();
-            thread::sleep(REST);
-        }
         Ok(())
     }
 }
 
-/// The running log.
-pub(crate) struct Log {
-    guard: Option<WorkerGuard>,
-    lines: Arc<Mutex<Lines>>,
-}
-
-/// Flushes for a second at most: the guard prints to stdout when it fails, and would wait there.
 impl Drop for Log {
     fn drop(&mut self) {
-        report(&self.lines);
-        let (guard, (done, flushed)) = (self.guard.take(), mpsc::channel::<()>());
-        thread::spawn(move || drop((guard, done)));
-        let _ = flushed.recv_timeout(Duration::from_secs(1));
+        self.budget.report();
+        let _ = self.lines.0.try_send(Vec::new());
+        let _ = self.flushed.recv_timeout(SECOND);
     }
 }

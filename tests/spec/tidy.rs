@@ -410,18 +410,33 @@ fn the_oldest_rust_that_builds_it_is_named() {
 
 #[test]
 fn the_server_needs_at_most_80_crates() {
+    let crates = crates(&[]);
+    assert!((20..=80).contains(&crates.len()), "{}", crates.len());
+}
+
+#[test]
+fn a_dependent_of_the_library_gets_no_command_line_and_no_log() {
+    let is_of_the_command =
+        |name: &&String| name.starts_with("clap") || *name == "tracing-subscriber";
+    assert_eq!(crates(&[]).iter().filter(is_of_the_command).count(), 5);
+    let library = crates(&["--no-default-features", "--features", "tls"]);
+    assert_eq!(library.iter().find(is_of_the_command), None);
+}
+
+/// The names of the crates that a build with `features` contains.
+fn crates(features: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(ROOT)
         .args(["tree", "--locked", "-e", "normal", "--prefix", "none"])
+        .args(features)
         .output()
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
-    let crates: BTreeSet<_> = text
-        .lines()
-        .map(|line| line.trim_end_matches(" (*)"))
-        .filter(|line| !line.is_empty())
-        .collect();
-    assert!((20..=80).contains(&crates.len()), "{}", crates.len());
+    let names = text.lines().filter_map(|line| line.split(' ').next());
+    names
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]

@@ -609,7 +609,7 @@ impl Binary {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.id())).unwrap();
         let mut status = threads
             .map(|thread| std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap());
-        let of_the_log = status.find(|status| status.contains("tracing-append"));
+        let of_the_log = status.find(|status| status.starts_with("Name:\tlog\n"));
         number(
             &of_the_log.expect("a thread that writes the log"),
             "voluntary_ctxt_switches",
