@@ -10,7 +10,8 @@
 //!    over HTTP/2 up to 128.
 //! 3. The [`service`] matches the path.
 //! 4. [`response::extract`] reads the request, and [`options`] what its query string asks for.
-//! 5. [`stats`] plans the response: for a named key it depends on the requests before.
+//! 5. The [`scenario`] says whether the request gets the stream: for a key it depends on the
+//!    requests before. [`stats`] counts the stream.
 //! 6. A [`stream`] is an interval whose callback writes the events. Options add fields,
 //!    comments, an end and line ends. Every other response is in [`response`].
 //!
@@ -29,8 +30,8 @@
 //! * Which file uses which makes no circle. Between the folders it is: `main` -> `command`,
 //!   `service`, `server`, `stream` (the time zone is loaded while file descriptors are left);
 //!   `command` -> `server` (the hosts to listen on); `testing` -> `service`, `server`, `stats`;
-//!   `service` -> `response`, `stream`, `stats`; `stream` -> `options`, `stats`;
-//!   `response` -> `options`, `connection`; `stats` -> `options`, `connection`;
+//!   `service` -> `response`, `scenario`, `stream`, `stats`; `stream` -> `options`, `stats`;
+//!   `response` -> `options`, `scenario`, `connection`; `scenario` -> `options`, `stats`; `stats` -> `options`, `connection`;
 //!   `server` -> `connection`.
 //! * `service` and `server` do not name each other: they meet in `main` and in [`testing`].
 //! * `interval`, `sse` and `time` of `stream` use nothing else of this crate.
@@ -44,6 +45,8 @@
 pub mod service;
 
 pub mod options;
+
+pub mod scenario;
 
 pub mod stream;
 

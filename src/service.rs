@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock, atomic::AtomicU64};
 use hyper::{HeaderMap, Request, StatusCode, body::Body};
 
 use crate::response::{self, HttpResponse, HttpResult, headers, write_head};
+use crate::scenario;
 use crate::stats::Streams;
 use crate::stream::interval::{Interval, Source, set_interval};
 use crate::stream::time::{now, once_a_second, to_locale_time_string};
@@ -73,9 +74,9 @@ fn greetings(interval: u64, shared: &Shared) -> Interval {
 async fn stream<B: Body>(req: Request<B>, shared: &Shared, ticks: Ticks) -> HttpResult<EventBody> {
     let response = {
         let req = response::extract(req).await?;
-        let plan = shared.streams.plan(&req);
+        let plan = scenario::next(&req, &shared.streams);
         let interval = ticks(req.options.interval.unwrap_or(1000), shared);
-        let body = event_body(interval, &req, shared.streams.guard(&req));
+        let body = event_body(interval, &req, shared.streams.open(&req));
         response::with_faults(plan, req, write_head(StatusCode::OK, &HEADERS, body))
     };
     Ok(response.await)

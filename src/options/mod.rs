@@ -20,7 +20,7 @@ use hyper::header::{HeaderName, HeaderValue};
 
 pub use parameter::{Group, Parameter};
 pub use parser::{BadParameter, asks_for_credentials, key, location};
-pub use request::{Plan, StreamRequest};
+pub use request::StreamRequest;
 pub use table::{GROUPS, parameters};
 
 /// What a client asks for; without a query string the Node example.

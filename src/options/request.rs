@@ -1,12 +1,11 @@
-//! A request for a stream, and the plan of its response.
+//! A request for a stream.
 
-use bytes::Bytes;
+use hyper::HeaderMap;
 use hyper::header::HeaderValue;
 use hyper::http::Extensions;
-use hyper::{HeaderMap, StatusCode};
 
+use super::Options;
 use super::parser::LAST_EVENT_ID;
-use super::{Options, Planned};
 
 /// A request for a stream, read to its end.
 #[derive(Debug, Default)]
@@ -25,19 +24,6 @@ pub struct StreamRequest {
     pub location: Option<HeaderValue>,
     /// The extensions of the request.
     pub extensions: Extensions,
-}
-
-/// The response to a request for a stream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
-    /// The stream.
-    Stream,
-    /// A status, and a body in place of the line that names the status.
-    Status(StatusCode, Option<Bytes>),
-    /// A redirect.
-    Redirect(StatusCode, HeaderValue),
-    /// No response: the connection is closed.
-    Drop,
 }
 
 impl StreamRequest {
@@ -66,32 +52,9 @@ impl StreamRequest {
         }
     }
 
-    /// Returns the response; `next` takes the next item of `responses`.
-    pub fn plan(&self, next: impl FnOnce(&[Planned]) -> Planned) -> Plan {
-        let Options {
-            then,
-            head,
-            responses,
-            script,
-            ..
-        } = &self.options;
-        let status = |status, body: Option<&Bytes>| match status {
-            StatusCode::OK => Plan::Stream,
-            status => Plan::Status(status, body.cloned()),
-        };
-        if let Some(then) = then.filter(|_| self.ids().next().is_some()) {
-            status(then, None)
-        } else if let (Some(status), Some(location)) = (head.redirect, &self.location) {
-            Plan::Redirect(status, location.clone())
-        } else if let Some(wanted) = head.status {
-            status(wanted, script.wire.as_ref())
-        } else if responses.is_empty() {
-            Plan::Stream
-        } else {
-            match next(responses) {
-                Planned::Status(planned) => status(planned, None),
-                Planned::Drop => Plan::Drop,
-            }
-        }
+    /// Whether the client reconnects: with an id in the header.
+    #[must_use]
+    pub fn is_reconnect(&self) -> bool {
+        self.ids().next().is_some()
     }
 }

@@ -1,7 +1,5 @@
 //! The table of the options: names, bounds, effects, and where each value goes.
 
-use std::time::Duration;
-
 use super::parameter::{Group, Parameter, row, set};
 use super::{End, Eol};
 
@@ -33,219 +31,113 @@ pub const GROUPS: &[Group] = &[
     },
 ];
 
+#[rustfmt::skip]
 const CARRIES: &[Parameter] = &[
-    row(
-        "interval",
-        "10 to 3600000 (ms), 0 only with wire",
+    row("interval", "10 to 3600000 (ms), 0 only with wire",
         "the time between two events; 1000 without it",
-        |it, value| {
-            let fits = |ms: &u64| *ms == 0 || *ms >= 10;
-            set(&mut it.interval, value.number(0..=HOUR).filter(fits))
-        },
-    ),
-    row(
-        "count",
-        "1 to 1000000",
+        |it, value| set(&mut it.interval, value.number(0..=HOUR).filter(|ms| *ms == 0 || *ms >= 10))),
+    row("count", "1 to 1000000",
         "the stream ends after that many events, replayed ones too",
-        |it, value| set(&mut it.script.count, value.number(1..=1_000_000)),
-    ),
-    row(
-        "event",
-        "1 to 64 characters, no line end, no NUL",
+        |it, value| set(&mut it.script.count, value.number(1..=1_000_000))),
+    row("event", "1 to 64 characters, no line end, no NUL",
         "an `event:` line in each event",
-        |it, value| {
-            let fits = (1..=64).contains(&value.chars().count());
-            let is_clean = !value.contains(['\n', '\r', '\0']);
-            set(
-                &mut it.script.event,
-                (fits && is_clean).then(|| value.to_string()),
-            )
-        },
-    ),
-    row(
-        "retry",
-        "0 to 3600000 (ms)",
+        |it, value| set(&mut it.script.event, value.name())),
+    row("retry", "0 to 3600000 (ms)",
         "a `retry:` line, the first of the first event",
-        |it, value| set(&mut it.script.retry, value.number(0..=HOUR)),
-    ),
-    row(
-        "ids",
-        FLAG,
+        |it, value| set(&mut it.script.retry, value.number(0..=HOUR))),
+    row("ids", FLAG,
         "an `id:` line in each event, and on `/events` resuming",
-        |it, value| value.flag().map(|ids| it.script.ids = ids),
-    ),
-    row(
-        "lastEventId",
-        "anything",
+        |it, value| value.flag().map(|ids| it.script.ids = ids)),
+    row("lastEventId", "anything",
         "the `Last-Event-ID` of a first connection; the header wins",
-        |it, value| {
-            it.last_event_id = (!value.is_empty()).then(|| value.to_string());
-            Some(())
-        },
-    ),
-    row(
-        "data",
-        "text of up to 1024 bytes",
+        |it, value| { it.last_event_id = value.text(|id| !id.is_empty()); Some(()) }),
+    row("data", "text of up to 1024 bytes",
         "this text in place of each event's",
-        |it, value| {
-            set(
-                &mut it.script.data,
-                (value.len() <= 1024).then(|| value.to_string()),
-            )
-        },
-    ),
-    row(
-        "size",
-        "1 to 16777216 (bytes), not with data",
+        |it, value| set(&mut it.script.data, value.text(|text| text.len() <= 1024))),
+    row("size", "1 to 16777216 (bytes), not with data",
         "that many `x` in place of each event's text",
-        |it, value| set(&mut it.script.size, value.number(1..=1 << 24)),
-    ),
-    row(
-        "wire",
-        "up to 4096 bytes, in place of other events",
+        |it, value| set(&mut it.script.size, value.number(1..=1 << 24))),
+    row("wire", "up to 4096 bytes, in place of other events",
         "these bytes are the body: a block each `interval`, or all at once with `interval=0`, \
          and then the `end`",
-        |it, value| {
-            let fits = value.bytes().len() <= 4096;
-            set(
-                &mut it.script.wire,
-                fits.then(|| value.bytes().to_vec().into()),
-            )
-        },
-    ),
-    row(
-        "echo",
-        FLAG,
+        |it, value| set(&mut it.script.wire, value.bytes(4096))),
+    row("echo", FLAG,
         "the first event, named `request`, describes what the client has sent",
-        |it, value| value.flag().map(|echo| it.script.echo = echo),
-    ),
+        |it, value| value.flag().map(|echo| it.script.echo = echo)),
 ];
 
+#[rustfmt::skip]
 const TRAVELS: &[Parameter] = &[
-    row(
-        "split",
-        "1 to 1024 (bytes)",
+    row("split", "1 to 1024 (bytes)",
         "the body in frames of that size, each its own chunk and write",
-        |it, value| {
-            let bytes = value.number(1..=1024);
-            set(
-                &mut it.script.framing.split,
-                bytes.and_then(|it| usize::try_from(it).ok()),
-            )
-        },
-    ),
-    row(
-        "pace",
-        "1 to 10000 (ms), only with split",
+        |it, value| set(&mut it.script.framing.split, value.size(1..=1024))),
+    row("pace", "1 to 10000 (ms), only with split",
         "the time between two frames",
-        |it, value| set(&mut it.script.framing.pace, value.milliseconds(1..=10_000)),
-    ),
-    row("eol", "lf, cr or crlf", "the line end", |it, value| {
-        let eols = [("lf", Eol::Lf), ("cr", Eol::Cr), ("crlf", Eol::CrLf)];
-        set(&mut it.script.framing.eol, value.choice(eols))
-    }),
-    row(
-        "bom",
-        "no value",
+        |it, value| set(&mut it.script.framing.pace, value.milliseconds(1..=10_000))),
+    row("eol", "lf, cr or crlf",
+        "the line end",
+        |it, value| set(&mut it.script.framing.eol, value.choice(EOLS))),
+    row("bom", "no value",
         "a byte order mark ahead of the stream",
-        |it, value| value.is_empty().then(|| it.script.framing.bom = true),
-    ),
-    row(
-        "comment",
-        "0, or 50 to 3600000 (ms)",
+        |it, value| value.is_empty().then(|| it.script.framing.bom = true)),
+    row("comment", "0, or 50 to 3600000 (ms)",
         "the silence after which a comment is sent, 15000 without it; 0 for no comment at all",
-        |it, value| {
-            let fits = |silence: &Duration| silence.is_zero() || silence.as_millis() >= 50;
-            set(
-                &mut it.script.comment,
-                value.milliseconds(0..=HOUR).filter(fits),
-            )
-        },
-    ),
-    row(
-        "header",
+        |it, value| set(&mut it.script.comment, value.milliseconds(0..=HOUR)
+            .filter(|silence| silence.is_zero() || silence.as_millis() >= 50))),
+    row("header",
         "1 to 5 lines of Name:value, separated by %0A: Cache-Control, Content-Encoding, \
          Content-Type, Retry-After or X-Accel-Buffering, each once",
         "these headers in place of the stream's; an empty value removes the header",
-        |it, value| {
-            it.head.headers = value.header_lines()?;
-            Some(())
-        },
-    ),
-    row(
-        "credentials",
-        FLAG,
+        |it, value| value.header_lines().map(|lines| it.head.headers = lines)),
+    // The response to a bad option reads `credentials` by itself, whatever else is wrong.
+    row("credentials", FLAG,
         "the CORS headers that a request with credentials needs",
-        // The response to a bad option reads `credentials` by itself, whatever else is wrong.
-        |_, value| value.flag().map(drop),
-    ),
+        |_, value| value.flag().map(drop)),
 ];
 
+#[rustfmt::skip]
 const WRONG: &[Parameter] = &[
-    row(
-        "status",
-        STATUS,
-        "sends this status, and `wire` as its body if there is one; 204 tells a browser to stop, 200 is the stream",
-        // Its body is known once the whole query string was read.
-        |it, value| set(&mut it.head.status, value.status()),
-    ),
-    row(
-        "delay",
-        "0 to 60000 (ms)",
+    row("status", STATUS,
+        "sends this status, and `wire` as its body if there is one; 204 tells a browser to stop, \
+         200 is the stream",
+        |it, value| set(&mut it.head.status, value.status())),
+    row("delay", "0 to 60000 (ms)",
         "waits before the response head is sent",
-        |it, value| {
-            value
-                .milliseconds(0..=60_000)
-                .map(|delay| it.head.delay = delay)
-        },
-    ),
-    row(
-        "redirect",
-        "301, 302, 303, 307 or 308, not with status",
+        |it, value| value.milliseconds(0..=60_000).map(|delay| it.head.delay = delay)),
+    row("redirect", "301, 302, 303, 307 or 308, not with status",
         "a redirect to the same URL without this parameter",
-        |it, value| {
-            let leads = ["301", "302", "303", "307", "308"].contains(&&**value);
-            set(&mut it.head.redirect, value.status().filter(|_| leads))
-        },
-    ),
-    row(
-        "then",
-        STATUS,
+        |it, value| set(&mut it.head.redirect, value.status().filter(|_| REDIRECTS.contains(&&**value)))),
+    row("then", STATUS,
         "the status for a request with a `Last-Event-ID`",
-        |it, value| set(&mut it.then, value.status()),
-    ),
-    row(
-        "end",
-        "clean, abort, truncate or stall; only with count or wire",
+        |it, value| set(&mut it.then, value.status())),
+    row("end", "clean, abort, truncate or stall; only with count or wire",
         "after `count` events: the end of the body; the connection cut without it; half \
          an event, then the end; nothing more for ten minutes",
-        |it, value| {
-            let ends = [
-                ("clean", End::Clean),
-                ("abort", End::Abort),
-                ("truncate", End::Truncate),
-                ("stall", End::Stall),
-            ];
-            set(&mut it.script.end, value.choice(ends))
-        },
-    ),
+        |it, value| set(&mut it.script.end, value.choice(ENDS))),
 ];
 
+#[rustfmt::skip]
 const REMEMBERED: &[Parameter] = &[
-    row("key", KEY, "names the stream for `/stats`", |it, value| {
-        set(&mut it.key, value.is_key().then(|| value.to_string()))
-    }),
-    row(
-        "responses",
+    row("key", KEY,
+        "names the stream for `/stats`",
+        |it, value| set(&mut it.key, value.text(|_| value.is_key()))),
+    row("responses",
         "1 to 16 items separated by commas, each 200 to 599 or drop; with key, not with status or \
          then",
         "the n-th request of the key gets the n-th item, later ones the last: 200 is the stream, \
          `drop` closes the connection without a response",
-        |it, value| {
-            it.responses = value.responses()?;
-            Some(())
-        },
-    ),
+        |it, value| value.responses().map(|responses| it.responses = responses)),
+];
+
+const REDIRECTS: [&str; 5] = ["301", "302", "303", "307", "308"];
+
+const EOLS: [(&str, Eol); 3] = [("lf", Eol::Lf), ("cr", Eol::Cr), ("crlf", Eol::CrLf)];
+
+const ENDS: [(&str, End); 4] = [
+    ("clean", End::Clean),
+    ("abort", End::Abort),
+    ("truncate", End::Truncate),
+    ("stall", End::Stall),
 ];
 
 /// An hour, in milliseconds.

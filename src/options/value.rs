@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::{Deref, RangeInclusive};
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{
     CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
@@ -44,8 +45,20 @@ impl<'a> Value<'a> {
         Self { bytes, text }
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.bytes
+    /// The bytes, if there are at most `most`.
+    pub(super) fn bytes(&self, most: usize) -> Option<Bytes> {
+        (self.bytes.len() <= most).then(|| self.bytes.to_vec().into())
+    }
+
+    /// The text, if it is allowed.
+    pub(super) fn text(&self, is_allowed: impl FnOnce(&str) -> bool) -> Option<String> {
+        is_allowed(&self.text).then(|| self.text.to_string())
+    }
+
+    /// The text as the name of an event: 1 to 64 characters on one line.
+    pub(super) fn name(&self) -> Option<String> {
+        let fits = (1..=64).contains(&self.text.chars().count());
+        self.text(|text| fits && !text.contains(['\n', '\r', '\0']))
     }
 
     /// Parses digits and nothing else.
@@ -53,6 +66,10 @@ impl<'a> Value<'a> {
         let digits = self.text.bytes().all(|byte| byte.is_ascii_digit());
         let number = self.text.parse().ok().filter(|_| digits)?;
         range.contains(&number).then_some(number)
+    }
+
+    pub(super) fn size(&self, range: RangeInclusive<u64>) -> Option<usize> {
+        usize::try_from(self.number(range)?).ok()
     }
 
     pub(super) fn milliseconds(&self, range: RangeInclusive<u64>) -> Option<Duration> {

@@ -14,7 +14,8 @@ use tokio::time::sleep;
 use super::cors::allow_credentials;
 use super::{HttpResponse, SmallFrames, headers, write_head};
 use crate::connection::DropConnection;
-use crate::options::{Plan, StreamRequest, is_without_body};
+use crate::options::{StreamRequest, is_without_body};
+use crate::scenario::Plan;
 
 /// Returns the response of `plan`, which is `stream` unless a fault was requested, after the delay.
 ///

@@ -1,4 +1,4 @@
-//! The keys: what their requests get, and what the server remembers of these requests.
+//! The keys, and what the server remembers of their requests.
 
 use std::collections::{HashMap, VecDeque};
 use std::iter::once;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use super::counts::{Arrival, Counts, Stats, json};
-use crate::options::{Plan, Planned, StreamRequest};
+use crate::options::{Planned, StreamRequest};
 
 /// The most keys that are kept.
 const KEPT: usize = 1000;
@@ -21,7 +21,7 @@ const MARK: char = '…';
 
 /// The keys by their names.
 #[derive(Debug, Default)]
-pub(super) struct Keys(Mutex<Kept>);
+pub(crate) struct Keys(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -31,7 +31,7 @@ struct Kept {
 
 /// The streams of one name; each open stream and each waiting request holds it.
 #[derive(Debug, Default)]
-pub(super) struct Key {
+pub(crate) struct Key {
     pub(super) counts: Counts,
     past: Mutex<Past>,
 }
@@ -170,25 +170,23 @@ fn list(
 impl Key {
     /// Returns the next of `items`, or the last if there are no more, and counts that if it `takes`
     /// the item.
-    pub(super) fn next(&self, items: &[Planned], takes: bool) -> Planned {
+    pub(crate) fn next(&self, items: &[Planned], takes: bool) -> Planned {
         let mut past = lock(&self.past);
         let item = items[past.taken.min(items.len() - 1)];
         past.taken += usize::from(takes);
         item
     }
 
-    /// Notes a request and the response that it gets.
-    pub(super) fn note(&self, request: &StreamRequest, plan: &Plan) {
+    /// Counts a redirect.
+    pub(crate) fn count_redirect(&self) {
+        lock(&self.past).redirects += 1;
+    }
+
+    /// Notes a request, which is dropped or gets a response.
+    pub(crate) fn note(&self, request: &StreamRequest, is_dropped: bool) {
         let is_open = self.counts.stats().open > 0;
         let mut past = lock(&self.past);
-        match plan {
-            Plan::Redirect(..) => {
-                past.redirects += 1;
-                return;
-            }
-            Plan::Drop => past.dropped += 1,
-            Plan::Stream | Plan::Status(..) => {}
-        }
+        past.dropped += u64::from(is_dropped);
         let ids = &request.header_ids;
         let ended = past.ended.filter(|_| !is_open);
         past.requests.push(Arrival {

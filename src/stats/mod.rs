@@ -1,4 +1,4 @@
-//! How many streams there are, what the requests of a key get, and why each stream ended.
+//! How many streams there are, what is remembered of a key, and why each stream ended.
 
 mod counts;
 
@@ -9,11 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
-use hyper::StatusCode;
 use tracing::field::display;
 
 use crate::connection::Connection;
-use crate::options::{Plan, Planned, StreamRequest};
+use crate::options::StreamRequest;
 pub use counts::{Arrival, Closed, Stats};
 use counts::{Counts, json};
 use keys::{Key, Keys};
@@ -40,24 +39,9 @@ impl Streams {
         all.into_iter().chain(remembered.into_iter().flatten())
     }
 
-    /// Returns what `request` gets, and notes the request for its key. A HEAD leaves no trace, and a
-    /// key that cannot be kept gets the stream.
+    /// Returns the guard that counts the stream of `request` from its first poll to its drop.
     #[must_use]
-    pub fn plan(&self, request: &StreamRequest) -> Plan {
-        let key = self.key(request);
-        let plan = request.plan(|items| match &key {
-            Some(key) => key.next(items, !request.is_head),
-            None => Planned::Status(StatusCode::OK),
-        });
-        if let Some(key) = key.filter(|_| !request.is_head) {
-            key.note(request, &plan);
-        }
-        plan
-    }
-
-    /// Returns the guard of the stream of `request`.
-    #[must_use]
-    pub fn guard(self: &Arc<Self>, request: &StreamRequest) -> StreamGuard {
+    pub fn open(self: &Arc<Self>, request: &StreamRequest) -> StreamGuard {
         StreamGuard {
             streams: Arc::clone(self),
             key: self.key(request).filter(|_| !request.is_head),
@@ -68,7 +52,8 @@ impl Streams {
         }
     }
 
-    fn key(&self, request: &StreamRequest) -> Option<Arc<Key>> {
+    /// Returns the key of `request`, unless there are too many.
+    pub(crate) fn key(&self, request: &StreamRequest) -> Option<Arc<Key>> {
         let name = request.options.key.as_deref()?;
         self.keys.get(name, !request.is_head)
     }
@@ -87,7 +72,7 @@ pub struct StreamGuard {
 
 impl StreamGuard {
     /// Counts the stream as open, once.
-    pub fn open(&mut self) {
+    pub fn begin(&mut self) {
         if self.since.is_none() {
             self.since = Some(Instant::now());
             self.add(|counts| &counts.opened, 1);

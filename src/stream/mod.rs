@@ -106,7 +106,7 @@ impl Body for EventBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let this = self.project();
-        this.guard.open();
+        this.guard.begin();
         let block = match this.events.project() {
             EventsProjection::Plain { comment, .. } if *comment => {
                 *comment = false;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use hyper::Request;
 use serde_json::json;
-use sse_clock::options::{Options, Plan, StreamRequest};
+use sse_clock::options::{Options, StreamRequest};
+use sse_clock::scenario::{Plan, plan};
 use sse_clock::service::respond;
 use tokio::time::Instant as VirtualInstant;
 
@@ -347,7 +348,7 @@ fn the_body_of_a_status_is_the_wire_itself_and_no_copy() {
         options,
         ..StreamRequest::default()
     };
-    let Plan::Status(_, Some(body)) = request.plan(|_| unreachable!("no item is taken")) else {
+    let Plan::Status(_, Some(body)) = plan(&request, |_| unreachable!("no item is taken")) else {
         panic!("a status with a body");
     };
     assert_eq!(body, "abc");

@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use form_urlencoded::byte_serialize;
 use http::{Method, Request, StatusCode, request::Builder};
-use sse_clock::options::{Options, Plan, Planned, StreamRequest, location, parameters};
+use sse_clock::options::{Options, Planned, StreamRequest, location, parameters};
+use sse_clock::scenario::{Plan, plan};
 
 use super::random::Random;
 
@@ -137,7 +138,7 @@ impl RandomRequest {
             StatusCode::REQUEST_TIMEOUT if !self.content.is_empty() && time >= CONTENT_TIME => true,
             _ if self.content.len() > MOST_CONTENT => status == StatusCode::PAYLOAD_TOO_LARGE,
             // Clients share keys, so any item may be the next.
-            _ => items.into_iter().any(|item| match known.plan(|_| item) {
+            _ => items.into_iter().any(|item| match plan(&known, |_| item) {
                 Plan::Stream => status == StatusCode::OK,
                 Plan::Status(planned, _) | Plan::Redirect(planned, _) => status == planned,
                 Plan::Drop => false,

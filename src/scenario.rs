@@ -1,0 +1,70 @@
+//! The scenario: what each request for a stream gets. For a key it depends on the requests before.
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use hyper::header::HeaderValue;
+
+use crate::options::{Options, Planned, StreamRequest};
+use crate::stats::Streams;
+
+/// What a request for a stream gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// The stream.
+    Stream,
+    /// A status, and a body in place of the line that names the status.
+    Status(StatusCode, Option<Bytes>),
+    /// A redirect.
+    Redirect(StatusCode, HeaderValue),
+    /// No response: the connection is closed.
+    Drop,
+}
+
+impl Plan {
+    fn status(status: StatusCode, body: Option<&Bytes>) -> Self {
+        match status {
+            StatusCode::OK => Self::Stream,
+            status => Self::Status(status, body.cloned()),
+        }
+    }
+}
+
+/// Returns what `request` gets, and notes the request for its key. A HEAD request leaves no trace,
+/// and a key that cannot be kept gets the stream.
+#[must_use]
+pub fn next(request: &StreamRequest, streams: &Streams) -> Plan {
+    let key = streams.key(request);
+    let plan = plan(request, |items| match &key {
+        Some(key) => key.next(items, !request.is_head),
+        None => Planned::Status(StatusCode::OK),
+    });
+    if let Some(key) = key.filter(|_| !request.is_head) {
+        match &plan {
+            Plan::Redirect(..) => key.count_redirect(),
+            plan => key.note(request, *plan == Plan::Drop),
+        }
+    }
+    plan
+}
+
+/// Returns what `request` gets, where `next` returns the next item of `responses`. First comes `then`,
+/// then a redirect, then `status`.
+pub fn plan(request: &StreamRequest, next: impl FnOnce(&[Planned]) -> Planned) -> Plan {
+    let Options { head, script, .. } = &request.options;
+    let then = request.options.then.filter(|_| request.is_reconnect());
+    let responses = &request.options.responses;
+    if let Some(status) = then {
+        Plan::status(status, None)
+    } else if let (Some(status), Some(location)) = (head.redirect, &request.location) {
+        Plan::Redirect(status, location.clone())
+    } else if let Some(status) = head.status {
+        Plan::status(status, script.wire.as_ref())
+    } else if responses.is_empty() {
+        Plan::Stream
+    } else {
+        match next(responses) {
+            Planned::Status(status) => Plan::status(status, None),
+            Planned::Drop => Plan::Drop,
+        }
+    }
+}
