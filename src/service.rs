@@ -6,11 +6,10 @@ use std::sync::{Arc, LazyLock, atomic::AtomicU64};
 use hyper::{HeaderMap, Request, StatusCode, body::Body};
 
 use crate::response::{self, HttpResponse, HttpResult, headers, write_head};
-use crate::scenario;
-use crate::stats::Streams;
 use crate::stream::interval::{Interval, Source, set_interval};
 use crate::stream::time::{now, once_a_second, to_locale_time_string};
 use crate::stream::{EventBody, event_body};
+use crate::{scenario, stats::Streams};
 
 /// What all requests share.
 #[derive(Debug, Default)]

@@ -1,7 +1,5 @@
 //! Reads the options from a query string, or returns the error text.
 
-use std::fmt;
-
 use hyper::Request;
 use hyper::header::{HeaderName, HeaderValue};
 
@@ -19,15 +17,7 @@ const REPEATED: usize = 64;
 
 /// A parameter that is not allowed, as one line that says what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadParameter(String);
-
-impl fmt::Display for BadParameter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for BadParameter {}
+pub struct BadParameter(pub String);
 
 impl BadParameter {
     fn new(name: &str, given: &str, allowed: &str) -> Self {

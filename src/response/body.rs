@@ -1,7 +1,6 @@
 //! The body of a complete response.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -54,13 +53,6 @@ impl<T: Into<Bytes>> From<T> for SmallFrames {
             content,
             rest: None,
         }
-    }
-}
-
-impl fmt::Debug for SmallFrames {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut content = f.debug_tuple("SmallFrames");
-        content.field(&self.content).finish()
     }
 }
 

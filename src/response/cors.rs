@@ -3,7 +3,7 @@
 
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HeaderMap, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use hyper::{Method, Request, StatusCode};
 
@@ -65,17 +65,10 @@ fn requested_names(request: &HeaderMap) -> Option<&str> {
     let (Some(names), None) = (values.next(), values.next()) else {
         return None;
     };
-    let names = names
-        .to_str()
-        .ok()
-        .filter(|names| names.len() <= MAX_NAMES)?;
-    let is_token = |name: &str| {
-        let mut letters = name.trim_matches([' ', '\t']).bytes().peekable();
-        let other = b"!#$%&'*+-.^_`|~";
-        letters.peek().is_some()
-            && letters.all(|byte| byte.is_ascii_alphanumeric() || other.contains(&byte))
-    };
-    names.split(',').all(is_token).then_some(names)
+    let names = names.to_str().ok()?;
+    let is_token = |name: &str| HeaderName::from_bytes(name.trim().as_bytes()).is_ok();
+    let is_allowed = names.len() <= MAX_NAMES && names.split(',').all(is_token);
+    is_allowed.then_some(names)
 }
 
 /// Returns the origin that may read the response with credentials, if the URL asks for that.

@@ -33,7 +33,6 @@ pub type HttpResponse<S> = Response<Either<SmallFrames, S>>;
 pub type HttpResult<S> = Result<HttpResponse<S>, Rejection>;
 
 /// The response to a request that is not allowed.
-#[derive(Debug)]
 pub struct Rejection(Box<Response<SmallFrames>>);
 
 impl Rejection {
@@ -58,7 +57,7 @@ impl From<Response<SmallFrames>> for Rejection {
 /// 400 for a query string that is not allowed.
 impl From<BadParameter> for Rejection {
     fn from(bad: BadParameter) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, bad.to_string())
+        Self::new(StatusCode::BAD_REQUEST, bad.0)
     }
 }
 

@@ -75,10 +75,7 @@ impl Counts {
             opened,
             events: self.events.load(Relaxed),
             closed,
-            last_event_ids: None,
-            requests: None,
-            redirects: None,
-            dropped: None,
+            ..Stats::default()
         }
     }
 }

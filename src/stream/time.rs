@@ -58,21 +58,3 @@ pub fn once_a_second(at: u64, write: fn(u64) -> String) -> Bytes {
         text.clone()
     })
 }
-
-#[cfg(test)]
-mod tests {
-    use super::once_a_second;
-
-    #[test]
-    fn a_text_is_shared_within_its_second_and_by_its_writer_only() {
-        let text = |at: u64| once_a_second(at, |at| format!("written at {at}"));
-        let first = text(5_000);
-        assert_eq!(first.as_ptr(), text(5_999).as_ptr());
-        assert_eq!(text(6_000), "written at 6000");
-        assert_eq!(
-            once_a_second(6_000, |at| format!("other at {at}")),
-            "other at 6000"
-        );
-        assert_eq!(text(5_001), "written at 5001");
-    }
-}

@@ -376,3 +376,16 @@ fn curl_receives_the_same_bytes() {
     assert!(received.starts_with("data: "), "{received}");
     assert!(is_time(received["data: ".len()..].trim_end()), "{received}");
 }
+
+#[test]
+fn a_text_is_shared_within_its_second_and_by_its_writer_only() {
+    let text = |at: u64| time::once_a_second(at, |at| format!("written at {at}"));
+    let first = text(5_000);
+    assert_eq!(first.as_ptr(), text(5_999).as_ptr());
+    assert_eq!(text(6_000), "written at 6000");
+    assert_eq!(
+        time::once_a_second(6_000, |at| format!("other at {at}")),
+        "other at 6000"
+    );
+    assert_eq!(text(5_001), "written at 5001");
+}

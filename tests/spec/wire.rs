@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::Request;
 use sse_clock::service::{Shared, respond};
+use sse_clock::stream::wire::wire;
 use tokio::time::Instant as VirtualInstant;
+use tokio_stream::StreamExt;
 
 use crate::support::Server;
 use crate::support::reply::{
@@ -365,4 +368,83 @@ async fn a_wire_is_logged_and_counted_like_a_stream() {
     assert_eq!((stats.open, stats.opened, stats.events), (1, 1, 1));
     drop(body);
     assert_eq!(shared.streams.stats(None).closed.client, 1);
+}
+
+/// The blocks of a body, each with the number of its events, for a client that saw the id `last`.
+async fn blocks(body: &[u8], interval: u64, last: Option<&str>) -> Vec<(Bytes, u64)> {
+    let body = Bytes::copy_from_slice(body);
+    let blocks = wire(&body, Duration::from_millis(interval), last);
+    blocks
+        .map(|block| (block.bytes, block.events))
+        .collect()
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_ends_with_its_blank_line_whatever_the_line_end() {
+    for (body, parts) in [
+        ("", &[][..]),
+        ("data: a", &["data: a"]),
+        ("data: a\n", &["data: a\n"]),
+        ("data: a\n\n", &["data: a\n\n"]),
+        (
+            "a\r\rb\r\n\r\nc\n\nd",
+            &["a\r\r", "b\r\n\r\n", "c\n\n", "d"],
+        ),
+        ("a\r\r\nb\n", &["a\r\r\n", "b\n"]),
+        ("a\n\r\nb\r\n\n", &["a\n\r\n", "b\r\n\n"]),
+        ("\n\n\r\r\n", &["\n", "\n", "\r", "\r\n"]),
+    ] {
+        let blocks = blocks(body.as_bytes(), 1, None).await;
+        let found: Vec<_> = blocks.iter().map(|(block, _)| block.clone()).collect();
+        assert_eq!(found, parts, "{body:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_with_data_is_an_event() {
+    for (body, events) in [
+        ("data: a\n\n", &[1][..]),
+        ("data\r\r", &[1]),
+        ("\u{feff}data:\n\n", &[1]),
+        ("\n\u{feff}data:\n\n", &[0, 0]),
+        ("id: 1\ndata:a\r\n\r\n", &[1]),
+        ("datas: a\n\n", &[0]),
+        (" data: a\n\n", &[0]),
+        (":data: a\n\n", &[0]),
+        ("id: 1\n\n", &[0]),
+        ("\n", &[0]),
+        ("data: a\n", &[0]),
+    ] {
+        let found: Vec<_> = blocks(body.as_bytes(), 1, None).await;
+        let found: Vec<_> = found.iter().map(|(_, events)| *events).collect();
+        assert_eq!(found, events, "{body:?}");
+        let whole: u64 = blocks(body.as_bytes(), 0, None)
+            .await
+            .iter()
+            .map(|it| it.1)
+            .sum();
+        assert_eq!(whole, events.iter().sum::<u64>(), "{body:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_resumes_after_the_last_block_with_its_id() {
+    let marked = "\u{feff}id: 1\ndata: a\n\n\u{feff}id: 2\n\n".as_bytes();
+    let body = b"id: 1\ndata: a\n\nid:2\r\rid: 1\nid: 3\n\nid: 2\n\ndata: b\n\nid: 4\0\n\nid\n\n";
+    for (body, id, begin) in [
+        (marked, "1", 18),
+        (marked, "2", 0),
+        (body, "1", 15),
+        (body, "2", 41),
+        (body, "3", 34),
+        (body, "4", 0),
+        (body, "4\0", 0),
+        (body, "", body.len()),
+        (body, "data", 0),
+    ] {
+        let rest = blocks(body, 0, Some(id)).await;
+        let rest: Vec<u8> = rest.iter().flat_map(|(block, _)| block.to_vec()).collect();
+        assert_eq!(rest, body[begin..], "{id:?}");
+    }
 }
