@@ -31,8 +31,8 @@
 //!   `service`, `server`, `stream` (the time zone is loaded while file descriptors are left);
 //!   `command` -> `server` (the hosts to listen on); `testing` -> `service`, `server`, `stats`;
 //!   `service` -> `response`, `scenario`, `stream`, `stats`; `stream` -> `options`, `stats`;
-//!   `response` -> `options`, `scenario`, `connection`; `scenario` -> `options`, `stats`; `stats` -> `options`, `connection`;
-//!   `server` -> `connection`.
+//!   `response` -> `options`, `scenario`, `server`; `scenario` -> `options`, `stats`;
+//!   `stats` -> `options`, `server`. Of `server` they use only the connection of a request.
 //! * `service` and `server` do not name each other: they meet in `main` and in [`testing`].
 //! * `interval`, `sse` and `time` of `stream` use nothing else of this crate.
 //! * Only `server`, [`testing`] and the command touch sockets.
@@ -40,24 +40,13 @@
 //! * The screen, `service.rs`, has at most 60 lines of code and every step of the Node example
 //!   except `listen`.
 
-// In reading order; the blank lines keep rustfmt from sorting.
-
 pub mod service;
-
 pub mod options;
-
 pub mod scenario;
-
 pub mod stream;
-
 pub mod stats;
-
 pub mod response;
-
 pub mod server;
-
-mod connection;
-
 pub mod testing;
 
-pub use connection::{Connection, DropConnection};
+pub use server::{Connection, DropConnection};

@@ -1,15 +1,10 @@
 //! The options: what a query string asks for, as plain data, and their parser.
 
 mod conflicts;
-
 mod parameter;
-
 mod parser;
-
 mod request;
-
 mod table;
-
 mod value;
 
 use std::time::Duration;

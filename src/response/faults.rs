@@ -13,9 +13,9 @@ use tokio::time::sleep;
 
 use super::cors::allow_credentials;
 use super::{HttpResponse, SmallFrames, headers, write_head};
-use crate::connection::DropConnection;
 use crate::options::{StreamRequest, is_without_body};
 use crate::scenario::Plan;
+use crate::server::DropConnection;
 
 /// Returns the response of `plan`, which is `stream` unless a fault was requested, after the delay.
 ///

@@ -1,17 +1,11 @@
 //! Complete responses, and the head of every response.
 
 mod extract;
-
 mod cors;
-
 mod echo;
-
 mod resources;
-
 mod faults;
-
 mod head;
-
 mod body;
 
 use bytes::Bytes;

@@ -12,10 +12,10 @@ use hyper::body::Body;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
+use super::connection::DropConnection;
 use super::content::Content;
 use super::handler::Handler;
 use super::shutdown::{Exchange, UntilShutdown};
-use crate::connection::DropConnection;
 
 /// Hands `request` to the handler, unless it is one that no route may see.
 pub(super) async fn pass<H: Handler, E: Exchange + Clone>(

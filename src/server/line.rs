@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
+use super::connection::Connection;
 use super::content::{Unread, is_unread};
 use super::shutdown::Exchange;
-use crate::connection::Connection;
 
 /// One connection, and what is under way on it.
 #[derive(Debug)]

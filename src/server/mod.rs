@@ -2,31 +2,20 @@
 //! limits, and ends them with the server. Knows no route.
 
 mod handler;
-
+mod connection;
 mod content;
-
 mod limits;
-
 pub mod host;
-
 pub mod socket;
-
 mod places;
-
 mod line;
-
 mod wire;
-
 #[cfg(feature = "tls")]
 pub mod tls;
-
 mod http1;
-
 #[cfg(feature = "tls")]
 mod http2;
-
 mod gate;
-
 mod shutdown;
 
 use std::future::Future;
@@ -35,7 +24,7 @@ use std::sync::Arc;
 use tokio::sync::SetOnce;
 use tokio::time::timeout;
 
-use crate::connection::Connection;
+pub use connection::{Connection, DropConnection};
 pub use content::Content;
 pub use handler::Handler;
 pub use limits::Limits;

@@ -19,7 +19,7 @@ use std::task::{Context, Poll, ready};
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use crate::connection::{Connection, Shutdown};
+use super::connection::{Connection, Shutdown};
 
 /// The connections of an accept loop: their shutdown is over when this is dropped.
 #[derive(Debug, Default)]

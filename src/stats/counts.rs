@@ -4,15 +4,20 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::Serialize;
 
-/// How many streams there are and were.
-#[derive(Debug, Default)]
-pub(crate) struct Counts {
-    pub(crate) opened: AtomicU64,
-    pub(crate) events: AtomicU64,
-    pub(crate) client: AtomicU64,
-    pub(crate) finished: AtomicU64,
-    pub(crate) shutdown: AtomicU64,
+/// What is counted. The ends come first: they are read before the beginnings, so that no stream
+/// counts as ended and not as opened.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Count {
+    Client,
+    Finished,
+    Shutdown,
+    Opened,
+    Events,
 }
+
+/// How many streams and events there were.
+#[derive(Debug, Default)]
+pub(crate) struct Counts([AtomicU64; 5]);
 
 /// The counts of all streams, or of those of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -62,19 +67,22 @@ pub struct Closed {
 }
 
 impl Counts {
+    pub(crate) fn add(&self, count: Count, number: u64) {
+        self.0[count as usize].fetch_add(number, Relaxed);
+    }
+
     pub(crate) fn stats(&self) -> Stats {
-        let closed = Closed {
-            client: self.client.load(Relaxed),
-            finished: self.finished.load(Relaxed),
-            shutdown: self.shutdown.load(Relaxed),
-        };
-        let opened = self.opened.load(Relaxed);
-        let ended = closed.client + closed.finished + closed.shutdown;
+        let counts = self.0.each_ref().map(|count| count.load(Relaxed));
+        let [client, finished, shutdown, opened, events] = counts;
         Stats {
-            open: opened.saturating_sub(ended),
+            open: opened.saturating_sub(client + finished + shutdown),
             opened,
-            events: self.events.load(Relaxed),
-            closed,
+            events,
+            closed: Closed {
+                client,
+                finished,
+                shutdown,
+            },
             ..Stats::default()
         }
     }

@@ -1,20 +1,18 @@
 //! How many streams there are, what is remembered of a key, and why each stream ended.
 
 mod counts;
-
 mod keys;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
 
 use tracing::field::display;
 
-use crate::connection::Connection;
 use crate::options::StreamRequest;
+use crate::server::Connection;
 pub use counts::{Arrival, Closed, Stats};
-use counts::{Counts, json};
+use counts::{Count, Counts, json};
 use keys::{Key, Keys};
 
 /// The streams of one server.
@@ -75,7 +73,7 @@ impl StreamGuard {
     pub fn begin(&mut self) {
         if self.since.is_none() {
             self.since = Some(Instant::now());
-            self.add(|counts| &counts.opened, 1);
+            self.add(Count::Opened, 1);
             tracing::info!(peer = self.peer().map(display), "stream opened");
         }
     }
@@ -84,7 +82,7 @@ impl StreamGuard {
     pub fn count(&mut self, events: u64) {
         if events > 0 {
             self.events += events;
-            self.add(|counts| &counts.events, events);
+            self.add(Count::Events, events);
         }
     }
 
@@ -93,41 +91,38 @@ impl StreamGuard {
         self.finished = true;
     }
 
-    fn add(&self, which: impl Fn(&Counts) -> &AtomicU64, number: u64) {
-        which(&self.streams.all).fetch_add(number, Relaxed);
+    fn add(&self, count: Count, number: u64) {
+        self.streams.all.add(count, number);
         if let Some(key) = &self.key {
-            which(&key.counts).fetch_add(number, Relaxed);
+            key.counts.add(count, number);
         }
     }
 
     fn peer(&self) -> Option<SocketAddr> {
         self.connection.as_ref().map(Connection::peer)
     }
-
-    /// Returns why the stream ends, and which count that adds to.
-    fn why(&self) -> (&'static str, fn(&Counts) -> &AtomicU64) {
-        let connection = self.connection.as_ref();
-        if self.finished {
-            ("finished", |counts| &counts.finished)
-        } else if connection.is_some_and(Connection::is_shutting_down) {
-            ("server stopping", |counts| &counts.shutdown)
-        } else {
-            ("client left", |counts| &counts.client)
-        }
-    }
 }
 
+/// Logs why the stream ended, and counts that.
 impl Drop for StreamGuard {
     fn drop(&mut self) {
-        if let Some(since) = self.since {
-            let (why, count) = self.why();
-            // Before the count, because `after_ms` of the next request needs the time of the end.
-            if let Some(key) = &self.key {
-                key.end();
-            }
-            self.add(count, 1);
-            let (peer, lived) = (self.peer().map(display), since.elapsed());
-            tracing::info!(peer, ?lived, events = self.events, why, "stream ended");
+        let Some(since) = self.since else { return };
+        let is_shutting_down = || {
+            self.connection
+                .as_ref()
+                .is_some_and(Connection::is_shutting_down)
+        };
+        let (why, count) = match self.finished {
+            true => ("finished", Count::Finished),
+            false if is_shutting_down() => ("server stopping", Count::Shutdown),
+            false => ("client left", Count::Client),
+        };
+        // Before the count, because `after_ms` of the next request needs the time of the end.
+        if let Some(key) = &self.key {
+            key.end();
         }
+        self.add(count, 1);
+        let (peer, lived) = (self.peer().map(display), since.elapsed());
+        tracing::info!(peer, ?lived, events = self.events, why, "stream ended");
     }
 }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio_stream::{Stream, StreamExt};
+use tokio_stream::{Stream, StreamExt, once};
 
 use super::interval::{Interval, Source};
 use super::resume::{Due, resume, tick_of};
@@ -20,16 +20,14 @@ pub(super) type Boxed<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 pub(super) fn events(interval: Interval, request: &StreamRequest) -> Boxed<Block> {
     let Options { script, .. } = &request.options;
     let (mut template, callback) = (Template::of(script), interval.callback);
-    // `setInterval` takes 0 for 1, and a wire is sent at once.
-    let period = request.options.interval;
-    let period = period.map_or(interval.period, Duration::from_millis);
-    let seen = request.last_event_id();
     let echo = request.echo.as_deref();
     let echo = echo.map(|echo| template.uncounted("request", echo));
+    let seen = request.last_event_id().filter(|_| script.ids);
     let blocks: Boxed<Block> = match (&script.wire, &interval.source) {
         (Some(bytes), _) => {
-            let seen = seen.filter(|_| script.ids);
-            Box::pin(wire(bytes, period, seen))
+            // `setInterval` takes 0 for 1, and a wire is sent at once.
+            let period = request.options.interval.map(Duration::from_millis);
+            Box::pin(wire(bytes, period.unwrap_or(interval.period), seen))
         }
         (None, Source::Time(now)) if script.ids => {
             let ticks = resume(interval.period, *now, seen.and_then(tick_of));
@@ -38,19 +36,15 @@ pub(super) fn events(interval: Interval, request: &StreamRequest) -> Boxed<Block
                 Due::Gap(left_out) => template.uncounted("gap", &left_out.to_string()),
             }))
         }
-        _ if template == Template::default() => {
-            Box::pin(interval.map(|tick| Block::event(tick.event)))
-        }
         _ => Box::pin(interval.map(move |tick| template.event(tick.id, tick.event))),
     };
     match echo {
-        Some(echo) => Box::pin(tokio_stream::once(echo).chain(blocks)),
+        Some(echo) => Box::pin(once(echo).chain(blocks)),
         None => blocks,
     }
 }
 
-/// What each event of a stream has besides or instead of the data that the callback writes.
-#[derive(Debug, Default, PartialEq, Eq)]
+/// What each event of a stream has in addition to, or in place of, the data of the callback.
 struct Template {
     retry: Option<u64>,
     event: Option<String>,
@@ -61,30 +55,29 @@ struct Template {
 
 impl Template {
     fn of(script: &Script) -> Self {
-        let data = match script.size {
-            Some(_) => Some(Bytes::from_static(b"data: ")),
-            None => script.data.as_deref().map(data),
-        };
+        let size = script.size.map(|_| Bytes::from_static(b"data: "));
         Self {
             retry: script.retry,
             event: script.event.clone(),
             ids: script.ids,
-            data,
+            data: size.or_else(|| script.data.as_deref().map(data)),
             xs: script.size.unwrap_or(0),
         }
     }
 
     /// Returns the event of the tick `id`, with `plain`, which the callback has written.
     fn event(&mut self, id: u64, plain: Bytes) -> Block {
-        let data = self.data.clone().unwrap_or(plain);
         let fields = Fields {
             retry: self.retry.take(),
             event: self.event.as_deref(),
             id: self.ids.then_some(id),
         };
-        let event = Block::event(fields.prefix_to(data));
+        let event = fields.prefix_to(self.data.clone().unwrap_or(plain));
         let xs = self.xs;
-        Block { xs, ..event }
+        Block {
+            xs,
+            ..Block::event(event)
+        }
     }
 
     /// Returns an event of another type, without an id, that does not count.

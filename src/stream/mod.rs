@@ -1,21 +1,13 @@
 //! The body of a stream, from the interval to the frames.
 
 pub mod interval;
-
 pub mod resume;
-
 mod slack;
-
 pub mod time;
-
 pub mod sse;
-
 mod events;
-
 pub mod wire;
-
 pub mod keep_alive;
-
 pub mod script;
 
 use std::pin::Pin;

@@ -164,7 +164,7 @@ mod tests {
     use hyper::body::Body;
 
     use super::{Joined, Sent};
-    use crate::connection::Connection;
+    use crate::server::connection::Connection;
     use crate::server::http2::stream::Stream;
     use crate::server::http2::turn::{FRAMES_AT_ONCE, Turn};
     use crate::server::shutdown::Alive;

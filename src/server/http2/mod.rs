@@ -4,15 +4,10 @@
 //! server's end it wakes no body: these rooms do.
 
 mod body;
-
 mod calm;
-
 mod joined;
-
 mod stream;
-
 mod streams;
-
 mod turn;
 
 use std::future::poll_fn;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::turn::Turn;
-use crate::connection::Connection;
+use crate::server::connection::Connection;
 use crate::server::shutdown::Exchange;
 
 /// The bytes and the frames of a stream beyond which no more may wait; h2 keeps half a KiB for a

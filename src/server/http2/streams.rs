@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::stream::Stream;
 use super::turn::Turn;
-use crate::connection::{Connection, Shutdown};
+use crate::server::connection::{Connection, Shutdown};
 
 /// How many turns its streams may have before other connections have theirs.
 const TURNS_AT_ONCE: usize = 256;

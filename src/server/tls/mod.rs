@@ -1,7 +1,6 @@
 //! TLS over the wire of a connection: the handshake, and by which HTTP it goes on.
 
 mod certificate;
-
 mod first;
 
 use std::future::{pending, ready};
