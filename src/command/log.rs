@@ -59,10 +59,8 @@ pub(crate) fn start() -> Log {
     // Two more for lines that say what was left out, and one for the end.
     let (lines, waiting) = mpsc::sync_channel(A_SECOND.unsigned_abs() + 3);
     let (lines, (done, flushed)) = (Lines(lines), mpsc::channel());
-    let budget = Arc::new(Budget {
-        left: AtomicIsize::new(A_SECOND),
-        left_out: AtomicU64::new(0),
-    });
+    let (left, left_out) = (AtomicIsize::new(A_SECOND), AtomicU64::new(0));
+    let budget = Arc::new(Budget { left, left_out });
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
         .try_from_env()
@@ -84,10 +82,11 @@ pub(crate) fn start() -> Log {
         tracing::error!("a task panicked: {panic}");
     }));
     let shared = Arc::clone(&budget);
-    let writer = thread::Builder::new().name("log".into()).spawn(move || {
+    let write = move || {
         write(&waiting, &shared);
         drop(done);
-    });
+    };
+    let writer = thread::Builder::new().name("log".into()).spawn(write);
     writer.expect("a thread starts");
     Log {
         lines,

@@ -1,6 +1,6 @@
 //! Which parameters exclude or need each other.
 
-use super::{End, Options, is_without_body};
+use super::{End, Options, WITHOUT_BODY};
 
 /// A parameter, the values that are allowed where its row in the table does not say so, and whether
 /// the options break that rule.
@@ -24,7 +24,7 @@ pub(super) const CONFLICTS: &[Conflict] = &[
     ("count", NO_WIRE, |it| has_wire(it) && it.script.count.is_some()),
     ("comment", Some("0 with wire"), |it| has_wire(it) && it.script.comment.is_some_and(|it| !it.is_zero())),
     ("end", Some("clean, abort or stall with wire"), |it| has_wire(it) && it.script.end == Some(End::Truncate)),
-    ("status", Some(BODY), |it| has_wire(it) && it.head.status.is_some_and(is_without_body)),
+    ("status", Some(BODY), |it| has_wire(it) && it.head.status.is_some_and(|it| WITHOUT_BODY.contains(&it))),
     ("end", None, |it| !has_wire(it) && it.script.count.is_none() && it.script.end.is_some()),
     ("size", None, |it| it.script.size.is_some() && it.script.data.is_some()),
     ("pace", None, |it| it.script.framing.pace.is_some() && it.script.framing.split.is_none()),

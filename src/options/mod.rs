@@ -13,7 +13,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 
-pub use parameter::{Group, Parameter};
+pub use parameter::Parameter;
 pub use parser::{BadParameter, asks_for_credentials, key, location};
 pub use request::StreamRequest;
 pub use table::{GROUPS, parameters};
@@ -88,15 +88,12 @@ pub struct HeadFaults {
     pub headers: Vec<(HeaderName, Option<HeaderValue>)>,
 }
 
-/// Whether a response with this status never has a body, RFC 9110 sections 15.3.5, 15.3.6 and
-/// 15.4.5.
-#[must_use]
-pub fn is_without_body(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
-    )
-}
+/// The statuses of responses without a body, RFC 9110 sections 15.3.5, 15.3.6 and 15.4.5.
+pub const WITHOUT_BODY: [StatusCode; 3] = [
+    StatusCode::NO_CONTENT,
+    StatusCode::RESET_CONTENT,
+    StatusCode::NOT_MODIFIED,
+];
 
 /// How the bytes of a stream are cut and which line ends they have; the standard allows every way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -16,15 +16,6 @@ pub struct Parameter {
     pub(super) set: fn(&mut Options, &Value<'_>) -> Option<()>,
 }
 
-/// A group of parameters, one table of the README.
-#[derive(Debug)]
-pub struct Group {
-    /// The heading of the group.
-    pub title: &'static str,
-    /// The parameters, in the order of the README's table.
-    pub parameters: &'static [Parameter],
-}
-
 /// Returns a row of the table.
 pub(super) const fn row(
     name: &'static str,

@@ -78,10 +78,8 @@ pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
 
 /// Returns whether the query string has `credentials`, even if the whole query string is not allowed.
 pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
-    let mut given = query(request).filter(|(name, _)| &**name == "credentials");
-    given
-        .next()
-        .is_some_and(|(_, value)| value.flag() == Some(true))
+    let given = query(request).find(|(name, _)| &**name == "credentials");
+    given.is_some_and(|(_, value)| value.flag() == Some(true))
 }
 
 /// The parameters; names that begin with `_` belong to the client and are left out.

@@ -1,35 +1,23 @@
 //! The table of the options: names, bounds, effects, and where each value goes.
 
-use super::parameter::{Group, Parameter, row, set};
+use super::parameter::{Parameter, row, set};
 use super::{End, Eol};
 
 /// The characters of a key.
 pub(super) const KEY: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
 
-/// Returns all parameters, in the order of the README's tables.
-pub fn parameters() -> impl Iterator<Item = &'static Parameter> {
-    GROUPS.iter().flat_map(|group| group.parameters)
-}
-
-/// The groups of the parameters.
-pub const GROUPS: &[Group] = &[
-    Group {
-        title: "what the stream carries",
-        parameters: CARRIES,
-    },
-    Group {
-        title: "how it travels",
-        parameters: TRAVELS,
-    },
-    Group {
-        title: "what goes wrong",
-        parameters: WRONG,
-    },
-    Group {
-        title: "what is remembered",
-        parameters: REMEMBERED,
-    },
+/// The groups of the parameters: their titles and rows, in the order of the README's tables.
+pub const GROUPS: [(&str, &[Parameter]); 4] = [
+    ("what the stream carries", CARRIES),
+    ("how it travels", TRAVELS),
+    ("what goes wrong", WRONG),
+    ("what is remembered", REMEMBERED),
 ];
+
+/// Returns all parameters.
+pub fn parameters() -> impl Iterator<Item = &'static Parameter> {
+    GROUPS.into_iter().flat_map(|(_, parameters)| parameters)
+}
 
 #[rustfmt::skip]
 const CARRIES: &[Parameter] = &[
@@ -70,7 +58,7 @@ const CARRIES: &[Parameter] = &[
 const TRAVELS: &[Parameter] = &[
     row("split", "1 to 1024 (bytes)",
         "the body in frames of that size, each its own chunk and write",
-        |it, value| set(&mut it.script.framing.split, value.size(1..=1024))),
+        |it, value| set(&mut it.script.framing.split, value.number(1..=1024))),
     row("pace", "1 to 10000 (ms), only with split",
         "the time between two frames",
         |it, value| set(&mut it.script.framing.pace, value.milliseconds(1..=10_000))),

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::{Deref, RangeInclusive};
+use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -62,14 +63,10 @@ impl<'a> Value<'a> {
     }
 
     /// Parses digits and nothing else.
-    pub(super) fn number(&self, range: RangeInclusive<u64>) -> Option<u64> {
+    pub(super) fn number<T: FromStr + PartialOrd>(&self, range: RangeInclusive<T>) -> Option<T> {
         let digits = self.text.bytes().all(|byte| byte.is_ascii_digit());
         let number = self.text.parse().ok().filter(|_| digits)?;
         range.contains(&number).then_some(number)
-    }
-
-    pub(super) fn size(&self, range: RangeInclusive<u64>) -> Option<usize> {
-        usize::try_from(self.number(range)?).ok()
     }
 
     pub(super) fn milliseconds(&self, range: RangeInclusive<u64>) -> Option<Duration> {
@@ -82,14 +79,11 @@ impl<'a> Value<'a> {
 
     pub(super) fn choice<T, const N: usize>(&self, choices: [(&str, T); N]) -> Option<T> {
         let mut choices = choices.into_iter();
-        choices
-            .find(|(name, _)| *name == self.text)
-            .map(|(_, value)| value)
+        choices.find_map(|(name, value)| (name == self.text).then_some(value))
     }
 
     pub(super) fn status(&self) -> Option<StatusCode> {
-        let code = u16::try_from(self.number(200..=599)?).ok()?;
-        StatusCode::from_u16(code).ok()
+        StatusCode::from_u16(self.number(200..=599)?).ok()
     }
 
     /// The items of `responses`, 1 to 16.

@@ -23,10 +23,8 @@ pub struct SmallFrames {
 impl SmallFrames {
     /// Returns a body of `parts`, each made once those before it are read.
     pub(super) fn made_of(parts: impl Iterator<Item = String> + Send + 'static) -> Self {
-        let mut whole = Self {
-            content: Bytes::new(),
-            rest: Some(Box::new(parts)),
-        };
+        let (content, rest) = (Bytes::new(), Some(Box::new(parts) as _));
+        let mut whole = Self { content, rest };
         whole.make();
         whole
     }
@@ -48,11 +46,8 @@ impl SmallFrames {
 
 impl<T: Into<Bytes>> From<T> for SmallFrames {
     fn from(content: T) -> Self {
-        let content = content.into();
-        Self {
-            content,
-            rest: None,
-        }
+        let (content, rest) = (content.into(), None);
+        Self { content, rest }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, ALLOW, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
+    ACCESS_CONTROL_REQUEST_METHOD, HeaderMap, HeaderName, HeaderValue, ORIGIN, VARY,
 };
 use hyper::{Method, Request, StatusCode};
 
@@ -31,10 +31,9 @@ pub(super) fn allow<B>(request: &Request<B>, methods: &[Method]) -> Result<(), R
         let has_post = methods.contains(&Method::POST);
         return Err(preflight(request.headers(), &allow, has_post));
     }
-    let line = "Method Not Allowed\n";
-    let mut rejection = Rejection::new(StatusCode::METHOD_NOT_ALLOWED, line);
-    let allow = HeaderValue::try_from(allow).expect("methods are tokens");
-    rejection.0.headers_mut().insert(ALLOW, allow);
+    let mut rejection = Rejection::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed\n");
+    let allow = headers([("Allow", allow.as_str())]);
+    rejection.0.headers_mut().extend(allow);
     Err(rejection)
 }
 
@@ -42,11 +41,8 @@ pub(super) fn allow<B>(request: &Request<B>, methods: &[Method]) -> Result<(), R
 /// the requested headers.
 fn preflight(request: &HeaderMap, allow: &str, has_post: bool) -> Rejection {
     let usual = "Content-Type, Cache-Control, Last-Event-ID";
-    let (methods, names) = if has_post {
-        ("GET, POST", requested_names(request))
-    } else {
-        ("GET", None)
-    };
+    let methods = if has_post { "GET, POST" } else { "GET" };
+    let names = requested_names(request).filter(|_| has_post);
     let head = [
         ("Allow", allow),
         ("Access-Control-Allow-Origin", "*"),

@@ -91,9 +91,10 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
     if content.is_end_stream() {
         return Ok(Vec::new());
     }
+    let reject = |status, line: &str| Rejection::new(status, line.to_owned()).and_close();
     let too_large = || {
         let line = format!("content: at most {MAX_CONTENT} bytes are taken\n");
-        Rejection::new(StatusCode::PAYLOAD_TOO_LARGE, line).and_close()
+        reject(StatusCode::PAYLOAD_TOO_LARGE, &line)
     };
     // Before the first read, so that the client gets no 100 (Continue).
     if content.size_hint().lower() > MAX_CONTENT {
@@ -103,11 +104,8 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
     let reading = async {
         let (mut shown, mut length) = (Vec::new(), 0);
         while let Some(frame) = content.frame().await {
-            let Ok(frame) = frame else {
-                let line = "content: it is malformed\n";
-                return Err(Rejection::new(StatusCode::BAD_REQUEST, line).and_close());
-            };
-            let Ok(mut data) = frame.into_data() else {
+            let malformed = |_| reject(StatusCode::BAD_REQUEST, "content: it is malformed\n");
+            let Ok(mut data) = frame.map_err(malformed)?.into_data() else {
                 continue;
             };
             length += data.remaining() as u64;
@@ -123,9 +121,8 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
         }
         Ok(shown)
     };
-    let late = || {
+    timeout(TIME, reading).await.unwrap_or_else(|_| {
         let line = format!("content: it may take {} seconds\n", TIME.as_secs());
-        Rejection::new(StatusCode::REQUEST_TIMEOUT, line).and_close()
-    };
-    timeout(TIME, reading).await.unwrap_or_else(|_| Err(late()))
+        Err(reject(StatusCode::REQUEST_TIMEOUT, &line))
+    })
 }

@@ -5,15 +5,15 @@ use std::future::Future;
 use bytes::Bytes;
 use http_body_util::Either;
 use hyper::header::{
-    CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
+    LOCATION, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use tokio::time::sleep;
 
 use super::cors::allow_credentials;
-use super::{HttpResponse, SmallFrames, headers, write_head};
-use crate::options::{StreamRequest, is_without_body};
+use super::{HttpResponse, SmallFrames, line_of};
+use crate::options::{StreamRequest, WITHOUT_BODY};
 use crate::scenario::Plan;
 use crate::server::DropConnection;
 
@@ -78,20 +78,18 @@ fn with_status<S>(
             head.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
             body.into()
         }
-        None if is_without_body(status) => SmallFrames::default(),
+        None if WITHOUT_BODY.contains(&status) => SmallFrames::default(),
         None => format!("{status}\n").into(),
     };
     stream.map(|_| body)
 }
 
 fn redirect(status: StatusCode, location: HeaderValue) -> Response<SmallFrames> {
-    let mut head = headers([
-        ("Content-Type", "text/plain; charset=utf-8"),
-        ("Cache-Control", "no-store"),
-        ("Access-Control-Allow-Origin", "*"),
-    ]);
+    let mut response = line_of(status, format!("{status}\n"));
+    let head = response.headers_mut();
+    head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     head.insert(LOCATION, location);
-    write_head(status, &head, format!("{status}\n").into())
+    response
 }
 
 fn dropped() -> Response<SmallFrames> {

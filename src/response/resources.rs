@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use http_body_util::Either;
-use hyper::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use hyper::{Method, Request, StatusCode};
 
 use super::cors::allow;
@@ -74,11 +74,10 @@ where
     Ok(write_head(StatusCode::OK, &head, json).map(Either::Left))
 }
 
-/// A file with its response head, and the head of a 304.
+/// A file with its response head.
 struct File {
     content: &'static [u8],
     head: HeaderMap,
-    known: HeaderMap,
 }
 
 impl File {
@@ -86,25 +85,26 @@ impl File {
         let mut hasher = DefaultHasher::new();
         content.hash(&mut hasher);
         let tag = format!("\"{:016x}\"", hasher.finish());
-        let lasting = [("Cache-Control", "no-cache"), ("ETag", tag.as_str())];
-        let known = || lasting.into_iter().chain(more.iter().copied());
-        let media_type = [("Content-Type", media_type)];
-        Self {
-            content,
-            head: headers(media_type.into_iter().chain(known())),
-            known: headers(known()),
-        }
+        let head = [
+            ("Content-Type", media_type),
+            ("Cache-Control", "no-cache"),
+            ("ETag", &tag),
+        ];
+        let head = headers(head.into_iter().chain(more.iter().copied()));
+        Self { content, head }
     }
 
     /// Returns the file, or 304 for a client that has it already (RFC 9110 section 13.1.2).
     fn respond<B, S>(&self, request: &Request<B>) -> HttpResult<S> {
         allow(request, &[Method::GET, Method::HEAD])?;
-        let (status, head, content) = if has(request.headers(), &self.head[ETAG]) {
-            (StatusCode::NOT_MODIFIED, &self.known, &b""[..])
-        } else {
-            (StatusCode::OK, &self.head, self.content)
-        };
-        Ok(write_head(status, head, Either::Left(content.into())))
+        let content = Either::Left(self.content.into());
+        let mut response = write_head(StatusCode::OK, &self.head, content);
+        if has(request.headers(), &self.head[ETAG]) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.body_mut() = Either::Left(SmallFrames::default());
+            response.headers_mut().remove(CONTENT_TYPE);
+        }
+        Ok(response)
     }
 }
 

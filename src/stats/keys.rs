@@ -49,18 +49,11 @@ struct Past {
 }
 
 /// The newest of a sequence of items, each with its number in the sequence.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Newest<T> {
     items: VecDeque<T>,
     /// The number of the item that comes next.
     next: usize,
-}
-
-impl<T> Default for Newest<T> {
-    fn default() -> Self {
-        let items = VecDeque::new();
-        Self { items, next: 0 }
-    }
 }
 
 impl<T> Newest<T> {
@@ -108,14 +101,9 @@ impl Keys {
         Some(key)
     }
 
-    fn known(&self, name: &str) -> Option<Arc<Key>> {
-        let kept = lock(&self.0);
-        kept.keys.get(name).map(|(_, key)| Arc::clone(key))
-    }
-
     /// Returns the counts and requests of this name, or empty ones for an unknown key.
     pub(super) fn stats(&self, name: &str) -> Stats {
-        let key = self.known(name).unwrap_or_default();
+        let key = self.get(name, false).unwrap_or_default();
         let past = lock(&key.past);
         Stats {
             last_event_ids: Some(past.ids.items.iter().cloned().collect()),
@@ -129,7 +117,7 @@ impl Keys {
     /// The same as JSON, in parts. They do not hold the key: else a client that does not read them
     /// would keep its memory.
     pub(super) fn json(&self, name: &str) -> impl Iterator<Item = String> + Send + use<> {
-        let key = self.known(name).unwrap_or_default();
+        let key = self.get(name, false).unwrap_or_default();
         let counts = json(&key.counts.stats());
         let counts = counts.strip_suffix('}').unwrap_or_default();
         let begin = format!("{counts},\"last_event_ids\":[");

@@ -108,30 +108,20 @@ fn fill(block: Block) -> impl Iterator<Item = Block> {
 }
 
 fn with_line_ends(bytes: Bytes, bom: bool, eol: Option<Eol>) -> Bytes {
-    if !bom && matches!(eol, None | Some(Eol::Lf)) {
-        return bytes;
-    }
-    let mut changed = Vec::with_capacity(bytes.len());
-    if bom {
-        changed.extend_from_slice("\u{feff}".as_bytes());
-    }
-    for byte in &bytes {
-        match (byte, eol) {
-            (b'\n', Some(Eol::Cr)) => changed.push(b'\r'),
-            (b'\n', Some(Eol::CrLf)) => changed.extend_from_slice(b"\r\n"),
-            _ => changed.push(*byte),
-        }
-    }
-    // The bytes may wait for long.
-    changed.shrink_to_fit();
-    changed.into()
+    let eol: &[u8] = match eol {
+        None | Some(Eol::Lf) if !bom => return bytes,
+        None | Some(Eol::Lf) => b"\n",
+        Some(Eol::Cr) => b"\r",
+        Some(Eol::CrLf) => b"\r\n",
+    };
+    let mark = if bom { "\u{feff}" } else { "" };
+    let lines: Vec<_> = bytes.split(|byte| *byte == b'\n').collect();
+    [mark.as_bytes(), &lines.join(eol)].concat().into()
 }
 
 /// Returns `block` in pieces of at most `most` bytes; its events end in the last.
 fn cut(block: Block, most: usize) -> impl Iterator<Item = Block> {
-    let Block {
-        mut bytes, events, ..
-    } = block;
+    let (mut bytes, events) = (block.bytes, block.events);
     from_fn(move || {
         let piece = bytes.split_to(most.min(bytes.len()));
         let events = if bytes.is_empty() { events } else { 0 };

@@ -47,12 +47,9 @@ impl Block {
         if self.xs == 0 {
             self.bytes.truncate(self.bytes.len() / 2);
         }
-        let xs = self.xs / 2;
-        Self {
-            xs,
-            events: 0,
-            ..self
-        }
+        self.xs /= 2;
+        self.events = 0;
+        self
     }
 }
 
@@ -92,7 +89,7 @@ impl Fields<'_> {
 #[must_use]
 pub fn data(text: &str) -> Bytes {
     let mut event = String::with_capacity(text.len() + 16);
-    for line in lines(text) {
+    for line in text.replace("\r\n", "\n").split(['\n', '\r']) {
         field(&mut event, "data", line);
     }
     event.push('\n');
@@ -103,18 +100,4 @@ pub fn data(text: &str) -> Bytes {
 
 fn field(event: &mut String, name: &str, value: impl Display) {
     writeln!(event, "{name}: {value}").expect("a string takes all");
-}
-
-/// Returns the lines of `text`, ended by LF, CR or CRLF; one empty line if `text` is empty.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let Some(end) = text.find(['\n', '\r']) else {
-            return rest.take();
-        };
-        let (line, tail) = text.split_at(end);
-        rest = Some(tail.strip_prefix("\r\n").unwrap_or(&tail[1..]));
-        Some(line)
-    })
 }
