@@ -75,10 +75,7 @@ fn run(settings: &Settings) -> Result<(), String> {
 
 /// Returns what the server prints once it listens at `url`.
 fn announcement(url: &str, curl: &str) -> String {
-    format!(
-        "Server listening on {url}\n\
-         Open it in a browser, or try: {curl} {url}/events\n"
-    )
+    format!("Server listening on {url}\nOpen it in a browser, or try: {curl} {url}/events\n")
 }
 
 /// Serves until a signal, and announces the address once the server listens.
