@@ -14,7 +14,7 @@ run: ## serve on http://localhost:3000
 
 test: programs npm ## run every test, those in a browser and behind nginx too
 	@rm -f "$(SKIPPED)"
-	SKIPPED="$(SKIPPED)" cargo test --features tls -- --include-ignored --skip webkit::; tested=$$?; \
+	SKIPPED="$(SKIPPED)" cargo test --workspace --features tls -- --include-ignored --skip webkit::; tested=$$?; \
 	if [ -s "$(SKIPPED)" ]; then echo "not tested here:"; cat "$(SKIPPED)"; fi; exit $$tested
 
 browsers: webkit ## try the experiments and the suite in WebKit too, the engine of Safari
@@ -41,10 +41,10 @@ bench-quick: ## measure one point, in half a minute after the build
 	cargo bench --bench streams -- quick
 
 check: ## format, lints and documentation, with warnings as errors
-	cargo fmt --check
-	cargo clippy --all-targets --all-features -- -D warnings
-	cargo clippy --lib --no-default-features -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features -- -D warnings
+	cargo clippy --workspace --lib --no-default-features -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 # Installs the packages of the programs that are missing: $(call install,target,program:package ...)
 define install

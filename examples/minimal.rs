@@ -73,10 +73,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 // What this example leaves out, each with the test in `tests/spec` of the full server:
-// a shutdown on a signal, with open streams: lifetime::shutdown_ends_thousands_of_streams_cleanly
-// a timeout for request heads: limits::no_client_may_take_longer_than_ten_seconds_for_a_request_head
-// a limit of connections, below the limit of open files: limits::one_connection_too_many_waits_for_a_permit
-// a size limit for request heads: limits::a_request_head_over_8_kib_is_431
-// a time limit for clients that never read: lifetime::a_client_that_never_reads_is_gone_within_thirty_seconds
-// a time limit for clients that vanished: lifetime::a_client_that_vanished_is_gone_within_thirty_seconds
-// ids, and the events that a client missed: resume::a_client_that_reconnects_resumes_with_the_next_tick
+// a shutdown on a signal, with open streams: server::lifetime::shutdown_ends_thousands_of_streams_cleanly
+// a timeout for request heads: server::limits::no_client_may_take_longer_than_ten_seconds_for_a_request_head
+// a limit of connections, below the limit of open files: server::limits::one_connection_too_many_waits_for_a_permit
+// a size limit for request heads: server::limits::a_request_head_over_8_kib_is_431
+// a time limit for clients that never read: server::lifetime::a_client_that_never_reads_is_gone_within_thirty_seconds
+// a time limit for clients that vanished: server::lifetime::a_client_that_vanished_is_gone_within_thirty_seconds
+// ids, and the events that a client missed: lab::resume::a_client_that_reconnects_resumes_with_the_next_tick

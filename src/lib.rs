@@ -3,7 +3,7 @@
 //!
 //! # The path of one request
 //!
-//! 1. `main` binds the sockets and hands the handler to the [`server`].
+//! 1. `main` binds the sockets and hands the handler to the server, [`longhaul`].
 //! 2. The server accepts a connection when a connection permit is free, negotiates TLS where it is
 //!    configured, bounds each request head in time and size, rejects malformed requests, and passes
 //!    the request on with its [`Connection`]. Over HTTP/1.1 a connection has one request at a time,
@@ -21,21 +21,17 @@
 //! leaves, hyper drops the body, and with it the interval: drop is `clearInterval`. When the server
 //! shuts down, the body ends.
 //!
-//! [`Limits::max_head`]: server::Limits::max_head
+//! [`Limits::max_head`]: longhaul::Limits::max_head
 //!
 //! # Invariants
 //!
-//! A test reads the sources and checks each of them.
-//!
-//! * Which file uses which makes no circle. Between the folders it is: `main` -> `command`,
-//!   `service`, `server`, `stream` (the time zone is loaded while file descriptors are left);
-//!   `command` -> `server` (the hosts to listen on); `testing` -> `service`, `server`, `stats`;
-//!   `service` -> `response`, `scenario`, `stream`, `stats`; `stream` -> `options`, `stats`;
-//!   `response` -> `options`, `scenario`, `server`; `scenario` -> `options`, `stats`;
-//!   `stats` -> `options`, `server`. Of `server` they use only the connection of a request.
-//! * `service` and `server` do not name each other: they meet in `main` and in [`testing`].
-//! * `interval`, `sse` and `time` of `stream` use nothing else of this crate.
-//! * Only `server`, [`testing`] and the command touch sockets.
+//! * The server, [`longhaul`], is a crate of its own and knows no route and no event. It meets the
+//!   [`service`] in `main` and in [`testing`]; [`stats`] and [`response`] use only the [`Connection`]
+//!   of a request.
+//! * [`service`] uses [`response`], [`scenario`], [`stream`] and [`stats`]; [`response`] uses
+//!   [`scenario`]; [`scenario`] and [`stream`] use [`stats`]; and all of them use [`options`].
+//! * `interval`, `sse` and `time` of [`stream`] use nothing else of this crate.
+//! * Only [`testing`] and the command touch sockets.
 //! * Only the command reads the environment, except the time zone, which `jiff` reads.
 //! * The screen, `service.rs`, has at most 60 lines of code and every step of the Node example
 //!   except `listen`.
@@ -46,7 +42,6 @@ pub mod scenario;
 pub mod stream;
 pub mod stats;
 pub mod response;
-pub mod server;
 pub mod testing;
 
-pub use server::{Connection, DropConnection};
+pub use longhaul::{Connection, DropConnection};

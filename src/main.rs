@@ -12,10 +12,10 @@ use command::certificate;
 use command::settings::Settings;
 use command::signals::Signals;
 use command::{log, os};
-use sse_clock::server::socket::{self, Sockets};
+use longhaul::socket::{self, Sockets};
 #[cfg(feature = "tls")]
-use sse_clock::server::tls::Tls;
-use sse_clock::server::{Limits, Server};
+use longhaul::tls::Tls;
+use longhaul::{Limits, Server};
 use sse_clock::service::{Shared, respond};
 use sse_clock::stream::time;
 use tokio::runtime::{Builder, Runtime};

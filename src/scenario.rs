@@ -47,8 +47,8 @@ pub fn next(request: &StreamRequest, streams: &Streams) -> Plan {
     plan
 }
 
-/// Returns what `request` gets, where `next` returns the next item of `responses`. First comes `then`,
-/// then a redirect, then `status`.
+/// Returns what `request` gets, by priority: `then`, `redirect`, `status`, and the item of `responses`
+/// that `next` returns.
 pub fn plan(request: &StreamRequest, next: impl FnOnce(&[Planned]) -> Planned) -> Plan {
     let Options { head, script, .. } = &request.options;
     let then = request.options.then.filter(|_| request.is_reconnect());

@@ -75,7 +75,7 @@ async fn stream<B: Body>(req: Request<B>, shared: &Shared, ticks: Ticks) -> Http
         let req = response::extract(req).await?;
         let plan = scenario::next(&req, &shared.streams);
         let interval = ticks(req.options.interval.unwrap_or(1000), shared);
-        let body = event_body(interval, &req, shared.streams.open(&req));
+        let body = event_body(interval, &req, shared.streams.guard(&req));
         response::with_faults(plan, req, write_head(StatusCode::OK, &HEADERS, body))
     };
     Ok(response.await)

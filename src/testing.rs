@@ -8,12 +8,12 @@ use std::thread::{self, JoinHandle};
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-use crate::server::host::Host;
-#[cfg(feature = "tls")]
-use crate::server::tls::{Certificate, Tls};
-use crate::server::{Limits, Server, socket};
 use crate::service::{Shared, respond};
 use crate::stats::{Stats, Streams};
+use longhaul::host::Host;
+#[cfg(feature = "tls")]
+use longhaul::tls::{Certificate, Tls};
+use longhaul::{Limits, Server, socket};
 
 /// A server that runs in a thread of its own until it is dropped.
 ///

@@ -5,8 +5,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process;
 
-use sse_clock::server::host::Host;
-use sse_clock::server::tls::{BadPem, Certificate, Pem};
+use longhaul::host::Host;
+use longhaul::tls::{BadPem, Certificate, Pem};
 
 use super::settings::Files;
 

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
+use std::iter::repeat_n;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
@@ -22,7 +23,7 @@ const FOR_WARNINGS: isize = 100;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The target of the line that says how many lines were left out, at most once a second.
+/// The target of the line that says how many lines were left out, at most once a second and at the end.
 const LEFT_OUT: &str = "sse_clock::left_out";
 
 /// Bytes of lines that are written together.
@@ -48,7 +49,7 @@ struct Lines(SyncSender<Vec<u8>>);
 /// How many lines may be logged now, and how many were left out.
 ///
 /// A line takes one of the budget, and the writer gives it back a second after the line was
-/// written. So the lines that wait have a bound as well, however slow the reader of stderr is.
+/// written; each event makes one line. So the lines that wait have a bound as well, however slow the reader of stderr is.
 struct Budget {
     left: AtomicIsize,
     left_out: AtomicU64,
@@ -77,10 +78,6 @@ pub(crate) fn start() -> Log {
         .finish()
         .with(Limit(Arc::clone(&budget)))
         .init();
-    // The standard hook writes to stderr, and would wait for a full pipe.
-    panic::set_hook(Box::new(|panic| {
-        tracing::error!("a task panicked: {panic}");
-    }));
     let shared = Arc::clone(&budget);
     let write = move || {
         write(&waiting, &shared);
@@ -88,6 +85,10 @@ pub(crate) fn start() -> Log {
     };
     let writer = thread::Builder::new().name("log".into()).spawn(write);
     writer.expect("a thread starts");
+    // The standard hook writes to stderr, and would wait for a full pipe.
+    panic::set_hook(Box::new(|panic| {
+        tracing::error!("a task panicked: {panic}");
+    }));
     Log {
         lines,
         budget,
@@ -104,16 +105,21 @@ fn write(waiting: &Receiver<Vec<u8>>, budget: &Budget) {
             Some(rest) => waiting.recv_timeout(rest),
             None => waiting.recv().map_err(RecvTimeoutError::from),
         };
-        let (mut text, mut is_last) = (Vec::new(), false);
+        let (mut text, mut lines, mut is_last) = (Vec::new(), 0, false);
         for line in next.into_iter().chain(waiting.try_iter()) {
             is_last = line.is_empty();
             text.extend(line);
-            written.push_back(Instant::now());
+            lines += 1;
             if is_last || text.len() > TOGETHER {
                 break;
             }
         }
+        if is_last {
+            // A report of this thread may have come after the end.
+            text.extend(waiting.try_iter().flatten());
+        }
         drop(io::stderr().write_all(&text));
+        written.extend(repeat_n(Instant::now(), lines));
         if is_last {
             return;
         }
@@ -122,18 +128,17 @@ fn write(waiting: &Receiver<Vec<u8>>, budget: &Budget) {
         }
         let is_old = |time: &Instant| time.elapsed() >= SECOND;
         let old = written.iter().take_while(|time| is_old(time)).count();
-        written.drain(..old);
-        budget.left.fetch_add(old.cast_signed(), Relaxed);
-        if old > 0 && reported.as_ref().is_none_or(is_old) {
-            budget.report();
+        if old > 0 && reported.as_ref().is_none_or(is_old) && budget.report() {
             reported = Some(Instant::now());
         }
+        written.drain(..old);
+        budget.left.fetch_add(old.cast_signed(), Relaxed);
     }
 }
 
 impl Budget {
-    /// Logs how many lines were left out since the last report, if any.
-    fn report(&self) {
+    /// Logs how many lines were left out since the last report, and returns whether there were any.
+    fn report(&self) -> bool {
         let left_out = self.left_out.swap(0, Relaxed);
         if left_out > 0 {
             tracing::warn!(
@@ -141,6 +146,7 @@ impl Budget {
                 "{left_out} lines were left out: at most {A_SECOND} are written a second"
             );
         }
+        left_out > 0
     }
 }
 
@@ -165,7 +171,7 @@ impl<S: Subscriber> Layer<S> for Limit {
 }
 
 impl Write for Lines {
-    /// Takes over a line, which never waits.
+    /// Hands the line to the writer without waiting.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let _ = self.0.try_send(line.to_vec());
         Ok(line.len())

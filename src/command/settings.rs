@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
-use sse_clock::server::host::Host;
+use longhaul::host::Host;
 
 /// A clock over Server-Sent Events: the Node http example, written directly on hyper.
 #[derive(Debug, Parser)]
@@ -30,7 +30,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = seconds)]
     drain: u64,
 
-    /// Speak HTTPS: HTTP/2 or HTTP/1.1, as the client prefers [in builds with --features tls]
+    /// Speak HTTPS: HTTP/2 if the client offers it, else HTTP/1.1 [in builds with --features tls]
     #[arg(long)]
     pub(crate) tls: bool,
 

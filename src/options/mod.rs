@@ -1,7 +1,6 @@
 //! The options: what a query string asks for, as plain data, and their parser.
 
 mod conflicts;
-mod parameter;
 mod parser;
 mod request;
 mod table;
@@ -13,10 +12,9 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 
-pub use parameter::Parameter;
 pub use parser::{BadParameter, asks_for_credentials, key, location};
 pub use request::StreamRequest;
-pub use table::{GROUPS, parameters};
+pub use table::{GROUPS, Parameter, parameters};
 
 /// What a client asks for; without a query string the Node example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

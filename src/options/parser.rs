@@ -1,12 +1,13 @@
 //! Reads the options from a query string, or returns the error text.
 
+use std::fmt;
+
 use hyper::Request;
 use hyper::header::{HeaderName, HeaderValue};
 
 use super::Options;
 use super::conflicts::CONFLICTS;
-use super::parameter::Parameter;
-use super::table::{KEY, parameters};
+use super::table::{KEY, Parameter, parameters};
 use super::value::Value;
 
 /// The header with which a client resumes, HTML 9.2.4.
@@ -17,7 +18,15 @@ const REPEATED: usize = 64;
 
 /// A parameter that is not allowed, as one line that says what is allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadParameter(pub String);
+pub struct BadParameter(String);
+
+impl fmt::Display for BadParameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadParameter {}
 
 impl BadParameter {
     fn new(name: &str, given: &str, allowed: &str) -> Self {

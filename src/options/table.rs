@@ -1,7 +1,7 @@
 //! The table of the options: names, bounds, effects, and where each value goes.
 
-use super::parameter::{Parameter, row, set};
-use super::{End, Eol};
+use super::value::Value;
+use super::{End, Eol, Options};
 
 /// The characters of a key.
 pub(super) const KEY: &str = "1 to 64 of A-Z a-z 0-9 . _ -";
@@ -134,3 +134,35 @@ const HOUR: u64 = 3_600_000;
 const FLAG: &str = "no value, true or false";
 
 const STATUS: &str = "200 to 599";
+
+/// A parameter of the query string.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: Text,
+    /// The allowed values.
+    pub allowed: Text,
+    /// The effect.
+    pub effect: Text,
+    /// Sets the option; `None` if the value is not allowed.
+    pub(super) set: Set,
+}
+
+type Text = &'static str;
+type Set = fn(&mut Options, &Value<'_>) -> Option<()>;
+
+/// Returns a row of the table.
+const fn row(name: Text, allowed: Text, effect: Text, set: Set) -> Parameter {
+    Parameter {
+        name,
+        allowed,
+        effect,
+        set,
+    }
+}
+
+/// Sets `option`; `None` if there is no value.
+fn set<T>(option: &mut Option<T>, value: Option<T>) -> Option<()> {
+    *option = Some(value?);
+    Some(())
+}

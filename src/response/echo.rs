@@ -46,7 +46,7 @@ struct Shown<'a> {
 }
 
 impl Echo {
-    /// Returns the echo of `request`. If it is too long, the last headers are left out first, then
+    /// Returns the echo of `request`. If it leaves no room for the mark, the last headers are left out first, then
     /// the end of the target.
     pub(super) fn of(request: &Request<()>) -> Self {
         let target = request.uri().path_and_query();

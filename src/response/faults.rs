@@ -15,7 +15,7 @@ use super::cors::allow_credentials;
 use super::{HttpResponse, SmallFrames, line_of};
 use crate::options::{StreamRequest, WITHOUT_BODY};
 use crate::scenario::Plan;
-use crate::server::DropConnection;
+use longhaul::DropConnection;
 
 /// Returns the response of `plan`, which is `stream` unless a fault was requested, after the delay.
 ///

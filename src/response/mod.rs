@@ -49,7 +49,7 @@ impl From<Response<SmallFrames>> for Rejection {
 /// 400 for a query string that is not allowed.
 impl From<BadParameter> for Rejection {
     fn from(bad: BadParameter) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, bad.0)
+        Self::new(StatusCode::BAD_REQUEST, bad.to_string())
     }
 }
 

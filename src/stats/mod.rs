@@ -10,10 +10,10 @@ use std::time::Instant;
 use tracing::field::display;
 
 use crate::options::StreamRequest;
-use crate::server::Connection;
 pub use counts::{Arrival, Closed, Stats};
 use counts::{Count, Counts, json};
 use keys::{Key, Keys};
+use longhaul::Connection;
 
 /// The streams of one server.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Streams {
 
     /// Returns the guard that counts the stream of `request` from its first poll to its drop.
     #[must_use]
-    pub fn open(self: &Arc<Self>, request: &StreamRequest) -> StreamGuard {
+    pub fn guard(self: &Arc<Self>, request: &StreamRequest) -> StreamGuard {
         StreamGuard {
             streams: Arc::clone(self),
             key: self.key(request).filter(|_| !request.is_head),
@@ -107,15 +107,10 @@ impl StreamGuard {
 impl Drop for StreamGuard {
     fn drop(&mut self) {
         let Some(since) = self.since else { return };
-        let is_shutting_down = || {
-            self.connection
-                .as_ref()
-                .is_some_and(Connection::is_shutting_down)
-        };
-        let (why, count) = match self.finished {
-            true => ("finished", Count::Finished),
-            false if is_shutting_down() => ("server stopping", Count::Shutdown),
-            false => ("client left", Count::Client),
+        let (why, count) = match &self.connection {
+            _ if self.finished => ("finished", Count::Finished),
+            Some(it) if it.is_shutting_down() => ("server stopping", Count::Shutdown),
+            _ => ("client left", Count::Client),
         };
         // Before the count, because `after_ms` of the next request needs the time of the end.
         if let Some(key) = &self.key {

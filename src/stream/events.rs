@@ -25,7 +25,7 @@ pub(super) fn events(interval: Interval, request: &StreamRequest) -> Boxed<Block
     let seen = request.last_event_id().filter(|_| script.ids);
     let blocks: Boxed<Block> = match (&script.wire, &interval.source) {
         (Some(bytes), _) => {
-            // `setInterval` takes 0 for 1, and a wire is sent at once.
+            // `setInterval` turns 0 into 1 ms, but a wire with `interval=0` is sent at once.
             let period = request.options.interval.map(Duration::from_millis);
             Box::pin(wire(bytes, period.unwrap_or(interval.period), seen))
         }

@@ -84,7 +84,7 @@ impl Stream for Interval {
         }
         let mut sleep = this.sleep.as_pin_mut().expect("it is set above");
         let due = sleep.deadline();
-        // A sleep that is over is not polled: it would round the time up, and take from the budget.
+        // Polling an elapsed `Sleep` would round the time up and use the budget of the task.
         if now < due {
             ready!(sleep.as_mut().poll(cx));
         }

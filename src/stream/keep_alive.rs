@@ -12,7 +12,8 @@ use super::sse::Block;
 /// The silence after which a comment is sent, well below the idle timeouts of proxies.
 pub const SILENCE: Duration = Duration::from_secs(15);
 
-/// Adds a comment to `blocks` after each `silence`, counted from the poll that found no block.
+/// Adds a comment to `blocks` after each `silence`, which is not zero, counted from the poll that
+/// found no block.
 pub fn keep_alive(
     blocks: impl Stream<Item = Block>,
     silence: Duration,

@@ -24,7 +24,7 @@ use crate::stats::StreamGuard;
 use events::{Boxed, events};
 use interval::{Interval, Source};
 use keep_alive::{SILENCE, keep_alive};
-use script::{Aborted, end, frames};
+use script::{Aborted, frames};
 use sse::Block;
 
 pin_project! {
@@ -81,11 +81,12 @@ fn scripted(interval: Interval, request: &StreamRequest) -> Boxed<Result<Block, 
         }
         blocks = Box::pin(once(Block::FIRST_COMMENT).chain(blocks));
     }
-    let blocks = end(blocks, script.count, script.end.unwrap_or_default());
+    let end = script.end.unwrap_or_default();
+    let blocks = Box::pin(script::end(blocks, script.count, end));
     if script.size.is_some() || script.framing != Framing::default() {
         Box::pin(frames(blocks, script.framing))
     } else {
-        Box::pin(blocks)
+        blocks
     }
 }
 

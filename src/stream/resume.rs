@@ -54,7 +54,8 @@ pub fn resume(
 ) -> impl Stream<Item = Due> + Send {
     let interval = milliseconds(interval).max(1);
     stream! {
-        let (mut read_at, mut time) = (Instant::now(), now());
+        let mut time = now();
+        let mut read_at = Instant::now();
         let mut last = start(last, interval, time);
         loop {
             let at = Instant::now();

@@ -34,7 +34,7 @@ impl fmt::Display for Aborted {
 
 impl error::Error for Aborted {}
 
-/// Ends `blocks` after `count` events, or after the last block.
+/// Ends `blocks` as `end` says, after `count` events or after the last block.
 pub fn end(
     blocks: impl Stream<Item = Block>,
     count: Option<u64>,
@@ -58,13 +58,15 @@ pub fn end(
                 }
                 yield Ok(block);
             },
-            End::Stall => sleep(STALL).await,
+            // Boxed: each stream would keep the room of the timer.
+            End::Stall => Box::pin(sleep(STALL)).await,
         }
     }
 }
 
-/// Sends `blocks` in the frames of `framing`. hyper joins frames that are ready at once into one
-/// write, so a split stream is not ready after each frame.
+/// Sends `blocks` with the byte order mark, the line ends and the frames of `framing`, and with the
+/// data of a size. hyper joins frames that are ready at once into one write, so a split stream
+/// returns `Pending` once after each frame.
 pub fn frames<E>(
     blocks: impl Stream<Item = Result<Block, E>>,
     mut framing: Framing,

@@ -1,4 +1,4 @@
-//! The wall clock: the time as a number, and as Node prints it. And waiting until a time.
+//! The wall clock, as a number and as Node prints it, and a wait until an instant.
 
 use std::cell::RefCell;
 use std::sync::LazyLock;

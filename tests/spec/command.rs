@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::both_streams::greeting;
+use crate::node::both_streams::greeting;
 use crate::support::{Binary, Client, eventually, free_port, in_own_network, skipped};
 
 const GET_STREAM: &str = "GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";
@@ -246,7 +246,7 @@ fn a_port_without_permission_is_one_line_with_the_port_and_the_remedy() {
     };
     command
         .args(["setpriv", "--inh-caps=-all", "--bounding-set=-all"])
-        .arg(env!("CARGO_BIN_EXE_sse-clock"))
+        .args(Binary::program())
         .args(["--host", "127.0.0.1", "--port", "80"])
         .env_remove("PORT");
     assert_eq!(
@@ -311,10 +311,10 @@ fn a_machine_with_one_address_family_only_serves_localhost_on_it() {
             return;
         };
         let script = format!(
-            "'{}' --host localhost --port 3000 & server=$!; \
+            "{} --host localhost --port 3000 & server=$!; \
              curl -sg --retry 40 --retry-connrefused --retry-delay 1 --retry-max-time 10 {url}; \
              kill $server; wait $server",
-            env!("CARGO_BIN_EXE_sse-clock")
+            Binary::program().join(" ")
         );
         let output = command
             .args(["sh", "-c", &script])
@@ -508,7 +508,7 @@ fn a_warning_is_written_in_a_storm_of_other_lines_too() {
         server.log_line(" INFO stream ");
     }
     let last = Client::connect(address);
-    let line = server.log_line("all 3 places are taken");
+    let line = server.log_line("all 3 connection permits are taken");
     assert!(line.contains(" WARN "), "{line}");
     drop(last);
     storm.join().unwrap();

@@ -90,14 +90,14 @@ fn understand(line: &str) -> Option<FaultySocket> {
         let places = said.strip_prefix("all ")?;
         let (places, rest) = places.split_once(' ')?;
         places.parse::<u32>().ok()?;
-        let is_full = rest == "places are taken: later clients wait in the backlog";
+        let is_full = rest == "connection permits are taken: later clients wait in the backlog";
         return is_full.then_some(FaultySocket::Other);
     }
     if level != "INFO" {
         return None;
     }
     let others = [
-        "a place is free again: waiting clients get in",
+        "a connection permit is free again: waiting clients get in",
         "SIGTERM: stopping",
     ];
     if others.contains(&said) {
@@ -141,7 +141,7 @@ pub(super) fn check() {
             Some(FaultySocket::Finished),
         ),
         (
-            " INFO a place is free again: waiting clients get in",
+            " INFO a connection permit is free again: waiting clients get in",
             Some(FaultySocket::Other),
         ),
         (

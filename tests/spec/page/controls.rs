@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
-use sse_clock::server::Limits;
+use longhaul::Limits;
 
 use super::experiments::assert_no_gap;
 use super::laboratory;

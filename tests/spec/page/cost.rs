@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hyper::Response;
+use longhaul::Limits;
 use serde_json::json;
-use sse_clock::server::Limits;
 
 use super::{cleared_laboratory, laboratory};
 use crate::support::browser::{Browser, Engine};

@@ -1,7 +1,7 @@
 //! The page over HTTPS: the protocol of the page, and a hundred streams on one connection.
 
+use longhaul::Limits;
 use serde_json::json;
-use sse_clock::server::Limits;
 
 use super::experiments::assert_the_seventh_waits;
 use super::look::{assert_accessible, assert_fits_any_width, laboratory_with_axe};

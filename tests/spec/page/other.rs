@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
+use longhaul::Limits;
 use serde_json::json;
-use sse_clock::server::Limits;
 use url::Url;
 
 use super::look::{assert_accessible, assert_fits_any_width, bring_axe};

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::Response;
+use longhaul::Limits;
 use serde_json::json;
-use sse_clock::server::Limits;
 
 use super::{laboratory, laboratory_in};
-use crate::cases::cases;
-use crate::known::Row;
+use crate::suite::cases::cases;
+use crate::suite::known::Row;
 use crate::support::browser::{Browser, Engine};
 use crate::support::{Hosted, Server, eventually};
 

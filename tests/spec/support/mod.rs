@@ -23,12 +23,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body_util::StreamBody;
 use hyper::body::Frame;
-use socket2::{Domain, SockRef, Socket, Type};
-use sse_clock::server::host::Host;
-use sse_clock::server::socket::{self, Accept, Listener};
+use longhaul::host::Host;
+use longhaul::socket::{self, Accept, Listener};
 #[cfg(feature = "tls")]
-use sse_clock::server::tls::{Certificate, Tls};
-use sse_clock::server::{self, Handler, Limits};
+use longhaul::tls::{Certificate, Tls};
+use longhaul::{Handler, Limits};
+use socket2::{Domain, SockRef, Socket, Type};
 #[cfg(feature = "tls")]
 use sse_clock::stats::Stats;
 use sse_clock::stream::interval::{Source, set_interval};
@@ -260,7 +260,7 @@ impl Hosted {
         limits: Limits,
         handler: impl Handler,
     ) -> Self {
-        Self::start_server(wrap, server::Server::new(limits), handler)
+        Self::start_server(wrap, longhaul::Server::new(limits), handler)
     }
 
     /// Serves over TLS, with its own certificate.
@@ -268,13 +268,13 @@ impl Hosted {
     pub fn start_tls(limits: Limits, handler: impl Handler) -> Self {
         let made = Certificate::make(None);
         let certificate = Certificate::from_pem(made.certificate.as_bytes(), made.key.as_bytes());
-        let server = server::Server::new(limits).with_tls(Tls::new(certificate.unwrap()));
+        let server = longhaul::Server::new(limits).with_tls(Tls::new(certificate.unwrap()));
         Self::start_server(|listener| listener, server, handler)
     }
 
     fn start_server<L: Accept>(
         wrap: impl FnOnce(Listener) -> L + Send + 'static,
-        server: server::Server,
+        server: longhaul::Server,
         handler: impl Handler,
     ) -> Self {
         let sockets = socket::bind(Host::Address([127, 0, 0, 1].into()), 0).unwrap();
@@ -513,9 +513,22 @@ impl Binary {
         Self::spawn(command)
     }
 
+    /// The binary of this package, or the command with arguments in `SSE_CLOCK_BIN`.
+    pub fn program() -> Vec<String> {
+        let own = env!("CARGO_BIN_EXE_sse-clock");
+        let other = env::var("SSE_CLOCK_BIN").unwrap_or_default();
+        let mut words: Vec<_> = other.split_whitespace().map(str::to_owned).collect();
+        if words.is_empty() {
+            words.push(own.to_owned());
+        }
+        words
+    }
+
     pub fn command() -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_sse-clock"));
+        let words = Self::program();
+        let mut command = Command::new(&words[0]);
         command
+            .args(&words[1..])
             .env_remove("PORT")
             .env_remove("RUST_LOG")
             .env("TZ", "UTC");

@@ -1,0 +1,56 @@
+//! The host of a server: the loopback, one address, or all addresses.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::str::FromStr;
+
+/// Names the addresses at which a server can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host {
+    /// The loopback, over IPv4 and IPv6 where the machine has both.
+    Localhost,
+    /// One address of this machine, or the wildcard address for all addresses.
+    Address(IpAddr),
+}
+
+impl Host {
+    /// Returns the addresses to listen on.
+    pub(super) fn addresses(self) -> Vec<IpAddr> {
+        match self {
+            Self::Localhost => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            Self::Address(address) => vec![address],
+        }
+    }
+}
+
+impl FromStr for Host {
+    type Err = std::net::AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.eq_ignore_ascii_case("localhost") {
+            return Ok(Self::Localhost);
+        }
+        let in_brackets = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'));
+        in_brackets.unwrap_or(text).parse().map(Self::Address)
+    }
+}
+
+/// Writes the host for a URL that reaches the server from this machine.
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(ip)
+                if !ip.is_unspecified() && !Self::Localhost.addresses().contains(ip) =>
+            {
+                write!(
+                    f,
+                    "{}",
+                    SocketAddr::new(*ip, 0).to_string().trim_end_matches(":0")
+                )
+            }
+            _ => f.write_str("localhost"),
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! Validation before every route: rejects requests that no handler should see, and corrects
+//! responses that do not fit the connection.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http_body_util::{Either, Full};
+use hyper::body::Body;
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use hyper::{Method, Request, Response, StatusCode, Version};
+
+use super::connection::DropConnection;
+use super::content::Content;
+use super::handler::Handler;
+use super::shutdown::{Exchange, UntilShutdown};
+
+/// Validates `request` and passes it to the handler, or returns a rejection.
+pub(super) async fn dispatch<H: Handler, E: Exchange + Clone>(
+    mut request: Request<Content>,
+    handler: H,
+    exchange: E,
+) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>, E>>, Dropped> {
+    let body = |body| UntilShutdown::new(body, exchange.clone());
+    if let Some(rejection) = validate_head(&request) {
+        return Ok(rejection.map(Either::Left).map(body));
+    }
+    let version = request.version();
+    let has_content = !request.body().is_end_stream();
+    let is_connect = request.method() == Method::CONNECT;
+    let stays = version == Version::HTTP_11 && !wants_close(request.headers());
+    let connection = exchange.connection().clone();
+    request.extensions_mut().insert(connection);
+    let mut response = handler(request).await;
+    if response.extensions().get::<DropConnection>().is_some() {
+        return Err(Dropped);
+    }
+    let status = response.status();
+    if is_connect && status.is_success() {
+        // A success would begin a tunnel (RFC 9110 section 9.3.6), and the server has no tunnels.
+        let rejection = rejection(StatusCode::NOT_IMPLEMENTED, "no tunnel begins here\n");
+        return Ok(rejection.map(Either::Left).map(body));
+    }
+    if has_content && (status.is_client_error() || status.is_server_error()) {
+        // The rest of the content must not be read as a request.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    if !stays {
+        // hyper sends `close` itself, and would send `close` next to the handler's `keep-alive`.
+        response.headers_mut().remove(CONNECTION);
+        // hyper would also offer an HTTP/1.0 client `keep-alive`, before a stream that the close
+        // ends.
+        *response.version_mut() = version;
+    }
+    Ok(response.map(Either::Right).map(body))
+}
+
+/// The handler wants no response to be sent ([`DropConnection`]).
+#[derive(Debug)]
+pub(super) struct Dropped;
+
+impl fmt::Display for Dropped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the response is dropped on request")
+    }
+}
+
+impl Error for Dropped {}
+
+/// Logs why hyper has closed a connection by itself, before any handler saw the request.
+pub(super) fn log_rejected(peer: SocketAddr, error: &hyper::Error) {
+    let mut reasons = error.to_string();
+    let mut source = error.source();
+    while let Some(reason) = source {
+        if reason.is::<io::Error>() {
+            // The client is gone.
+            return;
+        }
+        reasons = format!("{reasons}: {reason}");
+        source = reason.source();
+    }
+    if !(error.is_user() || error.is_incomplete_message() || error.is_canceled()) {
+        tracing::debug!(%peer, "no valid request: {reasons}");
+    }
+}
+
+fn wants_close(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CONNECTION).iter();
+    values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
+
+/// Returns whether the content has a transfer coding except chunked (RFC 9112 section 6.1).
+fn has_other_coding(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_some_and(|coding| !is_chunked(coding)) || codings.next().is_some()
+}
+
+/// Returns whether the request names exactly one host (RFC 9112 section 3.2).
+///
+/// Over HTTP/2, `:authority` has to name the same host (RFC 9113 section 8.3.1).
+fn has_one_host<B>(request: &Request<B>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let authority = request.uri().authority();
+    let authority = authority.filter(|_| request.version() == Version::HTTP_2);
+    match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            authority.is_none_or(|it| host.as_bytes().eq_ignore_ascii_case(it.as_str().as_bytes()))
+        }
+        _ => false,
+    }
+}
+
+/// Returns a rejection for a malformed request (RFC 9112 section 3.2) or for unexpected content.
+fn validate_head<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
+    let (status, reason) = if request.version() != Version::HTTP_10 && !has_one_host(request) {
+        (
+            StatusCode::BAD_REQUEST,
+            "a request needs exactly one Host\n",
+        )
+    } else if !request.body().is_end_stream() && request.method() != Method::POST {
+        (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "only POST may have content\n",
+        )
+    } else if has_other_coding(request.headers()) {
+        (
+            StatusCode::NOT_IMPLEMENTED,
+            "content may be coded in chunks only\n",
+        )
+    } else {
+        return None;
+    };
+    Some(rejection(status, reason))
+}
+
+fn rejection(status: StatusCode, reason: &'static str) -> Response<Full<Bytes>> {
+    let mut rejection = Response::new(Full::from(reason));
+    *rejection.status_mut() = status;
+    let headers = rejection.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    rejection
+}

@@ -1,0 +1,7 @@
+//! The server: its limits, and how connections and streams begin and end.
+
+pub mod lifetime;
+pub mod limits;
+pub mod replicas;
+#[cfg(feature = "tls")]
+pub mod tls;

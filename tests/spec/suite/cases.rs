@@ -1,0 +1,471 @@
+//! The conformance suite: the server plays every case, and the expectations follow the standard.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
+use serde::{Deserialize, Serialize};
+use serde_json::ser::{Formatter, Serializer};
+use url::Url;
+
+use crate::suite::reference_client::{EventStream, Message, is_stream};
+use crate::support::Server;
+use crate::support::reply::{self, Reply};
+
+const SUITE: &str = include_str!("../../../public/cases.json");
+
+/// The maximum of bytes in a `wire`.
+const WIRE: usize = 4096;
+
+/// The shortest reconnection time that the suite judges.
+const JUDGED: u64 = 300;
+
+#[derive(Clone, Debug, Deserialize)]
+pub struct Case {
+    pub name: String,
+    section: String,
+    why: String,
+    pub url: String,
+    pub listen: Vec<String>,
+    pub expect: Vec<Expected>,
+    reconnect: Option<Reconnect>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Expected {
+    Told {
+        event: String,
+        data: String,
+        id: String,
+    },
+    Sized {
+        event: String,
+        data: (),
+        size: usize,
+        id: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Reconnect {
+    Never(bool),
+    Back {
+        last_event_id: String,
+        after_ms: Option<u64>,
+    },
+}
+
+pub fn cases() -> Vec<Case> {
+    serde_json::from_str(SUITE).expect("the fields of a case")
+}
+
+impl Expected {
+    fn event(&self) -> &str {
+        match self {
+            Self::Told { event, .. } | Self::Sized { event, .. } => event,
+        }
+    }
+
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Told { id, .. } | Self::Sized { id, .. } => id,
+        }
+    }
+
+    pub fn is_but_for_its_id(&self, other: &Self) -> bool {
+        let without_id = |event: &Self| match event.clone() {
+            Self::Told { event, data, .. } => (event, Some(data), 0),
+            Self::Sized { event, size, .. } => (event, None, size),
+        };
+        without_id(self) == without_id(other)
+    }
+}
+
+impl From<Message> for Expected {
+    fn from(Message { event, data, id }: Message) -> Self {
+        // Longer than any `wire`.
+        if data.len() > WIRE && data.bytes().all(|byte| byte == b'x') {
+            let (data, size) = ((), data.len());
+            return Self::Sized {
+                event,
+                data,
+                size,
+                id,
+            };
+        }
+        Self::Told { event, data, id }
+    }
+}
+
+/// Whether `text` is unchanged as the value of a header.
+fn is_header_value(text: &str) -> bool {
+    text.trim() == text && !text.contains(|letter: char| letter.is_ascii_control())
+}
+
+/// The parameters of a query string, decoded to bytes.
+fn parameters(url: &str) -> Vec<(String, Vec<u8>)> {
+    let (_, query) = url.split_once('?').expect("a query string");
+    let pairs = query
+        .split('&')
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs
+        .map(|(name, value)| (name.to_owned(), decoded(value)))
+        .collect()
+}
+
+fn decoded(value: &str) -> Vec<u8> {
+    let (mut bytes, mut rest) = (Vec::new(), value.bytes());
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let digits = [rest.next(), rest.next()].map(|digit| digit.expect("two digits"));
+                let digits = str::from_utf8(&digits).unwrap();
+                u8::from_str_radix(digits, 16).expect("two digits")
+            }
+            _ => byte,
+        });
+    }
+    bytes
+}
+
+/// Plays `case` from `server` to a client that follows the standard, and compares the events with
+/// the expected ones.
+fn play(server: &Server, case: &Case) {
+    let Case { name, url, .. } = case;
+    let parameters = parameters(url);
+    let value = |wanted: &str| {
+        let mut values = parameters.iter().filter(|(known, _)| known == wanted);
+        values.next().map(|(_, value)| value.as_slice())
+    };
+    let items = items(value("responses"));
+    let mut stream = EventStream::default();
+    let target = format!("{url}&key={name}");
+
+    if value("end") == Some(b"stall") {
+        let (_, mut client) = server.get(&target);
+        let (mut bytes, wire) = (Vec::new(), value("wire").expect("what is held is a wire"));
+        while bytes.len() < wire.len() {
+            let frame = client.chunk();
+            stream.read(&frame);
+            bytes.extend(frame);
+        }
+        assert_eq!(bytes, wire, "{name}");
+        assert_eq!(server.stats_of(name).open, 1, "{name} is held");
+        assert_eq!(events(stream), case.expect, "{name}");
+        assert_eq!(case.reconnect, None, "{name}");
+        return;
+    }
+
+    let first = response(server, &target, "");
+    if !is_a_stream(&first) {
+        assert_eq!(case.expect, [], "{name}");
+        assert_eq!(case.reconnect, Some(Reconnect::Never(false)), "{name}");
+        let status = value("status").or(items.first().copied());
+        let status = status.expect("a status, or responses");
+        assert_eq!(first.status().as_bytes()[..3], *status, "{name}");
+        if let [failure, b"200", ..] = items[..]
+            && failure != b"200"
+        {
+            // A client that reconnects anyway would receive unexpected events.
+            assert!(is_a_stream(&response(server, &target, "")), "{name}");
+        }
+        return;
+    }
+
+    for frame in &first.chunks {
+        stream.read(frame);
+    }
+    if let Some(wire) = value("wire") {
+        assert_eq!(first.bytes(), wire, "{name}");
+    }
+    let id = stream.last_event_id.clone();
+    let back = is_header_value(&id).then(|| Reconnect::Back {
+        last_event_id: id.clone(),
+        after_ms: stream.reconnection_time.filter(|time| *time >= JUDGED),
+    });
+    assert_eq!(events(stream), case.expect, "{name}");
+    assert_eq!(back, case.reconnect, "{name}");
+    if back.is_some() {
+        let second = response(server, &target, &id);
+        assert_eq!(items[0], b"200", "{name}");
+        assert_eq!(second.status().as_bytes()[..3], *items[1], "{name}");
+        let requests = server.stats_of(name).requests.unwrap();
+        let ids: Vec<_> = requests.iter().map(|it| it.last_event_id.clone()).collect();
+        assert_eq!(ids, [None, Some(id).filter(|id| !id.is_empty())], "{name}");
+        let after: Vec<_> = requests.iter().map(|it| it.after_ms.is_some()).collect();
+        assert_eq!(after, [false, true], "{name}");
+    }
+}
+
+/// The items of `responses`.
+fn items(responses: Option<&[u8]>) -> Vec<&[u8]> {
+    let items = responses.map(|items| items.split(|byte| *byte == b','));
+    items.into_iter().flatten().collect()
+}
+
+/// The final response to a client that connects with `id`, after all redirects.
+fn response(server: &Server, target: &str, id: &str) -> Reply {
+    let request = |target: &str| match id {
+        "" => reply::get(server, target),
+        _ => reply::come_back(server, target, id),
+    };
+    let reply = request(target);
+    match reply.header("Location").map(str::to_owned) {
+        Some(location) => {
+            assert!(target.contains(&format!("&redirect={}&", &reply.status()[..3])));
+            request(&location)
+        }
+        None => reply,
+    }
+}
+
+fn is_a_stream(reply: &Reply) -> bool {
+    let status = reply.status()[..3].parse().expect("three digits");
+    is_stream(status, reply.header("Content-Type").unwrap_or_default())
+}
+
+fn events(stream: EventStream) -> Vec<Expected> {
+    stream.events.into_iter().map(Expected::from).collect()
+}
+
+/// The layout of the file: a changed case is a changed line in a diff.
+fn laid_out(case: &Case) -> String {
+    let Case {
+        name,
+        section,
+        why,
+        url,
+        listen,
+        expect,
+        reconnect,
+    } = case;
+    let [name, section, why, url] = [name, section, why, url].map(json);
+    let mut events = json(expect);
+    if events.len() > 88 {
+        let each: Vec<_> = expect.iter().map(json).collect();
+        events = format!("[\n  {}]", each.join(",\n  "));
+    }
+    let (listen, reconnect) = (json(listen), json(reconnect));
+    format!(
+        "{{\"name\": {name}, \"section\": {section},\n \"why\": {why},\n \"url\": {url},\n \
+         \"listen\": {listen},\n \"expect\": {events},\n \"reconnect\": {reconnect}}}"
+    )
+}
+
+fn json(value: impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let mut serializer = Serializer::with_formatter(&mut bytes, Spaced);
+    value.serialize(&mut serializer).unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// JSON in ASCII, so that every character is visible, with a space after each comma and colon.
+struct Spaced;
+
+impl Formatter for Spaced {
+    fn begin_array_value<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        to.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_key<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        first: bool,
+    ) -> io::Result<()> {
+        to.write_all(if first { b"" } else { b", " })
+    }
+
+    fn begin_object_value<W: ?Sized + io::Write>(&mut self, to: &mut W) -> io::Result<()> {
+        to.write_all(b": ")
+    }
+
+    fn write_string_fragment<W: ?Sized + io::Write>(
+        &mut self,
+        to: &mut W,
+        text: &str,
+    ) -> io::Result<()> {
+        for letter in text.chars() {
+            if letter == ' ' || letter.is_ascii_graphic() {
+                write!(to, "{letter}")?;
+                continue;
+            }
+            for unit in letter.encode_utf16(&mut [0; 2]) {
+                write!(to, "\\u{unit:04x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_case_is_one_sentence_under_a_name_of_its_own() {
+    let cases = cases();
+    assert!(cases.len() >= 140, "{} cases", cases.len());
+    assert!(SUITE.len() < 92_000, "{} bytes", SUITE.len());
+    let mut names = BTreeSet::new();
+    for case in &cases {
+        let Case { name, why, .. } = case;
+        assert!(names.insert(name), "{name} is there twice");
+        let kebab = |word: &str| {
+            let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+            !word.is_empty() && word.bytes().all(letters)
+        };
+        assert!(name.len() <= 48 && name.split('-').all(kebab), "{name}");
+        let sections = ["9.2.2", "9.2.3", "9.2.4", "9.2.5", "9.2.6"];
+        assert!(sections.contains(&case.section.as_str()), "{name}");
+        let sentences = why.matches(". ").count() + usize::from(why.ends_with('.'));
+        assert!(sentences == 1 && why.len() <= 130, "{name}: {why}");
+    }
+}
+
+#[test]
+fn the_file_is_laid_out_by_one_rule() {
+    let cases: Vec<_> = cases().iter().map(laid_out).collect();
+    let layout = format!("[\n{}\n]\n", cases.join(",\n"));
+    for (line, (is, should)) in SUITE.lines().zip(layout.lines()).enumerate() {
+        assert_eq!(is, should, "line {}", line + 1);
+    }
+    assert_eq!(SUITE.len(), layout.len());
+}
+
+#[test]
+fn no_case_requests_what_the_server_rejects() {
+    for Case { name, url, .. } in cases() {
+        let parameters = parameters(&url);
+        let value = |wanted: &str| {
+            let mut values = parameters.iter().filter(|(known, _)| known == wanted);
+            let value = values.next().map(|(_, value)| value.as_slice());
+            assert!(values.next().is_none(), "{name}: {wanted} is there twice");
+            value
+        };
+        let number = |wanted: &str| {
+            let digits = str::from_utf8(value(wanted)?).unwrap();
+            Some(digits.parse::<u64>().expect("a number"))
+        };
+
+        let path = url.split('?').next().unwrap();
+        assert!(["/events", "/stream"].contains(&path), "{name}: {path}");
+        assert!(url.len() < 7500, "{name}");
+        // A redirect might not preserve characters that a browser would encode differently.
+        let whole = format!("http://localhost{url}");
+        assert_eq!(Url::parse(&whole).unwrap().as_str(), whole, "{name}");
+        let known = [
+            "wire",
+            "interval",
+            "split",
+            "pace",
+            "end",
+            "delay",
+            "header",
+            "status",
+            "redirect",
+            "responses",
+            "data",
+            "size",
+            "count",
+            "event",
+            "retry",
+            "eol",
+            "bom",
+            "comment",
+        ];
+        for (parameter, _) in &parameters {
+            assert!(known.contains(&parameter.as_str()), "{name}: {parameter}");
+        }
+
+        let wire = value("wire");
+        assert!(wire.is_none_or(|wire| wire.len() <= WIRE), "{name}");
+        let together = |one, others: &[&str]| {
+            let other = others.iter().find(|other| value(other).is_some());
+            let other = other.filter(|_| value(one).is_some());
+            assert!(other.is_none(), "{name}: {one} and {other:?}");
+        };
+        let wires = ["data", "event", "retry", "eol", "bom", "size", "count"];
+        together("wire", &wires);
+        together("size", &["data"]);
+        together("redirect", &["status"]);
+        together("responses", &["status"]);
+        assert!(
+            wire.is_none() || number("comment").unwrap_or(0) == 0,
+            "{name}"
+        );
+        assert!(
+            value("pace").is_none() || value("split").is_some(),
+            "{name}"
+        );
+        let ends = value("end").is_none() || wire.is_some() || value("count").is_some();
+        assert!(ends, "{name}");
+        assert!(
+            wire.is_none() || value("end") != Some(b"truncate"),
+            "{name}"
+        );
+        let bounds = [
+            ("interval", if wire.is_some() { 0 } else { 10 }, 3_600_000),
+            ("split", 1, 1024),
+            ("pace", 1, 10_000),
+            ("size", 1, 16_777_216),
+            ("comment", 50, 3_600_000),
+            ("delay", 0, 60_000),
+            ("status", 200, 599),
+        ];
+        for (parameter, least, most) in bounds {
+            let within = number(parameter).is_none_or(|it| (least..=most).contains(&it));
+            assert!(within, "{name}: {parameter}");
+        }
+        let items = items(value("responses"));
+        let is_status = |item: &&[u8]| matches!(item, [b'2'..=b'5', rest @ ..] if rest.len() == 2 && rest.iter().all(u8::is_ascii_digit));
+        assert!(items.len() <= 16 && items.iter().all(is_status), "{name}");
+        if let Some(header) = value("header") {
+            let media_type = header.strip_prefix(b"Content-Type:").expect(&name);
+            let fits = (1..=128).contains(&media_type.len());
+            let is_printable = media_type.iter().all(|byte| matches!(byte, b' '..=b'~'));
+            assert!(fits && is_printable, "{name}");
+        }
+        let streams = value("status").is_none();
+        // The last response tells every client to stop.
+        let ready = items.last().is_some_and(|last| *last != b"200") && value("interval").is_some();
+        assert!(
+            !streams || ready,
+            "{name} does not end by itself, or not soon"
+        );
+    }
+}
+
+#[test]
+fn a_case_listens_to_every_event_name_that_it_expects() {
+    for case in cases() {
+        let listen: BTreeSet<_> = case.listen.iter().map(String::as_str).collect();
+        assert_eq!(listen.len(), case.listen.len(), "{}", case.name);
+        assert_eq!(case.listen[0], "message", "{}", case.name);
+        let mut heard = case.expect.iter().map(Expected::event);
+        assert!(heard.all(|event| listen.contains(event)), "{}", case.name);
+        if let Some(Reconnect::Back { last_event_id, .. }) = case.reconnect {
+            assert!(last_event_id.len() <= 64, "{}: /stats cuts it", case.name);
+        }
+    }
+}
+
+#[test]
+fn the_server_sends_every_case_as_it_is_described() {
+    let server = Server::start();
+    let cases = cases();
+    let next = AtomicUsize::new(0);
+    // Most of the time of a case is pauses.
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Relaxed)) {
+                    play(&server, case);
+                }
+            });
+        }
+    });
+}
