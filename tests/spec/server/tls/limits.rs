@@ -540,7 +540,7 @@ async fn no_input_breaks_a_handshake_or_http_2() {
 async fn a_header_with_a_control_character_ends_its_connection_and_the_log_says_why() {
     let mut command = Binary::command();
     command.args(["--tls", "--port", "0"]);
-    command.env("RUST_LOG", "info,sse_clock=debug");
+    command.env("RUST_LOG", "info,longhaul=debug");
     let server = Binary::spawn(command);
     let mut client = Peer::connect(server.address(), &[]).await;
     let peer = client.0.get_ref().0.local_addr().unwrap();
