@@ -121,7 +121,10 @@ async fn a_browser_runs_no_stream_in_the_name_of_its_origin() {
             document.body.append(element);
         });
         const made = (name, settings) => loaded(Object.assign(document.createElement(name), settings));
+        // Kept, because a SharedWorker that is collected as garbage fires no event.
+        const kept = window.kept = [];
         const spoken = (port, worker) => new Promise((speaks, fails) => {
+            kept.push(worker);
             port.onmessage = speaks;
             worker.onerror = fails;
         });
