@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(abspath $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt)
-.PHONY: help run test browsers plain clients check bench bench-quick programs webkit engines npm
+.PHONY: help run test browsers plain clients check bench soak programs webkit engines npm
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -33,12 +33,14 @@ clients: engines ## play the suite to other people's clients and write clients/R
 	cargo build
 	node clients/run.mjs
 
-bench: ## measure every point beside its peers and write benches/numbers.md and .svg
-	cargo bench --bench ticks
-	cargo bench --bench streams -- all
+POINTS ?= all
+MINUTES ?= 30
 
-bench-quick: ## measure one point, in half a minute after the build
-	cargo bench --bench streams -- quick
+bench: ## measure POINTS beside their peers: quick, names, or all, which writes bench/numbers.md
+	cargo run --release --package sse-clock-bench --bin bench -- $(POINTS)
+
+soak: ## use everything at once for MINUTES, 30 by default, and judge every promise
+	cargo run --release --package sse-clock-bench --bin soak -- $(MINUTES) $(addprefix seed=,$(SEED))
 
 check: ## format, lints and documentation, with warnings as errors
 	cargo fmt --all --check

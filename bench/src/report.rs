@@ -3,51 +3,10 @@
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{
-    points::Point,
+    point::{Point, Ratio, Sample},
     servers::Kind,
     summary::{self, Group},
 };
-
-/// One measured number and its decimal places.
-#[derive(Clone, Copy)]
-pub(crate) struct Figure {
-    pub(crate) name: &'static str,
-    pub(crate) value: f64,
-    pub(crate) digits: usize,
-}
-
-/// The figures of one server at one point in one round.
-#[derive(Clone, Default)]
-pub(crate) struct Sample {
-    pub(crate) figures: Vec<Figure>,
-    pub(crate) notes: Vec<String>,
-}
-
-impl Sample {
-    pub(crate) fn with(mut self, name: &'static str, value: f64, digits: usize) -> Self {
-        self.figures.push(Figure {
-            name,
-            value,
-            digits,
-        });
-        self
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Option<f64> {
-        self.figures
-            .iter()
-            .find(|figure| figure.name == name)
-            .map(|figure| figure.value)
-    }
-}
-
-/// The ratio of a figure to the same figure of another server in the same round.
-#[derive(Clone, Copy)]
-pub(crate) struct Ratio {
-    pub(crate) name: &'static str,
-    pub(crate) figure: &'static str,
-    pub(crate) base: Kind,
-}
 
 /// All rounds of one point.
 pub(crate) struct Outcome {
@@ -93,7 +52,7 @@ impl Outcome {
         let plural = if *rounds == 1 { "" } else { "s" };
         let _ = writeln!(
             text,
-            "`cargo bench --bench streams -- {name}`: {about} {rounds} round{plural}.\n"
+            "`make bench POINTS={name}`: {about} {rounds} round{plural}.\n"
         );
         let kinds = self.point.kinds.iter().copied();
         let kinds: Vec<Kind> = kinds.filter(|kind| self.sample(*kind).is_some()).collect();

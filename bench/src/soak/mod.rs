@@ -2,9 +2,9 @@
 //!
 //! The clients connect, stay, leave, stall, read slowly, are cut off at any byte, and reconnect.
 //!
-//! - `cargo bench --bench streams -- soak` runs for 30 minutes.
+//! - `make soak` runs for 30 minutes.
 //! - `soak 2` runs for two minutes.
-//! - `soak seed=7` repeats the choices of another run.
+//! - `make soak SEED=7` repeats the choices of another run.
 //!
 //! The choices of the nth client in its mth visit depend on the seed, n and m only. Their timing
 //! depends on the machine.

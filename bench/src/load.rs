@@ -20,7 +20,6 @@ use crate::{
 /// New connections between two polls.
 const BATCH: usize = 64;
 /// Time for a hundred thousand sequential connections.
-const CHURN_DEADLINE: Duration = Duration::from_secs(180);
 const GROUP: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -115,40 +114,6 @@ impl Load {
             }
         }
         Ok(pace.elapsed())
-    }
-
-    /// Opens `count` connections, `at_once` at a time, and closes each after its response head.
-    pub(crate) fn come_and_go(&mut self, count: usize, at_once: usize) -> Result<(), String> {
-        let begin = Instant::now();
-        let wanted = self.opened + count;
-        let mut made = 0;
-        // A closed connection occupies its port for a minute. Many source addresses have many
-        // ports.
-        let source = |made: usize| Ipv4Addr::new(127, 0, 1, 1 + (made % 200) as u8);
-        while self.opened < wanted {
-            for slot in 0..at_once.min(count) {
-                let leaves = self
-                    .streams
-                    .get(slot)
-                    .is_none_or(|stream| stream.phase == Phase::Open);
-                if leaves && made < count {
-                    self.connect(source(made), slot)?;
-                    made += 1;
-                }
-            }
-            self.turn(Duration::from_millis(20))?;
-            if self.tally.lost > 0 || !self.again.is_empty() {
-                return Err(format!("a stream could not be opened: {}", self.reason));
-            }
-            if begin.elapsed() > CHURN_DEADLINE {
-                let open = self.opened + count - wanted;
-                return Err(format!(
-                    "only {open} of {count} connections were served in time"
-                ));
-            }
-        }
-        self.close();
-        Ok(())
     }
 
     /// Closes every stream.

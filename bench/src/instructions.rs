@@ -6,9 +6,9 @@ use crate::{
     client::Client,
     crowd::Crowd,
     load::Load,
-    points::Point,
-    report::Sample,
-    servers::{Kind, Server, run},
+    point::Point,
+    point::Sample,
+    servers::{Kind, SCRATCH, Server, run},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -47,7 +47,7 @@ fn count_instructions(kind: Kind) -> Result<Sample, String> {
 fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, f64), String> {
     const STREAMS: usize = 500;
     const CONNECTIONS: usize = 4;
-    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("callgrind.out");
+    let out = Path::new(SCRATCH).join("callgrind.out");
     let wrapper = [
         "valgrind".into(),
         "--quiet".into(),

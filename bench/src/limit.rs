@@ -5,9 +5,10 @@ use std::time::Duration;
 use crate::{
     client::Client,
     load::Load,
-    points::{FAST, Point, RATE, even_spread},
-    report::{Ratio, Sample},
+    point::{FAST, Point, RATE},
+    point::{Ratio, Sample},
     servers::{Kind, Server},
+    steady::even_spread,
     window::Window,
 };
 

@@ -6,9 +6,9 @@ use crate::{
     client::Client,
     crowd::Crowd,
     load::Load,
-    points::{CPU, MEMORY, P99, Point, RATE},
+    point::{CPU, MEMORY, P99, Point, RATE},
+    point::{Ratio, Sample},
     process::{self, Cpu},
-    report::{Ratio, Sample},
     servers::{Kind, Server},
     window::Window,
 };

@@ -135,56 +135,6 @@ pub(crate) fn threads(pid: u32) -> Result<usize, String> {
     Ok(listing.count())
 }
 
-/// Kernel memory of the whole machine.
-pub(crate) struct Kernel {
-    /// KiB by slab cache.
-    pub(crate) slabs: BTreeMap<String, f64>,
-    /// KiB per directory entry.
-    pub(crate) dentry: f64,
-    /// Inodes of `/proc`, each with a directory entry.
-    pub(crate) proc_inodes: f64,
-    /// KiB in socket buffers.
-    pub(crate) buffers: f64,
-    /// TCP sockets in use.
-    pub(crate) sockets: f64,
-}
-
-impl Kernel {
-    pub(crate) fn now() -> Result<Self, String> {
-        let (mut slabs, mut dentry, mut proc_inodes) = (BTreeMap::new(), 0.0, 0.0);
-        for line in read("/proc/slabinfo")?.lines().skip(2) {
-            let fields: Vec<&str> = line.split_whitespace().collect();
-            let number = |index: usize| fields.get(index).and_then(|f| f.parse::<f64>().ok());
-            if let (Some(objects), Some(size)) = (number(2), number(3)) {
-                slabs.insert(fields[0].to_owned(), objects * size / 1024.0);
-                match fields[0] {
-                    "dentry" => dentry = size / 1024.0,
-                    "proc_inode_cache" => proc_inodes = objects,
-                    _ => {}
-                }
-            }
-        }
-        let sockstat = read("/proc/net/sockstat")?;
-        let tcp: Vec<&str> = sockstat
-            .lines()
-            .find(|line| line.starts_with("TCP:"))
-            .map(|line| line.split_whitespace().collect())
-            .unwrap_or_default();
-        let field = |name: &str| -> Result<f64, String> {
-            let at = tcp.iter().position(|word| *word == name).map(|at| at + 1);
-            let value = at.and_then(|at| tcp.get(at)?.parse().ok());
-            value.ok_or_else(|| format!("/proc/net/sockstat has no TCP {name}"))
-        };
-        Ok(Self {
-            slabs,
-            dentry,
-            proc_inodes,
-            buffers: field("mem")? * rustix::param::page_size() as f64 / 1024.0,
-            sockets: field("inuse")?,
-        })
-    }
-}
-
 /// Returns the kernel, the processors and the memory in one line.
 pub(crate) fn machine() -> Result<String, String> {
     let kernel = read("/proc/sys/kernel/osrelease")?;

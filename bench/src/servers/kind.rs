@@ -9,7 +9,7 @@ use std::{
 
 use super::{SCRATCH, Server, run};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Kind {
@@ -82,7 +82,7 @@ impl Kind {
             run(&mut cargo)
         };
         let ours = |features| package("Cargo.toml", "sse-clock", features);
-        let axum = |bin, features| package("benches/peers/axum/Cargo.toml", bin, features);
+        let axum = |bin, features| package("bench/peers/axum/Cargo.toml", bin, features);
         match self {
             Self::Floor => Ok(()),
             Self::Ours => ours(""),
@@ -107,7 +107,7 @@ impl Kind {
             Self::Node => run(Command::new("node").arg("--version")),
             Self::Express => {
                 Self::Node.prepare()?;
-                let folder = Path::new(ROOT).join("benches/peers/express");
+                let folder = Path::new(ROOT).join("bench/peers/express");
                 if folder.join("node_modules/express").exists() {
                     return Ok(());
                 }
@@ -163,8 +163,8 @@ impl Kind {
                 [&[release("sse-clock")], &flags[..], &files].concat()
             }
             Self::Node => script("tests/twins/http.js"),
-            Self::Express => script("benches/peers/express/server.js"),
-            Self::NodeHttp2 => script("benches/peers/node/http2.js"),
+            Self::Express => script("bench/peers/express/server.js"),
+            Self::NodeHttp2 => script("bench/peers/node/http2.js"),
             Self::Axum => vec![release("axum-http1")],
             Self::AxumHttp2 => vec![release("axum-http2")],
         })

@@ -1,75 +1,21 @@
-//! The points of the benchmark: how each loads a server, and which figures it records.
+//! Points with a number of open streams: their cost at rest, at a rate, and as they grow.
 
 use std::time::Duration;
 
 use crate::{
-    churn,
     client::Client,
-    cluster, handshake, instructions, limit,
     load::Load,
-    million, process,
-    report::{Ratio, Sample},
+    point::{CPU, FAST, MEMORY, P99, Point, RATE, Ratio, SYSTEM, Sample, USER},
+    process,
     servers::{Kind, Server},
-    storm, thp,
     window::Window,
 };
 
-pub(crate) const CPU: &str = "CPU per event, µs";
-const USER: &str = "user, µs";
-const SYSTEM: &str = "system, µs";
-pub(crate) const MEMORY: &str = "memory per stream, KiB";
-pub(crate) const P99: &str = "p99, ms";
-pub(crate) const RATE: &str = "events per second";
 const SECOND: Duration = Duration::from_secs(1);
-pub(crate) const FAST: Duration = Duration::from_millis(25);
 /// Streams opened per second where the rate is not measured, so that ticks are spread evenly.
 const CALLS_PER_SECOND: f64 = 5000.0;
 
-type Measure = Box<dyn Fn(Kind) -> Result<Sample, String>>;
-
-/// One point, with the servers to measure.
-pub(crate) struct Point {
-    pub(crate) name: &'static str,
-    pub(crate) title: &'static str,
-    pub(crate) about: &'static str,
-    pub(crate) kinds: Vec<Kind>,
-    pub(crate) rounds: usize,
-    pub(crate) ratios: Vec<Ratio>,
-    /// Why the point cannot be measured on this machine.
-    pub(crate) lacks: Option<String>,
-    pub(crate) measure: Measure,
-}
-
-/// Returns every point, in the order of `all`.
-pub(crate) fn all() -> Vec<Point> {
-    vec![
-        steady(),
-        rate(3, Duration::from_secs(8)),
-        growth(),
-        limit::point(),
-        storm::point(),
-        churn::point(),
-        thp::point(),
-        instructions::point(),
-        cluster::point(),
-        handshake::point(),
-        million::smaller(),
-        million::point(),
-    ]
-}
-
-/// Returns the most informative point that takes less than a minute.
-pub(crate) fn quick() -> Vec<Point> {
-    vec![Point {
-        name: "quick",
-        about: "a short window; for a first look, not for print.",
-        kinds: vec![Kind::Floor, Kind::Ours, Kind::Node],
-        ratios: cpu_ratios(),
-        ..rate(1, Duration::from_secs(3))
-    }]
-}
-
-fn steady() -> Point {
+pub(crate) fn steady() -> Point {
     Point {
         name: "steady",
         title: "5,000 streams, an event each every 1,000 ms",
@@ -82,7 +28,7 @@ fn steady() -> Point {
     }
 }
 
-fn rate(rounds: usize, window: Duration) -> Point {
+pub(crate) fn rate(rounds: usize, window: Duration) -> Point {
     Point {
         name: "rate",
         title: "5,000 streams, an event each every 25 ms",
@@ -103,53 +49,7 @@ fn rate(rounds: usize, window: Duration) -> Point {
     }
 }
 
-fn growth() -> Point {
-    let measure = |kind| {
-        let window = Duration::from_secs(8);
-        let few = hold(kind, 1000, SECOND, window)?;
-        let some = hold(kind, 5000, SECOND, window)?;
-        let many = hold(kind, 19_000, SECOND, window)?;
-        Ok(Sample::default()
-            .with("CPU, µs: 1,000", few.window.cpu(), 2)
-            .with("5,000", some.window.cpu(), 2)
-            .with("19,000", many.window.cpu(), 2)
-            .with(
-                "CPU, 19,000 over 1,000",
-                many.window.cpu() / few.window.cpu(),
-                2,
-            )
-            .with("memory, KiB: 1,000 ", few.memory, 2)
-            .with("5,000 ", some.memory, 2)
-            .with("19,000 ", many.memory, 2)
-            .with("memory, 19,000 over 1,000", many.memory / few.memory, 2)
-            .with(
-                "lost",
-                [&few, &some, &many]
-                    .map(|held| held.window.tally.lost as f64)
-                    .iter()
-                    .sum(),
-                0,
-            ))
-    };
-    Point {
-        name: "growth",
-        title: "1,000, 5,000 and 19,000 streams, an event each every 1,000 ms",
-        about: "CPU per event and memory per stream as the number of streams grows; Express is left out, because its events are Node's.",
-        kinds: vec![
-            Kind::Floor,
-            Kind::Ours,
-            Kind::Jemalloc,
-            Kind::Node,
-            Kind::Axum,
-        ],
-        rounds: 3,
-        ratios: Vec::new(),
-        lacks: None,
-        measure: Box::new(measure),
-    }
-}
-
-fn cpu_ratios() -> Vec<Ratio> {
+pub(crate) fn cpu_ratios() -> Vec<Ratio> {
     vec![
         Ratio {
             name: "CPU over the floor's",

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use crate::{
     client::Client,
     load::Load,
-    points::Point,
-    report::Sample,
+    point::Point,
+    point::Sample,
     servers::{Kind, Server},
 };
 

@@ -1,8 +1,8 @@
 //! The cost of a stream: this server compared with its alternatives and a minimal server.
 //!
-//! - `cargo bench --bench streams -- quick`, `all`, or the names of points.
+//! - `make bench POINTS="steady rate"`: points by name, or `quick`, or `all`.
 //! - `rounds=1` for a shorter measurement.
-//! - `soak` tests promises and measures nothing.
+//! - `make soak MINUTES=2` tests promises and measures nothing.
 
 #![allow(
     clippy::cast_precision_loss,
@@ -11,27 +11,24 @@
     reason = "counts become figures here, far below 2^52"
 )]
 
-mod churn;
 mod client;
-mod cluster;
 mod crowd;
 mod deviation;
 mod floor;
 mod framing;
-mod handshake;
 mod instructions;
 mod limit;
 mod load;
 mod million;
 mod picture;
-mod points;
+mod point;
 mod process;
 mod report;
 mod servers;
 mod soak;
+mod steady;
 mod storm;
 mod summary;
-mod thp;
 mod trust;
 mod window;
 
@@ -41,40 +38,46 @@ use std::{
     path::Path,
     process::Command,
     process::ExitCode,
+    time::Duration,
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use points::Point;
+use point::Point;
 use report::Outcome;
-use servers::Kind;
+use servers::{Kind, SCRATCH};
 
-fn main() -> ExitCode {
-    // cargo adds --bench to the arguments.
-    let words: Vec<String> = env::args()
-        .skip(1)
-        .filter(|word| word != "--bench")
-        .collect();
-    let result = match words.first().map(String::as_str) {
+/// Runs the benchmark with the words of the command line.
+#[must_use]
+pub fn bench() -> ExitCode {
+    let words = words();
+    exit(match words.first().map(String::as_str) {
         Some("floor") => floor::serve(),
-        Some("soak") => raise_file_limit().and_then(|()| soak(&words[1..])),
-        Some("load") => raise_file_limit().and_then(|()| cluster::work(&words[1..])),
-        _ => bench(&words),
-    };
+        _ => measure(&words),
+    })
+}
+
+/// Runs the soak with the words of the command line.
+#[must_use]
+pub fn soak() -> ExitCode {
+    exit(raise_file_limit().and_then(|()| play(&words())))
+}
+
+fn words() -> Vec<String> {
+    env::args().skip(1).collect()
+}
+
+fn exit(result: Result<(), String>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(reason) => {
-            // The parent process reads the stdout of a load client.
-            if words.first().is_some_and(|word| word == "load") {
-                println!("{reason}");
-            }
             eprintln!("{reason}");
             ExitCode::FAILURE
         }
     }
 }
 
-fn bench(words: &[String]) -> Result<(), String> {
+fn measure(words: &[String]) -> Result<(), String> {
     let (rounds, words): (Vec<String>, Vec<String>) = words
         .iter()
         .cloned()
@@ -117,9 +120,9 @@ fn bench(words: &[String]) -> Result<(), String> {
     // Only a complete run replaces the stored figures.
     let whole = rounds.is_empty() && words.first().is_some_and(|word| word == "all");
     let folder = if whole {
-        concat!(env!("CARGO_MANIFEST_DIR"), "/benches")
+        env!("CARGO_MANIFEST_DIR")
     } else {
-        env!("CARGO_TARGET_TMPDIR")
+        SCRATCH
     };
     let notes = if whole { notes(folder) } else { String::new() };
     write(folder, "numbers.md", &(document + &notes))?;
@@ -140,11 +143,11 @@ fn notes(folder: &str) -> String {
 }
 
 /// Runs a soak. Only a complete run replaces the stored table.
-fn soak(words: &[String]) -> Result<(), String> {
+fn play(words: &[String]) -> Result<(), String> {
     let (text, whole, broken) = soak::run(words, &versions()?)?;
     println!("{text}");
     if whole {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/benches");
+        let folder = env!("CARGO_MANIFEST_DIR");
         let kept = fs::read_to_string(Path::new(folder).join("numbers.md")).unwrap_or_default();
         write(folder, "numbers.md", &soak::put(&kept, &text))?;
     }
@@ -165,8 +168,9 @@ fn versions() -> Result<String, String> {
     let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|_| "unknown".into());
     let measured = [
         "src",
-        "benches/streams",
-        "benches/peers",
+        "serve",
+        "bench/src",
+        "bench/peers",
         "Cargo.toml",
         "Cargo.lock",
         ".cargo",
@@ -187,11 +191,35 @@ fn versions() -> Result<String, String> {
     ))
 }
 
+/// Returns every point, in the order of `all`.
+fn all() -> Vec<Point> {
+    vec![
+        steady::steady(),
+        steady::rate(3, Duration::from_secs(8)),
+        limit::point(),
+        storm::point(),
+        instructions::point(),
+        million::smaller(),
+        million::point(),
+    ]
+}
+
+/// Returns the most informative point that takes less than a minute.
+fn quick() -> Vec<Point> {
+    vec![Point {
+        name: "quick",
+        about: "a short window; for a first look, not for print.",
+        kinds: vec![Kind::Floor, Kind::Ours, Kind::Node],
+        ratios: steady::cpu_ratios(),
+        ..steady::rate(1, Duration::from_secs(3))
+    }]
+}
+
 fn choose(words: &[String]) -> Result<Vec<Point>, String> {
-    let mut known = points::all();
+    let mut known = all();
     match words {
-        [] => return Ok(points::quick()),
-        [word] if word == "quick" => return Ok(points::quick()),
+        [] => return Ok(quick()),
+        [word] if word == "quick" => return Ok(quick()),
         [word] if word == "all" => return Ok(known),
         _ => {}
     }
@@ -237,7 +265,7 @@ fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
             eprint!("  round {number}, {}: ", kind.title());
             match (outcome.point.measure)(kind) {
                 Ok(sample) => {
-                    let figure = |figure: &report::Figure| {
+                    let figure = |figure: &point::Figure| {
                         format!(
                             "{} {}",
                             figure.name,

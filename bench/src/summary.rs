@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     million::{FEW_CPU, FEW_MEMORY, FEW_P99},
-    points::{CPU, MEMORY, P99},
+    point::{CPU, MEMORY, P99},
     report::{Outcome, grouped},
     servers::Kind,
 };

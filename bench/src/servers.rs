@@ -18,7 +18,8 @@ use crate::client::Target;
 pub(crate) use kind::Kind;
 use kind::certificate;
 
-const SCRATCH: &str = env!("CARGO_TARGET_TMPDIR");
+/// The folder for the files of a run.
+pub(crate) const SCRATCH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tmp");
 const LOOK: Duration = Duration::from_millis(1);
 
 /// A server process, killed on drop.
