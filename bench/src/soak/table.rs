@@ -37,7 +37,7 @@ pub(crate) fn put(paper: &str, table: &str) -> String {
 pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
     let mut text = format!(
         "{TITLE}\n\n\
-         `make soak {minutes} seed={}`; {about}.\n\
+         `make soak MINUTES={minutes} SEED={}`; {about}.\n\
          {}\n\
          `opened`, `ended` and `open` are the counts of each server process, read just before its shutdown and found in its log. `held by clients` counts the streams that idle clients held then.\n\
          Descriptors, threads and memory are those after the first load and after the last, with all clients gone, and after {} rushes of {} connections or more. Memory is the median after the last half of the rushes.\n\
