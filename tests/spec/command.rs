@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::node::both_streams::greeting;
-use crate::support::{Binary, Client, eventually, free_port, in_own_network, skipped};
+use crate::support::{Binary, Client, Serves, eventually, free_port, in_own_network, skipped};
 
 const GET_STREAM: &str = "GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";
 const GET_NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use sse_clock::service::respond;
 use tokio::runtime::Builder;
 
-use crate::support::Server;
 use crate::support::reply::{Reply, come_back, encoded, frame, get, post};
+use crate::support::{Server, Serves};
 
 /// The maximum of bytes in the JSON.
 const MOST: usize = 4096;

@@ -16,7 +16,7 @@ use crate::support::browser::Browser;
 use crate::support::reply::{
     Reply, assert_played, body_of, come_back, encoded, frame, get, nothing, now, post, whole,
 };
-use crate::support::{self, Server, eventually, there_is};
+use crate::support::{self, Server, Serves, eventually, there_is};
 
 const TWO: &str = "/stream?interval=10&count=2&data=x";
 const BLOCKS: [&str; 3] = [":\n\n", "data: x\n\n", "data: x\n\n"];

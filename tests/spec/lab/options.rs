@@ -11,11 +11,11 @@ use sse_clock::options::parameters;
 use sse_clock::service::respond;
 use tokio::time::Instant as VirtualInstant;
 
-use crate::support::Server;
 use crate::support::reply::{
     Reply, assert_played, body_of, come_back, encoded, frame, get, ids, nothing, now, post,
     time_events, whole,
 };
+use crate::support::{Server, Serves};
 
 const ALLOWED: &str = "interval, count, event, retry, ids, lastEventId, data, size, wire, echo, \
                        split, pace, eol, bom, comment, header, credentials, status, delay, \

@@ -22,7 +22,7 @@ use tokio_stream::wrappers::IntervalStream;
 use tokio_stream::{Stream, StreamExt};
 
 use crate::support::reply::{Reply, get, post};
-use crate::support::{Client, DEADLINE, Server, eventually, get as get_request};
+use crate::support::{Client, DEADLINE, Server, Serves, eventually, get as get_request};
 
 const MOST: usize = 1 << 20;
 

@@ -12,7 +12,7 @@ use crate::support::proxy::Proxy;
 use crate::support::reply::{
     Reply, body_of, come_back, encoded, frame, get, ids, now, time_events,
 };
-use crate::support::{Binary, DEADLINE, Server, port_of_our_own};
+use crate::support::{Binary, DEADLINE, Server, Serves, port_of_our_own};
 
 /// The ids of `count` events of a stream that resumes after `id`, sent as a header or as an option.
 fn resumed(server: &Server, id: &str, by_header: bool, rest: &str) -> (String, Vec<u64>) {

@@ -14,7 +14,7 @@ use tokio::runtime::Builder;
 use tokio::time::Instant as VirtualInstant;
 
 use crate::support::reply::{Reply, come_back, frame, get, nothing, post};
-use crate::support::{self, Client, Server, eventually};
+use crate::support::{self, Client, Server, Serves, eventually};
 
 const STREAM: &str = ":\n\ndata: x\n\n";
 

@@ -5,7 +5,7 @@ use std::thread;
 
 use crate::support::get as request;
 use crate::support::reply::{assert_played, body_of, frame, get, whole};
-use crate::support::{Binary, Client, Server, eventually};
+use crate::support::{Binary, Client, Server, Serves, eventually};
 
 const MOST: usize = 16_777_216;
 

@@ -11,7 +11,7 @@ use sse_clock::stats::Stats;
 use sse_clock::testing;
 
 use crate::support::reply::{Reply, come_back, encoded, frame, get, nothing};
-use crate::support::{Client, Server, eventually};
+use crate::support::{Client, Server, Serves, eventually};
 
 fn stats(server: &Server, query: &str) -> String {
     get(server, &format!("/stats{query}")).text()

@@ -18,7 +18,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, advance, sleep, timeout};
 use tokio_stream::StreamExt;
 
-use crate::support::{Binary, Client, Server, there_is};
+use crate::support::{Binary, Client, Server, Serves, there_is};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -15,7 +15,7 @@ use crate::node::parity::{
     assert_both_say_the_same_time, assert_both_say_where_they_listen, beside_node, not_found,
     response,
 };
-use crate::support::{Binary, eventually, get, skipped, there_is};
+use crate::support::{Binary, Serves, eventually, get, skipped, there_is};
 use crate::tidy::{ROOT, code, read};
 
 const FILE: &str = "examples/minimal.rs";

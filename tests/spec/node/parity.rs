@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use crate::node::both_streams::{greeting, is_time};
-use crate::support::{self, Binary, Client, there_is};
+use crate::support::{self, Binary, Client, Serves, there_is};
 
 const TWIN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/twins/http.js");
 

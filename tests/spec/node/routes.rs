@@ -1,6 +1,6 @@
 //! The raw response to each request.
 
-use crate::support::Server;
+use crate::support::{Server, Serves};
 
 const PATHS: [&str; 5] = ["/", "/cases", "/events", "/stream", "/stats"];
 

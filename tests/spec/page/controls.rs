@@ -8,7 +8,7 @@ use longhaul::Limits;
 use super::experiments::assert_no_gap;
 use super::laboratory;
 use crate::support::browser::{Browser, CUT, GONE, REFUSED};
-use crate::support::{Binary, Hosted, Server, eventually, port_of_our_own};
+use crate::support::{Binary, Hosted, Server, Serves, eventually, port_of_our_own};
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{cleared_laboratory, laboratory};
 use crate::support::browser::{Browser, Engine};
-use crate::support::{Hosted, Server, body, eventually};
+use crate::support::{Hosted, Server, Serves, body, eventually};
 
 /// The used bytes of the page's heap, including the browser's external strings, and the number of
 /// DOM nodes, after a garbage collection.

@@ -2,7 +2,7 @@
 
 use super::{cleared_laboratory, laboratory_in, leave_and_return};
 use crate::support::browser::{Browser, CUT, Engine, NO_STREAM};
-use crate::support::{Server, eventually};
+use crate::support::{Server, Serves, eventually};
 
 in_each_browser! {
     a_dropped_connection_comes_back_and_nothing_is_missing

@@ -43,8 +43,8 @@ mod tabs;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use sha2::{Digest, Sha256};
 
-use crate::support::Server;
 use crate::support::browser::{Browser, Engine};
+use crate::support::{Server, Serves};
 
 /// The keys of a user without a mouse.
 const TAB: &str = "\u{e004}";

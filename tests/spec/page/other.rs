@@ -15,7 +15,7 @@ use super::look::{assert_accessible, assert_fits_any_width, bring_axe};
 use super::tabs::hide;
 use super::{ENTER, TAB, focused, laboratory, leave_and_return};
 use crate::support::browser::{Browser, NO_STREAM};
-use crate::support::{Hosted, Server, body, eventually};
+use crate::support::{Hosted, Server, Serves, body, eventually};
 
 const WAITS: &str = "closed no request before a click on Connect";
 const WORDS: &str = "Connect goes to another server than this page's own:\n";

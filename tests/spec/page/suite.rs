@@ -13,7 +13,7 @@ use super::{laboratory, laboratory_in};
 use crate::suite::cases::cases;
 use crate::suite::known::Row;
 use crate::support::browser::{Browser, Engine};
-use crate::support::{Hosted, Server, eventually};
+use crate::support::{Hosted, Server, Serves, eventually};
 
 /// The maximum of streams at once: three cases, and two of the page itself.
 const STREAMS: u64 = 5;

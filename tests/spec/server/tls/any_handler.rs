@@ -13,7 +13,7 @@ use longhaul::Limits;
 use tokio::time::timeout;
 
 use super::{get, http2};
-use crate::support::{Client, DEADLINE, Hosted};
+use crate::support::{Client, DEADLINE, Hosted, Serves};
 
 async fn status(server: &Hosted, request: Request<()>) -> StatusCode {
     let mut requests = http2(server.address()).await;

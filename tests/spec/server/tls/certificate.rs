@@ -18,7 +18,7 @@ use tokio_rustls::rustls::{RootCertStore, crypto::ring::default_provider};
 
 use super::shake;
 use crate::command::{command, has_ipv6, rejection};
-use crate::support::{Binary, skipped, there_is};
+use crate::support::{Binary, Serves, skipped, there_is};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

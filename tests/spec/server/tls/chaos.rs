@@ -10,7 +10,7 @@ use super::frames::{
     PREFACE, Peer, RST_STREAM, SETTINGS, frame, head, reset, settings, window,
 };
 use super::{get, http2, shake};
-use crate::support::{DEADLINE, Random, Server};
+use crate::support::{DEADLINE, Random, Server, Serves};
 
 /// The identifier of the setting for the size of the header table (RFC 9113 section 6.5.2).
 const HEADER_TABLE_SIZE: u16 = 1;

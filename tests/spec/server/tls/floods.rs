@@ -14,7 +14,7 @@ use super::frames::{
     fields, frame, get, head, reset, settings, window,
 };
 use super::{http2, shake};
-use crate::support::{Binary, DEADLINE};
+use crate::support::{Binary, DEADLINE, Serves};
 
 /// How long a flood lasts if the server does not end the connection.
 const TIME: Duration = Duration::from_millis(300);

@@ -18,7 +18,7 @@ use super::frames::{
     settings, window,
 };
 use super::{http2, shake, shake_over, try_to_shake};
-use crate::support::{Binary, DEADLINE, Random, Server};
+use crate::support::{Binary, DEADLINE, Random, Server, Serves};
 
 /// The first half of a TLS 1.3 handshake.
 const HALF_A_HELLO: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03half of it";

@@ -10,8 +10,8 @@ use super::frames::{
     Peer, frame, head, narrow, settings, window,
 };
 use super::shake_over;
-use crate::support::Binary;
 use crate::support::reply::now;
+use crate::support::{Binary, Serves};
 
 /// How a client blocks the server's writes.
 #[derive(Clone, Copy, Debug)]

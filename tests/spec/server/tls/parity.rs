@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{http2, shake};
-use crate::support::{DEADLINE, Server};
+use crate::support::{DEADLINE, Server, Serves};
 
 /// A response. All fields are empty if the connection was closed, or the stream reset with
 /// `INTERNAL_ERROR`, before any byte.

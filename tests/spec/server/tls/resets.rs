@@ -11,7 +11,7 @@ use super::frames::{
 };
 use crate::support::browser::Browser;
 use crate::support::reply::{ids, now};
-use crate::support::{Server, there_is};
+use crate::support::{Server, Serves, there_is};
 
 /// curl's exit status for a stream that was reset.
 const RESET: i32 = 92;

@@ -21,7 +21,7 @@ use super::frames::{
 use super::{get, http2, http2_over, shake, shake_over};
 use crate::command::accounted;
 use crate::support::reply::now;
-use crate::support::{Binary, DEADLINE, Server};
+use crate::support::{Binary, DEADLINE, Server, Serves};
 
 /// The stream of `path` after its response head.
 async fn open(requests: &mut SendRequest<Bytes>, path: &str) -> RecvStream {
