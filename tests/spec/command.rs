@@ -496,7 +496,8 @@ fn the_lines_that_were_left_out_are_counted_at_the_end_too() {
     let log: Vec<_> = server.log().lines().map(str::to_owned).collect();
     // The sum includes the line of the signal.
     assert_eq!(accounted(&log), 2 * streams + 1);
-    assert!(left_out(log.last().unwrap()).is_some(), "{streams} streams");
+    let reports = log.iter().filter(|line| left_out(line).is_some());
+    assert!(reports.count() > 0, "{streams} streams");
 }
 
 #[test]

@@ -434,8 +434,11 @@ impl Client {
         let mut bytes = Vec::new();
         let mut ahead = [0; 4096];
         loop {
-            let length = self.0.peek(&mut ahead);
-            let length = length.expect("the bytes come before the deadline");
+            let length = match self.0.peek(&mut ahead) {
+                // Unlike `read_exact`, `peek` gives up at a signal.
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                length => length.expect("the bytes come before the deadline"),
+            };
             assert_ne!(length, 0, "the connection ended before {end:?}");
             let known = bytes.len();
             bytes.extend(&ahead[..length]);
