@@ -6,8 +6,7 @@ use crate::{
     client::Client,
     crowd::Crowd,
     load::Load,
-    point::Point,
-    point::Sample,
+    point::{Point, Sample},
     servers::{Kind, SCRATCH, Server, run},
 };
 

@@ -17,7 +17,6 @@ mod deviation;
 mod floor;
 mod framing;
 mod instructions;
-mod limit;
 mod load;
 mod million;
 mod picture;
@@ -27,7 +26,6 @@ mod report;
 mod servers;
 mod soak;
 mod steady;
-mod storm;
 mod summary;
 mod trust;
 mod window;
@@ -196,8 +194,6 @@ fn all() -> Vec<Point> {
     vec![
         steady::steady(),
         steady::rate(3, Duration::from_secs(8)),
-        limit::point(),
-        storm::point(),
         instructions::point(),
         million::smaller(),
         million::point(),

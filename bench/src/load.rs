@@ -2,14 +2,14 @@
 
 use std::{
     io::{self, ErrorKind, Read, Write},
-    net::{Ipv4Addr, SocketAddrV4},
+    net::SocketAddrV4,
     time::{Duration, Instant},
 };
 
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use rustix::{
     io::Errno,
-    net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with},
+    net::{AddressFamily, SocketFlags, SocketType, connect, socket_with},
 };
 
 use crate::{
@@ -73,19 +73,6 @@ impl Load {
         })
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.streams.len()
-    }
-
-    /// Returns how many connections were lost before their response head, and opened again.
-    pub(crate) fn refused(&self) -> usize {
-        self.refused
-    }
-
-    pub(crate) fn all_ended(&self) -> bool {
-        self.streams.iter().all(|stream| stream.socket.is_none())
-    }
-
     /// Opens `count` more streams, evenly over the given time. Zero opens all at once.
     ///
     /// Returns the time until the last response head arrived.
@@ -96,11 +83,11 @@ impl Load {
         while self.opened < wanted {
             let due = pace.due();
             for _ in 0..BATCH.min(due - made) {
-                self.connect(Ipv4Addr::LOCALHOST, self.streams.len())?;
+                self.connect(self.streams.len())?;
                 made += 1;
             }
             while let Some(slot) = self.again.pop() {
-                self.connect(Ipv4Addr::LOCALHOST, slot)?;
+                self.connect(slot)?;
                 self.refused += 1;
             }
             let pause = u64::from(made >= due);
@@ -121,8 +108,8 @@ impl Load {
         self.streams.clear();
     }
 
-    fn connect(&mut self, source: Ipv4Addr, slot: usize) -> Result<(), String> {
-        let stream = Stream::connect(source, self.target.address, slot, &self.poll)
+    fn connect(&mut self, slot: usize) -> Result<(), String> {
+        let stream = Stream::connect(self.target.address, slot, &self.poll)
             .map_err(|error| format!("cannot connect: {error}"))?;
         if slot == self.streams.len() {
             self.streams.push(stream);
@@ -190,17 +177,9 @@ impl Client for Load {
 }
 
 impl Stream {
-    fn connect(
-        source: Ipv4Addr,
-        target: SocketAddrV4,
-        slot: usize,
-        poll: &Poll,
-    ) -> io::Result<Self> {
+    fn connect(target: SocketAddrV4, slot: usize, poll: &Poll) -> io::Result<Self> {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
-        if source != Ipv4Addr::LOCALHOST {
-            bind(&socket, &SocketAddrV4::new(source, 0))?;
-        }
         match connect(&socket, &target) {
             Ok(()) | Err(Errno::INPROGRESS) => {}
             Err(error) => return Err(error.into()),

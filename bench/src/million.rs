@@ -6,8 +6,7 @@ use crate::{
     client::Client,
     crowd::Crowd,
     load::Load,
-    point::{CPU, MEMORY, P99, Point, RATE},
-    point::{Ratio, Sample},
+    point::{CPU, MEMORY, P99, Point, RATE, Ratio, Sample},
     process::{self, Cpu},
     servers::{Kind, Server},
     window::Window,
@@ -34,11 +33,7 @@ pub(crate) fn smaller() -> Point {
         rounds: 3,
         ratios: vec![
             over_the_floor(),
-            Ratio {
-                name: "at 10,000 over Node's",
-                figure: FEW_CPU,
-                base: Kind::NodeHttp2,
-            },
+            Ratio::new("at 10,000 over Node's", FEW_CPU, Kind::NodeHttp2),
         ],
         lacks: None,
         measure: Box::new(|kind| {
@@ -94,11 +89,7 @@ fn grow(kind: Kind) -> Result<Sample, String> {
 }
 
 fn over_the_floor() -> Ratio {
-    Ratio {
-        name: "CPU over the floor's",
-        figure: CPU,
-        base: Kind::Floor,
-    }
+    Ratio::new("CPU over the floor's", CPU, Kind::Floor)
 }
 
 /// Returns which resource is missing for this number of streams.

@@ -67,3 +67,9 @@ pub(crate) struct Ratio {
     pub(crate) figure: &'static str,
     pub(crate) base: Kind,
 }
+
+impl Ratio {
+    pub(crate) const fn new(name: &'static str, figure: &'static str, base: Kind) -> Self {
+        Self { name, figure, base }
+    }
+}

@@ -24,7 +24,7 @@ pub(crate) fn steady() -> Point {
         rounds: 3,
         ratios: cpu_ratios(),
         lacks: None,
-        measure: Box::new(|kind| Ok(hold(kind, 5000, SECOND, Duration::from_secs(15))?.sample())),
+        measure: Box::new(|kind| hold(kind, 5000, SECOND, Duration::from_secs(15))),
     }
 }
 
@@ -37,95 +37,57 @@ pub(crate) fn rate(rounds: usize, window: Duration) -> Point {
         rounds,
         ratios: [
             cpu_ratios(),
-            vec![Ratio {
-                name: "user over axum's",
-                figure: USER,
-                base: Kind::Axum,
-            }],
+            vec![Ratio::new("user over axum's", USER, Kind::Axum)],
         ]
         .concat(),
         lacks: None,
-        measure: Box::new(move |kind| Ok(hold(kind, 5000, FAST, window)?.sample())),
+        measure: Box::new(move |kind| hold(kind, 5000, FAST, window)),
     }
 }
 
 pub(crate) fn cpu_ratios() -> Vec<Ratio> {
     vec![
-        Ratio {
-            name: "CPU over the floor's",
-            figure: CPU,
-            base: Kind::Floor,
-        },
-        Ratio {
-            name: "CPU over Node's",
-            figure: CPU,
-            base: Kind::Node,
-        },
+        Ratio::new("CPU over the floor's", CPU, Kind::Floor),
+        Ratio::new("CPU over Node's", CPU, Kind::Node),
     ]
 }
 
-/// Measurements of a server with a number of open streams.
-pub(crate) struct Held {
-    window: Window,
-    of_those_due: f64,
-    pub(crate) memory: f64,
-    /// Connections that were lost before their response head, and opened again.
-    refused: usize,
-}
-
-impl Held {
-    fn sample(&self) -> Sample {
-        let Self { window, .. } = self;
-        Sample::default()
-            .with(RATE, window.per_second(), 0)
-            .with("of those due, %", self.of_those_due, 1)
-            .with(CPU, window.cpu(), 2)
-            .with(USER, window.spent.user / window.events(), 2)
-            .with(SYSTEM, window.spent.system / window.events(), 2)
-            .with(MEMORY, self.memory, 2)
-            .with("deviation p50, ms", window.deviation(0.5), 2)
-            .with(P99, window.deviation(0.99), 2)
-            .with("max, ms", window.tally.deviation.max_ms(), 1)
-            .with("lost", window.tally.lost as f64, 0)
-            .with("refused at first", self.refused as f64, 0)
-    }
-}
-
-pub(crate) fn hold(
+/// Measures a server with a number of open streams.
+fn hold(
     kind: Kind,
     streams: usize,
     interval: Duration,
     length: Duration,
-) -> Result<Held, String> {
+) -> Result<Sample, String> {
     let server = Server::start(kind, interval)?;
     let pid = server.pid();
     let mut load = Load::new(server.target.clone())?;
-    warm_up(&mut load)?;
+    // The first stream sets up shared state such as the time zone.
+    load.open(1, Duration::ZERO)?;
+    load.close();
+    load.watch(SECOND / 10)?;
 
     let before = process::resident(pid)?;
     load.open(streams, even_spread(streams, interval))?;
     let early = load.watch(interval.max(SECOND) + interval)?.lost;
-    let mut window = Window::watch(pid, &mut load, length)?;
-    window.tally.lost += early;
+    let window = Window::watch(pid, &mut load, length)?;
+    let lost = window.tally.lost + early;
     let memory = (process::resident(pid)? - before) / streams as f64;
-    Ok(Held {
-        of_those_due: window.of_those_due(streams, interval),
-        window,
-        memory,
-        refused: load.refused(),
-    })
-}
-
-/// Opens one stream, because the first sets up shared state such as the time zone.
-pub(crate) fn warm_up(load: &mut Load) -> Result<(), String> {
-    load.open(1, Duration::ZERO)?;
-    load.close();
-    load.watch(Duration::from_millis(100))?;
-    Ok(())
+    Ok(Sample::default()
+        .with(RATE, window.per_second(), 0)
+        .with("of those due, %", window.of_those_due(streams, interval), 1)
+        .with(CPU, window.cpu(), 2)
+        .with(USER, window.spent.user / window.events(), 2)
+        .with(SYSTEM, window.spent.system / window.events(), 2)
+        .with(MEMORY, memory, 2)
+        .with("deviation p50, ms", window.deviation(0.5), 2)
+        .with(P99, window.deviation(0.99), 2)
+        .with("max, ms", window.tally.deviation.max_ms(), 1)
+        .with("lost", lost as f64, 0))
 }
 
 /// Returns the time in which to open `streams`: a whole number of intervals.
-pub(crate) fn even_spread(streams: usize, interval: Duration) -> Duration {
+fn even_spread(streams: usize, interval: Duration) -> Duration {
     let intervals = streams as f64 / CALLS_PER_SECOND / interval.as_secs_f64();
     interval.mul_f64(intervals.ceil().max(1.0))
 }

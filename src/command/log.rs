@@ -7,10 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
-use std::{panic, thread};
+use std::{env, panic, thread};
 
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer};
@@ -57,17 +56,19 @@ struct Budget {
 
 /// Starts the log with the filter of `RUST_LOG`, or the usual one.
 pub(crate) fn start() -> Log {
-    // Two more for lines that say what was left out, and one for the end.
+    // Three more: two that say what was left out, and the end.
     let (lines, waiting) = mpsc::sync_channel(A_SECOND.unsigned_abs() + 3);
     let (lines, (done, flushed)) = (Lines(lines), mpsc::channel());
     let (left, left_out) = (AtomicIsize::new(A_SECOND), AtomicU64::new(0));
     let budget = Arc::new(Budget { left, left_out });
+    // `sse_clock` in RUST_LOG means the server's crate too.
+    let own = env::var("RUST_LOG").map(|own| [own.replace("sse_clock", "longhaul"), own].join(","));
     let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .try_from_env()
+        .with_default_directive(Level::INFO.into())
+        .parse(own.as_deref().unwrap_or(USUAL))
         .unwrap_or_else(|_| EnvFilter::new(USUAL));
-    let always = format!("{LEFT_OUT}=warn");
-    let always = always.parse().expect("a target and a level");
+    let always = format!("{LEFT_OUT}=warn").parse();
+    let always = always.expect("a target and a level");
     let writer = lines.clone();
     tracing_subscriber::fmt()
         .with_env_filter(filter.add_directive(always))
@@ -79,11 +80,10 @@ pub(crate) fn start() -> Log {
         .with(Limit(Arc::clone(&budget)))
         .init();
     let shared = Arc::clone(&budget);
-    let write = move || {
+    let writer = thread::Builder::new().name("log".into()).spawn(move || {
         write(&waiting, &shared);
         drop(done);
-    };
-    let writer = thread::Builder::new().name("log".into()).spawn(write);
+    });
     writer.expect("a thread starts");
     // The standard hook writes to stderr, and would wait for a full pipe.
     panic::set_hook(Box::new(|panic| {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What is counted. The ends come first: they are read before the beginnings, so that no stream
 /// counts as ended and not as opened.
@@ -20,7 +20,7 @@ pub(crate) enum Count {
 pub(crate) struct Counts([AtomicU64; 5]);
 
 /// The counts of all streams, or of those of one key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Stats {
     /// Streams that are open.
     pub open: u64,
@@ -46,7 +46,7 @@ pub struct Stats {
 }
 
 /// A request of a key.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Arrival {
     /// The header `Last-Event-ID`, cut as in [`Stats::last_event_ids`].
     pub last_event_id: Option<String>,
@@ -56,7 +56,7 @@ pub struct Arrival {
 }
 
 /// The streams that have ended, by reason.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Closed {
     /// The client left, or could not be reached any more.
     pub client: u64,

@@ -404,6 +404,16 @@ fn rust_log_filters_the_log() {
 }
 
 #[test]
+fn sse_clock_in_rust_log_means_the_server_too() {
+    let mut command = command(&["--port", "0"]);
+    command.env("RUST_LOG", "warn,sse_clock=debug");
+    let server = Binary::spawn(command);
+    let response = server.exchange("GET / HTTP/1.1\r\nbad header\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 400"), "{response}");
+    server.log_line("no valid request");
+}
+
+#[test]
 fn a_line_of_the_log_seldom_wakes_its_writer() {
     const STREAMS: usize = 400;
     let server = Binary::start(&[]);

@@ -46,12 +46,12 @@ impl Log {
         for line in String::from_utf8_lossy(&text).lines() {
             self.lines += 1;
             match understand(line) {
-                Some(FaultySocket::Opened) => self.opened += 1,
-                Some(FaultySocket::Left) => self.left += 1,
-                Some(FaultySocket::Finished) => self.finished += 1,
-                Some(FaultySocket::Stopped) => self.stopped += 1,
-                Some(FaultySocket::LeftOut(lines)) => self.left_out += lines,
-                Some(FaultySocket::Other) => {}
+                Some(Line::Opened) => self.opened += 1,
+                Some(Line::Left) => self.left += 1,
+                Some(Line::Finished) => self.finished += 1,
+                Some(Line::Stopped) => self.stopped += 1,
+                Some(Line::LeftOut(lines)) => self.left_out += lines,
+                Some(Line::Other) => {}
                 None => {
                     self.odd += 1;
                     odd.push(line.to_owned());
@@ -64,7 +64,7 @@ impl Log {
 
 /// A known log line.
 #[derive(Debug, PartialEq, Eq)]
-enum FaultySocket {
+enum Line {
     Opened,
     Left,
     Finished,
@@ -74,24 +74,20 @@ enum FaultySocket {
 }
 
 /// Parses a line: time, level, and a `tracing` message from `src`.
-fn understand(line: &str) -> Option<FaultySocket> {
+fn understand(line: &str) -> Option<Line> {
     let (time, rest) = line.split_once("Z ")?;
     time.parse::<jiff::civil::DateTime>().ok()?;
     let (level, said) = rest.trim_start().split_once(' ')?;
     if level == "WARN" {
         if let Some((lines, rest)) = said.split_once(" lines were left out: ") {
             let is_why = rest == "at most 1000 are written a second";
-            return lines
-                .parse()
-                .ok()
-                .filter(|_| is_why)
-                .map(FaultySocket::LeftOut);
+            return lines.parse().ok().filter(|_| is_why).map(Line::LeftOut);
         }
         let places = said.strip_prefix("all ")?;
         let (places, rest) = places.split_once(' ')?;
         places.parse::<u32>().ok()?;
         let is_full = rest == "connection permits are taken: later clients wait in the backlog";
-        return is_full.then_some(FaultySocket::Other);
+        return is_full.then_some(Line::Other);
     }
     if level != "INFO" {
         return None;
@@ -101,11 +97,11 @@ fn understand(line: &str) -> Option<FaultySocket> {
         "SIGTERM: stopping",
     ];
     if others.contains(&said) {
-        return Some(FaultySocket::Other);
+        return Some(Line::Other);
     }
     if let Some(peer) = said.strip_prefix("stream opened peer=") {
         peer.parse::<SocketAddr>().ok()?;
-        return Some(FaultySocket::Opened);
+        return Some(Line::Opened);
     }
     let rest = said.strip_prefix("stream ended peer=")?;
     let (peer, rest) = rest.split_once(" lived=")?;
@@ -116,9 +112,9 @@ fn understand(line: &str) -> Option<FaultySocket> {
     let (events, why) = rest.split_once(" why=")?;
     events.parse::<u64>().ok()?;
     match why {
-        "\"client left\"" => Some(FaultySocket::Left),
-        "\"finished\"" => Some(FaultySocket::Finished),
-        "\"server stopping\"" => Some(FaultySocket::Stopped),
+        "\"client left\"" => Some(Line::Left),
+        "\"finished\"" => Some(Line::Finished),
+        "\"server stopping\"" => Some(Line::Stopped),
         _ => None,
     }
 }
@@ -128,32 +124,29 @@ pub(super) fn check() {
     let time = "2026-11-21T22:30:00.844964Z ";
     let ended = "stream ended peer=127.0.0.1:5 lived=1.01ms events=1";
     for (said, line) in [
-        (
-            " INFO stream opened peer=127.0.0.1:5",
-            Some(FaultySocket::Opened),
-        ),
+        (" INFO stream opened peer=127.0.0.1:5", Some(Line::Opened)),
         (
             &format!(" INFO {ended} why=\"client left\""),
-            Some(FaultySocket::Left),
+            Some(Line::Left),
         ),
         (
             &format!(" INFO {ended} why=\"finished\""),
-            Some(FaultySocket::Finished),
+            Some(Line::Finished),
         ),
         (
             " INFO a connection permit is free again: waiting clients get in",
-            Some(FaultySocket::Other),
+            Some(Line::Other),
         ),
         (
             " WARN 7 lines were left out: at most 1000 are written a second",
-            Some(FaultySocket::LeftOut(7)),
+            Some(Line::LeftOut(7)),
         ),
         (" INFO stream opened peer=127.0.0.1", None),
         (
             &format!(" INFO {ended} why=\"server stopping\""),
-            Some(FaultySocket::Stopped),
+            Some(Line::Stopped),
         ),
-        (" INFO SIGTERM: stopping", Some(FaultySocket::Other)),
+        (" INFO SIGTERM: stopping", Some(Line::Other)),
         (&format!(" INFO {ended} why=\"bored\""), None),
         ("ERROR a task panicked: panicked at src/main.rs", None),
         (" WARN received a bad frame", None),

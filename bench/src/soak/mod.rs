@@ -1,9 +1,9 @@
-//! A soak test of half an phase: clients use every option and fault of the server, drawn at random.
+//! A soak test of half an hour: clients use every option and fault of the server, drawn at random.
 //!
 //! The clients connect, stay, leave, stall, read slowly, are cut off at any byte, and reconnect.
 //!
 //! - `make soak` runs for 30 minutes.
-//! - `soak 2` runs for two minutes.
+//! - `make soak MINUTES=2` runs for two minutes.
 //! - `make soak SEED=7` repeats the choices of another run.
 //!
 //! The choices of the nth client in its mth visit depend on the seed, n and m only. Their timing
@@ -27,41 +27,23 @@
 //! Every broken promise is in the table and in the exit status.
 
 mod channel;
-
 mod client;
-
-mod random;
-
 mod events;
-
 mod life;
-
-mod socket;
-
 mod listener;
-
 mod load;
-
 mod log;
-
-mod minutes;
-
 mod malformed;
-
-mod rush;
-
-mod schedule;
-
-mod stats;
-
-mod table;
-
-mod ticks;
-
-mod shared;
-
+mod minutes;
+mod random;
 mod request;
-
+mod rush;
+mod schedule;
+mod shared;
+mod socket;
+mod stats;
+mod table;
+mod ticks;
 mod witness;
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -408,9 +408,10 @@ fn the_key_of_a_request_that_waits_is_not_forgotten() {
     }
     assert_eq!(requests(), 1);
     drop(waits);
+    let mut newer = 0;
     eventually("it is forgotten", || {
-        get(&server, "/stream?key=last&status=204");
-        get(&server, "/stream?key=one_more&status=204");
+        newer += 1;
+        get(&server, &format!("/stream?key=newer{newer}&status=204"));
         requests() == 0
     });
 }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use sse_clock::testing::TestServer;
 use sseer::reqwest::StreamEvent;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::sleep;
@@ -163,7 +162,7 @@ where
     results
 }
 
-async fn hear<S>(stream: S, server: &TestServer, case: &Case) -> Vec<Expected>
+async fn hear<S>(stream: S, server: &Server, case: &Case) -> Vec<Expected>
 where
     S: Stream<Item = Message> + Send + 'static,
 {
@@ -184,7 +183,7 @@ where
 }
 
 /// Waits until the client has reconnected or stopped, or until the stream is stalled.
-async fn over(server: &TestServer, case: &Case) {
+async fn over(server: &Server, case: &Case) {
     let start = Instant::now();
     let (mut requested, mut ended) = (None, None);
     while start.elapsed() < CASE {

@@ -11,12 +11,11 @@ use std::env;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Mutex, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -29,7 +28,6 @@ use longhaul::socket::{self, Accept, Listener};
 use longhaul::tls::{Certificate, Tls};
 use longhaul::{Handler, Limits};
 use socket2::{Domain, SockRef, Socket, Type};
-#[cfg(feature = "tls")]
 use sse_clock::stats::Stats;
 use sse_clock::stream::interval::{Source, set_interval};
 use tokio::sync::oneshot;
@@ -183,13 +181,28 @@ pub trait Serves {
 
 static SERVER_PANICS: AtomicUsize = AtomicUsize::new(0);
 
-/// The server in this process; dropping the value fails the test if the server panicked.
+/// The server in this process, or the program that `SSE_CLOCK_BIN` names where a test asks for no
+/// limits of its own. Dropping the value fails the test if the server in this process panicked.
 #[derive(Debug)]
-pub struct Server(Option<TestServer>);
+pub struct Server(Running);
+
+#[derive(Debug)]
+enum Running {
+    Here(TestServer),
+    Elsewhere {
+        address: SocketAddr,
+        scheme: &'static str,
+        process: Mutex<Binary>,
+    },
+    Stopped,
+}
 
 impl Server {
     pub fn start() -> Self {
-        Self::start_with(Limits::default())
+        match Binary::other() {
+            Some(_) => Self::elsewhere("http", &["--host", "127.0.0.1"]),
+            None => Self::start_with(Limits::default()),
+        }
     }
 
     pub fn start_with(limits: Limits) -> Self {
@@ -199,12 +212,24 @@ impl Server {
     /// Starts the server over HTTPS, with a self-signed certificate.
     #[cfg(feature = "tls")]
     pub fn start_tls() -> Self {
-        Self::start_tls_with(Limits::default())
+        match Binary::other() {
+            Some(_) => Self::elsewhere("https", &["--host", "127.0.0.1", "--tls"]),
+            None => Self::start_tls_with(Limits::default()),
+        }
     }
 
     #[cfg(feature = "tls")]
     pub fn start_tls_with(limits: Limits) -> Self {
         Self::watched(|| Ok(testing::start_tls(limits)?.0))
+    }
+
+    fn elsewhere(scheme: &'static str, arguments: &[&str]) -> Self {
+        let binary = Binary::start(arguments);
+        Self(Running::Elsewhere {
+            address: binary.address(),
+            scheme,
+            process: Mutex::new(binary),
+        })
     }
 
     fn watched(start: impl FnOnce() -> io::Result<TestServer>) -> Self {
@@ -218,33 +243,73 @@ impl Server {
                 print(panic);
             }));
         });
-        Self(Some(start().expect("the loopback has a free port")))
+        Self(Running::Here(
+            start().expect("the loopback has a free port"),
+        ))
     }
 
-    /// Stops the server and returns its final counts.
+    /// The URL of `path`, which begins with a slash.
+    pub fn url(&self, path: &str) -> String {
+        let scheme = match &self.0 {
+            Running::Here(server) => return server.url(path),
+            Running::Elsewhere { scheme, .. } => scheme,
+            Running::Stopped => unreachable!(),
+        };
+        format!("{scheme}://{}{path}", self.address())
+    }
+
+    /// The counts of all streams.
+    pub fn stats(&self) -> Stats {
+        match &self.0 {
+            Running::Here(server) => server.stats(),
+            _ => self.read_stats("/stats"),
+        }
+    }
+
+    /// The counts of the streams that were opened with `key`.
+    pub fn stats_of(&self, key: &str) -> Stats {
+        match &self.0 {
+            Running::Here(server) => server.stats_of(key),
+            _ => self.read_stats(&format!("/stats?key={key}")),
+        }
+    }
+
+    /// Asks curl, which speaks TLS and trusts any certificate here.
+    fn read_stats(&self, path: &str) -> Stats {
+        let mut curl = Command::new("curl");
+        let output = curl.args(["-sk", &self.url(path)]).output();
+        let json = output.expect("curl is installed").stdout;
+        serde_json::from_slice(&json).expect("the counts as JSON")
+    }
+
+    /// Stops the server and returns its final counts, which another program takes with it.
     #[cfg(feature = "tls")]
     pub fn stop(mut self) -> Stats {
-        self.0.take().expect("it runs until it is dropped").stop()
+        match std::mem::replace(&mut self.0, Running::Stopped) {
+            Running::Here(server) => server.stop(),
+            _ => panic!("only the server in this process can be asked after its end"),
+        }
     }
 }
 
 impl Serves for Server {
     fn address(&self) -> SocketAddr {
-        TestServer::address(self)
-    }
-}
-
-impl Deref for Server {
-    type Target = TestServer;
-
-    fn deref(&self) -> &TestServer {
-        self.0.as_ref().expect("it runs until it is dropped")
+        match &self.0 {
+            Running::Here(server) => server.address(),
+            Running::Elsewhere { address, .. } => *address,
+            Running::Stopped => unreachable!(),
+        }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.0.take());
+        if let Running::Elsewhere { process, .. } = &mut self.0 {
+            let process = process.get_mut().expect("no test has panicked with it");
+            process.signal(rustix::process::Signal::TERM);
+            process.wait();
+        }
+        drop(std::mem::replace(&mut self.0, Running::Stopped));
         if !thread::panicking() {
             assert_eq!(SERVER_PANICS.load(SeqCst), 0, "the server panicked");
         }
@@ -518,15 +583,16 @@ impl Binary {
         Self::spawn(command)
     }
 
-    /// The binary of this package, or the command with arguments in `SSE_CLOCK_BIN`.
-    pub fn program() -> Vec<String> {
-        let own = env!("CARGO_BIN_EXE_sse-clock");
+    /// The command with arguments in `SSE_CLOCK_BIN`, a program to test instead of this package's.
+    fn other() -> Option<Vec<String>> {
         let other = env::var("SSE_CLOCK_BIN").unwrap_or_default();
-        let mut words: Vec<_> = other.split_whitespace().map(str::to_owned).collect();
-        if words.is_empty() {
-            words.push(own.to_owned());
-        }
-        words
+        let words: Vec<_> = other.split_whitespace().map(str::to_owned).collect();
+        (!words.is_empty()).then_some(words)
+    }
+
+    /// The binary of this package, or the other command.
+    pub fn program() -> Vec<String> {
+        Self::other().unwrap_or_else(|| vec![env!("CARGO_BIN_EXE_sse-clock").to_owned()])
     }
 
     pub fn command() -> Command {
