@@ -1,35 +1,34 @@
-//! The connection of a request: the peer, and whether the server is shutting down.
+//! The connection of a request: the peer, the shutdown, and what is under way.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::SetOnce;
-
-/// The two steps of the server's shutdown, which the connections wait for.
-#[derive(Debug, Default)]
-pub(crate) struct Shutdown {
-    /// Responses under way may finish. Bodies without a known length end, and no further request is
-    /// accepted.
-    pub(crate) begun: SetOnce<()>,
-    /// The remaining connections are dropped.
-    pub(crate) over: SetOnce<()>,
-}
+use super::content::{Unread, is_unread};
+use super::shutdown::Shutdown;
 
 /// A handle on a request's connection, found in the extensions of the request.
 #[derive(Clone, Debug)]
 pub struct Connection(Arc<State>);
 
+/// HTTP/1.1 has one request at a time on a connection, and only there the flags are read.
 #[derive(Debug)]
 struct State {
     peer: SocketAddr,
     shutdown: Arc<Shutdown>,
+    responding: AtomicBool,
+    blocked: AtomicBool,
+    content: Mutex<Unread>,
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, shutdown: &Arc<Shutdown>) -> Self {
+    pub(crate) fn new(peer: SocketAddr, shutdown: Arc<Shutdown>) -> Self {
         Self(Arc::new(State {
             peer,
-            shutdown: Arc::clone(shutdown),
+            shutdown,
+            responding: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            content: Mutex::default(),
         }))
     }
 
@@ -50,6 +49,39 @@ impl Connection {
     /// Returns the steps of the server's shutdown, to wait for.
     pub(crate) fn shutdown(&self) -> &Shutdown {
         &self.0.shutdown
+    }
+
+    /// Returns whether a request was dispatched and the response is not at its end.
+    pub(crate) fn is_responding(&self) -> bool {
+        self.0.responding.load(Relaxed)
+    }
+
+    pub(crate) fn set_responding(&self, responding: bool) {
+        self.0.responding.store(responding, Relaxed);
+    }
+
+    /// Returns whether written bytes wait for room in the socket.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.0.blocked.load(Relaxed)
+    }
+
+    /// Returns the previous value.
+    pub(crate) fn set_blocked(&self, blocked: bool) -> bool {
+        self.0.blocked.swap(blocked, Relaxed)
+    }
+
+    /// Returns whether bytes of the peer may be content that the handler is still to read.
+    pub(crate) fn has_content(&self) -> bool {
+        is_unread(&self.content())
+    }
+
+    pub(crate) fn set_content(&self, content: Unread) {
+        *self.content() = content;
+    }
+
+    fn content(&self) -> MutexGuard<'_, Unread> {
+        let content = self.0.content.lock();
+        content.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 
 use hyper::Request;
 use hyper::body::Incoming;
@@ -11,11 +10,11 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::connection::Connection;
 use super::content::Content;
 use super::handler::Handler;
 use super::limits::Limits;
 use super::permits::Permit;
-use super::state::ConnectionState;
 use super::validate::{dispatch, log_rejected};
 
 /// Returns hyper's settings for `limits`.
@@ -38,39 +37,32 @@ pub(super) fn serve<I, H: Handler>(
     io: I,
     http: &http1::Builder,
     handler: H,
-    state: Arc<ConnectionState>,
+    connection: Connection,
 ) -> impl Future<Output = ()> + use<I, H>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let exchange = Arc::clone(&state);
+    let requested = connection.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let request = request.map(Content::new);
-        exchange.begin(request.body().unread());
-        Box::pin(dispatch(request, handler.clone(), Arc::clone(&exchange)))
+        requested.set_content(request.body().unread());
+        Box::pin(dispatch(request, handler.clone(), requested.clone()))
     });
     let mut serving = http.serve_connection(TokioIo::new(io), service);
     async move {
-        let peer = state.connection.peer();
-        let log = |served: Result<(), _>| served.unwrap_or_else(|error| log_rejected(peer, &error));
-        let shutdown = state.connection.shutdown();
-        let begun = tokio::select! {
-            biased;
-            // Polled first, because otherwise hyper would keep a connection alive after its
-            // response.
-            () = shutdown.begun.wait() => true,
-            served = &mut serving => {
-                log(served);
-                false
-            }
-        };
-        if begun && state.is_responding() {
+        let shutdown = connection.shutdown();
+        // The shutdown is looked at first: hyper would keep a connection alive after its response.
+        let mut served = shutdown.unless_begun(Pin::new(&mut serving)).await;
+        if served.is_none() && (connection.is_responding() || connection.is_blocked()) {
             Pin::new(&mut serving).graceful_shutdown();
-            tokio::select! {
+            served = tokio::select! {
                 biased;
-                served = &mut serving => log(served),
-                () = shutdown.over.wait() => permit.give_up(),
-            }
+                served = &mut serving => Some(served),
+                () = shutdown.over.wait() => None,
+            };
+        }
+        if let Some(Err(error)) = served {
+            log_rejected(connection.peer(), &error);
         }
         // Close the connection before the permit is free, because the shutdown waits for permits.
         drop(serving);

@@ -7,15 +7,14 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::connection::Connection;
 use super::socket::Peer;
-use super::state::ConnectionState;
 
 /// How long a peer may go on sending after the last response.
 const LINGER: Duration = Duration::from_secs(1);
@@ -29,8 +28,10 @@ const MAX_DISCARDED: usize = 2 << 20;
 /// Reads the bytes from one peer and writes the bytes to that peer.
 pub(super) struct ServerIo<I> {
     io: I,
-    state: Arc<ConnectionState>,
+    connection: Connection,
     peer: fn(&I) -> Peer,
+    /// Whether many responses share the connection, and h2 always reads.
+    is_http2: bool,
     lingering: Option<Pin<Box<Sleep>>>,
     /// Whether hyper, since the last flush, has begun to wait for bytes from the peer.
     is_heard: bool,
@@ -49,20 +50,29 @@ struct Unread {
 }
 
 impl<I> ServerIo<I> {
-    pub(super) fn new(io: I, state: Arc<ConnectionState>, peer: fn(&I) -> Peer) -> Self {
+    pub(super) fn new(io: I, connection: Connection, peer: fn(&I) -> Peer) -> Self {
         Self {
             io,
-            state,
+            connection,
             peer,
+            is_http2: false,
             lingering: None,
             is_heard: false,
             unread: None,
         }
     }
 
-    /// Records whether the bytes of a write are stuck.
+    /// Records that the handshake has chosen HTTP/2.
+    #[cfg(feature = "tls")]
+    pub(super) fn set_http2(&mut self) {
+        self.is_http2 = true;
+        self.connection.set_blocked(false);
+    }
+
+    /// Records whether the bytes of a write wait for room in the socket.
     fn note<T>(&self, cx: &Context<'_>, written: Poll<T>) -> Poll<T> {
-        if self.state.set_stuck(written.is_pending()) && written.is_ready() {
+        if !self.is_http2 && self.connection.set_blocked(written.is_pending()) && written.is_ready()
+        {
             // A body that waits for these bytes was polled before this write.
             cx.waker().wake_by_ref();
         }
@@ -97,7 +107,7 @@ impl<I: AsyncRead + Unpin> ServerIo<I> {
                 .reset(Instant::now() + CHECK_INTERVAL);
         }
         let mut scrap = [MaybeUninit::uninit(); 4096];
-        while unread.allowance > 0 && !self.state.has_content() {
+        while unread.allowance > 0 && !self.connection.has_content() {
             let mut scrap = ReadBuf::uninit(&mut scrap);
             let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut scrap));
             if read.is_err() || scrap.filled().is_empty() {
@@ -117,7 +127,10 @@ impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.unread.as_ref().is_some_and(|unread| unread.is_cut) {
-            return match (self.state.is_busy(), self.state.has_content()) {
+            return match (
+                self.connection.is_responding(),
+                self.connection.has_content(),
+            ) {
                 // The content of the request may be among the discarded bytes.
                 (true, true) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
                 // The checks go on and wake the task.
@@ -157,7 +170,7 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<I> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let is_heard = std::mem::take(&mut self.is_heard) || self.state.is_shared();
+        let is_heard = std::mem::take(&mut self.is_heard) || self.is_http2;
         if !is_heard && self.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
@@ -169,17 +182,12 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<I> {
     /// Closing a socket with unread bytes resets the connection, and the reset may overtake the
     /// response.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self {
-            io,
-            state,
-            lingering,
-            ..
-        } = &mut *self;
+        let ends = self.connection.is_shutting_down();
+        let (is_http2, Self { io, lingering, .. }) = (self.is_http2, &mut *self);
         if lingering.is_none() {
             ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
         }
-        let ends = state.connection.is_shutting_down();
-        if ends && !state.is_shared() {
+        if ends && !is_http2 {
             return Poll::Ready(Ok(()));
         }
         // Over HTTP/2 the peer still sends WINDOW_UPDATE frames for the bytes that were read.

@@ -23,7 +23,6 @@ mod limits;
 pub mod host;
 pub mod socket;
 mod permits;
-mod state;
 mod io;
 #[cfg(feature = "tls")]
 pub mod tls;
@@ -47,7 +46,6 @@ pub use limits::Limits;
 use permits::{Permits, accept};
 use shutdown::ShutdownGuard;
 use socket::Accept;
-use state::ConnectionState;
 #[cfg(feature = "tls")]
 use tls::Tls;
 
@@ -146,24 +144,29 @@ impl Server {
                 () = self.ends.wait() => break,
                 accepted = accept(&mut listener, &self.permits) => accepted,
             };
-            let state = ConnectionState::new(Connection::new(peer, guard.shutdown()));
-            let io = ServerIo::new(io, Arc::clone(&state), L::peer);
+            let connection = Connection::new(peer, guard.shutdown());
+            let io = ServerIo::new(io, connection.clone(), L::peer);
             let handler = handler.clone();
             #[cfg(feature = "tls")]
             if let Some(tls) = &self.tls {
                 let limits = self.limits.clone();
-                tokio::spawn(tls::serve(permit, io, tls.clone(), limits, handler, state));
+                tokio::spawn(tls::serve(
+                    permit,
+                    io,
+                    tls.clone(),
+                    limits,
+                    handler,
+                    connection,
+                ));
                 continue;
             }
-            tokio::spawn(http1::serve(permit, io, &http, handler, state));
+            tokio::spawn(http1::serve(permit, io, &http, handler, connection));
         }
         drop(listener);
         guard.begin_shutdown();
-        let all_free = self.permits.all_free();
-        if timeout(self.limits.time_to_drain(), all_free)
-            .await
-            .is_err()
-        {
+        let drained = timeout(self.limits.time_to_drain(), self.permits.all_free());
+        if drained.await.is_err() {
+            self.permits.log_unfinished();
             drop(guard);
             self.permits.all_free().await;
         }
@@ -190,9 +193,5 @@ impl Server {
         // An error means that an earlier call has begun the shutdown.
         let _ = self.ends.set(());
         self.permits.all_free().await;
-        let unfinished = self.permits.unfinished();
-        if unfinished > 0 {
-            tracing::warn!("{unfinished} connections are dropped unfinished");
-        }
     }
 }

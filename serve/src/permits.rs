@@ -3,10 +3,10 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::socket::Accept;
@@ -14,103 +14,87 @@ use super::socket::Accept;
 /// As many permits as there may be connections.
 #[derive(Debug)]
 pub(super) struct Permits {
-    all: u32,
-    free: Semaphore,
-    taken: AtomicU32,
+    all: usize,
+    taken: watch::Sender<usize>,
+    /// Whether the log says that all permits are taken.
     full: AtomicBool,
-    unfinished: AtomicU32,
+    /// Whether the log says how many connections are dropped unfinished.
+    dropped: AtomicBool,
 }
 
-/// The permit of one connection, or of the next connection to come; free again when dropped.
-pub(super) struct Permit {
-    permits: Arc<Permits>,
-    taken: bool,
-}
+/// The permit of one connection, free again when dropped.
+pub(super) struct Permit(Arc<Permits>);
 
 impl Permits {
     pub(super) fn new(all: usize) -> Arc<Self> {
-        let most = Semaphore::MAX_PERMITS.min(u32::MAX as usize);
-        let all = u32::try_from(all.clamp(1, most)).unwrap_or(u32::MAX);
         Arc::new(Self {
-            all,
-            free: Semaphore::new(all as usize),
-            taken: AtomicU32::new(0),
+            all: all.max(1),
+            taken: watch::Sender::new(0),
             full: AtomicBool::new(false),
-            unfinished: AtomicU32::new(0),
+            dropped: AtomicBool::new(false),
         })
     }
 
-    async fn reserve(self: &Arc<Self>) -> Permit {
-        self.acquire(1).await.forget();
-        Permit {
-            permits: Arc::clone(self),
-            taken: false,
+    /// Waits for a free permit.
+    async fn acquire(self: &Arc<Self>) -> Permit {
+        let all = self.all;
+        let mut taken = self.taken.subscribe();
+        let take = |taken: &mut usize| {
+            let is_free = *taken < all;
+            *taken += usize::from(is_free);
+            is_free
+        };
+        while !self.taken.send_if_modified(take) {
+            let is_free = taken.wait_for(|taken| *taken < all).await;
+            is_free.expect("the sender is borrowed");
         }
-    }
-
-    /// Waits until no connection is left and no accept loop waits for a connection.
-    pub(super) async fn all_free(&self) {
-        drop(self.acquire(self.all).await);
-    }
-
-    async fn acquire(&self, number: u32) -> SemaphorePermit<'_> {
-        let permits = self.free.acquire_many(number).await;
-        permits.expect("the semaphore is never closed")
-    }
-
-    /// Returns how many connections were given up.
-    pub(super) fn unfinished(&self) -> u32 {
-        self.unfinished.load(SeqCst)
-    }
-}
-
-impl Permit {
-    fn take(&mut self) {
-        self.taken = true;
-        let permits = &self.permits;
-        let taken = permits.taken.fetch_add(1, SeqCst) + 1;
-        if taken == permits.all && !permits.full.swap(true, SeqCst) {
+        if *self.taken.borrow() == all && !self.full.swap(true, Relaxed) {
             tracing::warn!(
-                "all {} connection permits are taken: later clients wait in the backlog",
-                permits.all
+                "all {all} connection permits are taken: later clients wait in the backlog"
             );
         }
+        Permit(Arc::clone(self))
     }
 
-    /// Records that the connection is dropped before the whole response has left.
-    pub(super) fn give_up(&self) {
-        self.permits.unfinished.fetch_add(1, SeqCst);
+    /// Waits until no connection is left.
+    pub(super) async fn all_free(&self) {
+        let mut taken = self.taken.subscribe();
+        let is_free = taken.wait_for(|taken| *taken == 0).await;
+        is_free.expect("the sender is borrowed");
+    }
+
+    /// Logs, for the first accept loop, how many connections are about to be dropped.
+    pub(super) fn log_unfinished(&self) {
+        if !self.dropped.swap(true, Relaxed) {
+            let unfinished = *self.taken.borrow();
+            tracing::warn!("{unfinished} connections are dropped unfinished");
+        }
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let permits = &self.permits;
-        if self.taken {
-            let taken = permits.taken.fetch_sub(1, SeqCst) - 1;
-            // Hysteresis of 10 %, so that the log does not flap.
-            if taken + permits.all / 10 < permits.all && permits.full.swap(false, SeqCst) {
-                tracing::info!("a connection permit is free again: waiting clients get in");
-            }
+        let Permits {
+            all, taken, full, ..
+        } = &*self.0;
+        taken.send_modify(|taken| *taken -= 1);
+        // Hysteresis of 10 %, so that the log does not flap.
+        if *taken.borrow() + all / 10 < *all && full.swap(false, Relaxed) {
+            tracing::info!("a connection permit is free again: waiting clients get in");
         }
-        permits.free.add_permits(1);
     }
 }
 
-/// Waits for a free permit, then for a client's connection.
+/// Accepts a client's connection, then waits for a free permit.
 pub(super) async fn accept<L: Accept>(
     listener: &mut L,
     permits: &Arc<Permits>,
 ) -> (L::Io, SocketAddr, Permit) {
     const PAUSE: Duration = Duration::from_millis(10);
-    let mut permit = permits.reserve().await;
     let mut pause = PAUSE;
     loop {
         match listener.accept().await {
-            Ok((io, peer)) => {
-                permit.take();
-                return (io, peer, permit);
-            }
+            Ok((io, peer)) => return (io, peer, permits.acquire().await),
             // The client has given up already, so the next client need not wait.
             Err(error) if is_of_one_connection(&error) => tokio::task::yield_now().await,
             // Out of file descriptors or memory: an immediate retry would spin.

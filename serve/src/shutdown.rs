@@ -1,34 +1,70 @@
 //! The shutdown of a server. `Server::shutdown` begins the shutdown, and then, in this order:
 //!
 //! 1. The accept loops stop and close their listeners (`Server::serve`).
-//! 2. The shutdown begins for the connections of each accept loop. A connection without a response
-//!    under way is dropped. Any other connection takes no further request (`serve`).
+//! 2. The shutdown begins for the connections of each accept loop (`ShutdownGuard`). A connection
+//!    without a request is dropped, and so is a request without a response (`dispatch`). Any other
+//!    connection takes no further request (`http1::serve`, `http2::serve`).
 //! 3. A body of unbounded length ends, with its terminating chunk. Any other body goes on
 //!    (`UntilShutdown`).
 //! 4. After `Limits::drain` the shutdown of the connections is over, and the remaining connections
-//!    are dropped (`serve`).
+//!    are dropped (`Server::serve`).
 //! 5. When all permits are free again, the shutdown of the server is over (`Permits::all_free`).
 //!
 //! Dropping the future of `Server::serve` goes straight to the fourth step (`ShutdownGuard`).
 
 use std::error::Error;
 use std::fmt;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::sync::SetOnce;
 
-use super::connection::{Connection, Shutdown};
+use super::connection::Connection;
+
+/// The two steps of the shutdown that connections wait for.
+#[derive(Debug, Default)]
+pub(crate) struct Shutdown {
+    /// Responses under way may finish. Bodies without a known length end, and no further request is
+    /// accepted.
+    pub(crate) begun: SetOnce<()>,
+    /// The remaining connections are dropped.
+    pub(crate) over: SetOnce<()>,
+}
+
+impl Shutdown {
+    /// Returns the output of `future`, or `None` once the shutdown has begun.
+    ///
+    /// The wait is polled once, to register the task. Later a look at the flag is cheaper.
+    pub(crate) async fn unless_begun<F: Future>(
+        &self,
+        mut future: Pin<&mut F>,
+    ) -> Option<F::Output> {
+        let mut begun = pin!(self.begun.wait());
+        let mut is_waiting = false;
+        poll_fn(|cx| {
+            if !is_waiting {
+                is_waiting = begun.as_mut().poll(cx).is_pending();
+            }
+            if self.begun.initialized() {
+                return Poll::Ready(None);
+            }
+            future.as_mut().poll(cx).map(Some)
+        })
+        .await
+    }
+}
 
 /// Guards the connections of an accept loop: their shutdown is over when the guard is dropped.
 #[derive(Debug, Default)]
 pub(super) struct ShutdownGuard(Arc<Shutdown>);
 
 impl ShutdownGuard {
-    pub(super) fn shutdown(&self) -> &Arc<Shutdown> {
-        &self.0
+    pub(super) fn shutdown(&self) -> Arc<Shutdown> {
+        Arc::clone(&self.0)
     }
 
     pub(super) fn begin_shutdown(&self) {
@@ -44,27 +80,32 @@ impl Drop for ShutdownGuard {
     }
 }
 
-/// A request and its response, while they are under way.
-pub(super) trait Exchange {
-    fn connection(&self) -> &Connection;
+/// Records that a request and its response are under way, until dropped.
+pub(super) struct Underway(Connection);
 
-    /// Records that hyper was given the response head, or that the body is at its end.
-    fn set_responding(&self, responding: bool);
+impl Underway {
+    pub(super) fn new(connection: Connection) -> Self {
+        connection.set_responding(true);
+        Self(connection)
+    }
+}
 
-    /// Waits until all that the body has yielded has left this process.
-    fn poll_left(&self, cx: &mut Context<'_>) -> Poll<()>;
+impl Drop for Underway {
+    fn drop(&mut self) {
+        self.0.set_responding(false);
+    }
 }
 
 pin_project! {
     /// A body that ends when the shutdown begins, unless the length of the body is bounded.
     ///
     /// A body that fails is cut off once all that the body has yielded has left.
-    pub(super) struct UntilShutdown<B, E: Exchange> {
+    pub(super) struct UntilShutdown<B> {
         #[pin]
         body: B,
         endless: bool,
         failed: bool,
-        underway: Underway<E>,
+        underway: Underway,
     }
 }
 
@@ -80,20 +121,19 @@ impl fmt::Display for Failed {
 
 impl Error for Failed {}
 
-impl<B: Body, E: Exchange> UntilShutdown<B, E> {
-    pub(super) fn new(body: B, exchange: E) -> Self {
-        exchange.set_responding(true);
+impl<B: Body> UntilShutdown<B> {
+    pub(super) fn new(body: B, underway: Underway) -> Self {
         Self {
             // A body of bounded length is sent whole.
             endless: body.size_hint().upper().is_none(),
             body,
             failed: false,
-            underway: Underway(exchange),
+            underway,
         }
     }
 }
 
-impl<B: Body, E: Exchange> Body for UntilShutdown<B, E> {
+impl<B: Body> Body for UntilShutdown<B> {
     type Data = B::Data;
     type Error = Failed;
 
@@ -102,7 +142,8 @@ impl<B: Body, E: Exchange> Body for UntilShutdown<B, E> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<B::Data>, Failed>>> {
         let this = self.project();
-        if *this.endless && this.underway.0.connection().is_shutting_down() {
+        let connection = &this.underway.0;
+        if *this.endless && connection.is_shutting_down() {
             return Poll::Ready(None);
         }
         if !*this.failed {
@@ -115,7 +156,10 @@ impl<B: Body, E: Exchange> Body for UntilShutdown<B, E> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        ready!(this.underway.0.poll_left(cx));
+        if connection.is_blocked() {
+            // `ServerIo` wakes the task when the bytes have left.
+            return Poll::Pending;
+        }
         Poll::Ready(Some(Err(Failed)))
     }
 
@@ -125,14 +169,5 @@ impl<B: Body, E: Exchange> Body for UntilShutdown<B, E> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-/// Records that a response is under way, until dropped.
-struct Underway<E: Exchange>(E);
-
-impl<E: Exchange> Drop for Underway<E> {
-    fn drop(&mut self) {
-        self.0.set_responding(false);
     }
 }

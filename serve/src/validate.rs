@@ -12,18 +12,23 @@ use hyper::body::Body;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Method, Request, Response, StatusCode, Version};
 
-use super::connection::DropConnection;
+use super::connection::{Connection, DropConnection};
 use super::content::Content;
 use super::handler::Handler;
-use super::shutdown::{Exchange, UntilShutdown};
+use super::shutdown::{Underway, UntilShutdown};
 
 /// Validates `request` and passes it to the handler, or returns a rejection.
-pub(super) async fn dispatch<H: Handler, E: Exchange + Clone>(
+///
+/// # Errors
+///
+/// When the handler or the shutdown wants no response to be sent.
+pub(super) async fn dispatch<H: Handler>(
     mut request: Request<Content>,
     handler: H,
-    exchange: E,
-) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>, E>>, Dropped> {
-    let body = |body| UntilShutdown::new(body, exchange.clone());
+    connection: Connection,
+) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>>>, Dropped> {
+    let underway = Underway::new(connection.clone());
+    let body = |body| UntilShutdown::new(body, underway);
     if let Some(rejection) = validate_head(&request) {
         return Ok(rejection.map(Either::Left).map(body));
     }
@@ -31,9 +36,12 @@ pub(super) async fn dispatch<H: Handler, E: Exchange + Clone>(
     let has_content = !request.body().is_end_stream();
     let is_connect = request.method() == Method::CONNECT;
     let stays = version == Version::HTTP_11 && !wants_close(request.headers());
-    let connection = exchange.connection().clone();
-    request.extensions_mut().insert(connection);
-    let mut response = handler(request).await;
+    request.extensions_mut().insert(connection.clone());
+    let mut response = tokio::select! {
+        biased;
+        response = handler(request) => response,
+        () = connection.shutdown().begun.wait() => return Err(Dropped),
+    };
     if response.extensions().get::<DropConnection>().is_some() {
         return Err(Dropped);
     }
@@ -58,13 +66,13 @@ pub(super) async fn dispatch<H: Handler, E: Exchange + Clone>(
     Ok(response.map(Either::Right).map(body))
 }
 
-/// The handler wants no response to be sent ([`DropConnection`]).
+/// No response is to be sent.
 #[derive(Debug)]
 pub(super) struct Dropped;
 
 impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the response is dropped on request")
+        f.write_str("the response is dropped")
     }
 }
 

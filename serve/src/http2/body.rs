@@ -1,34 +1,39 @@
-//! The response of a stream, with bytes that are counted until they have left.
+//! The response of a stream, at the pace at which its frames are written.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response};
 use pin_project_lite::pin_project;
 
 use super::coalesced::Coalesced;
-use super::stream::Stream;
+use super::stream::{InFlight, Stream};
+use crate::connection::Connection;
 use crate::content::{Content, Unread, is_unread};
 use crate::handler::Handler;
 use crate::shutdown::Failed;
 use crate::validate::{Dropped, dispatch};
 
+/// The frames of a stream that may be in flight: h2 keeps half a KiB for each.
+const MAX_IN_FLIGHT: usize = 2;
+
 /// Responds to the request of a stream.
 pub(super) async fn respond<H: Handler>(
     request: Request<Incoming>,
     handler: H,
+    connection: Connection,
     stream: Arc<Stream>,
 ) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failed>>>, Dropped> {
     let is_head = request.method() == Method::HEAD;
     let mut request = request.map(Content::new);
     let unread = request.body().unread();
     name_host(&mut request);
-    let response = dispatch(request, handler, Arc::clone(&stream)).await?;
+    let response = dispatch(request, handler, connection).await?;
     stream.add_frame();
     let (mut head, body) = response.into_parts();
     if is_head
@@ -88,7 +93,7 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
         if this.pause.is_none()
             && let Some(body) = this.body.as_mut().as_pin_mut()
         {
-            ready!(this.stream.poll_room());
+            ready!(this.stream.poll_in_flight(MAX_IN_FLIGHT - 1));
             match ready!(body.poll_frame(cx)) {
                 Some(Ok(frame)) => {
                     let sending = |bytes| InFlight::new(bytes, this.stream);
@@ -107,14 +112,14 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
             *this.pause = None;
             this.body.set(None);
         }
-        ready!(this.stream.poll_none());
+        ready!(this.stream.poll_in_flight(0));
         this.stream.add_frame();
         Poll::Ready(this.error.take().map(Err))
     }
 
     fn is_end_stream(&self) -> bool {
-        let is_over = self.body.as_ref().is_none_or(Body::is_end_stream) && self.stream.has_left();
-        is_over && !is_unread(&self.unread) && self.error.is_none()
+        let is_over = self.body.as_ref().is_none_or(Body::is_end_stream);
+        is_over && self.stream.in_flight() == 0 && !is_unread(&self.unread) && self.error.is_none()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -123,39 +128,9 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
     }
 }
 
-/// Bytes given to hyper, which notify their stream when they leave.
-pub(super) struct InFlight {
-    bytes: Bytes,
-    stream: Arc<Stream>,
-}
-
-impl InFlight {
-    fn new(bytes: Bytes, stream: &Arc<Stream>) -> Self {
-        stream.add(bytes.len());
-        let stream = Arc::clone(stream);
-        Self { bytes, stream }
-    }
-}
-
-impl Buf for InFlight {
-    fn remaining(&self) -> usize {
-        self.bytes.remaining()
-    }
-
-    fn chunk(&self) -> &[u8] {
-        self.bytes.chunk()
-    }
-
-    fn advance(&mut self, count: usize) {
-        self.bytes.advance(count);
-        self.stream.leave(count, self.bytes.is_empty());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::net::{Ipv4Addr, SocketAddr};
     use std::pin::Pin;
     use std::sync::Arc;
 
@@ -163,21 +138,16 @@ mod tests {
     use http_body_util::Empty;
     use hyper::body::Body;
 
-    use super::{Coalesced, Sent};
-    use crate::connection::Connection;
-    use crate::http2::ready_queue::{FRAMES_AT_ONCE, ReadyQueue};
-    use crate::http2::stream::Stream;
-    use crate::shutdown::ShutdownGuard;
+    use super::{Coalesced, Sent, Stream};
+    use crate::http2::ready_queue::{MAX_FRAMES, ReadyQueue};
 
     #[tokio::test]
     async fn the_ends_of_responses_are_frames_that_wait_for_the_connection() {
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        let connection = Connection::new(peer, ShutdownGuard::default().shutdown());
         let queue = Arc::new(ReadyQueue::new());
-        queue.wait(0);
+        queue.push(0);
         let mut ended = 0;
-        while queue.next().is_some() {
-            let stream = Arc::new(Stream::new(connection.clone(), Arc::clone(&queue), 0));
+        while queue.pop().is_some() {
+            let stream = Arc::new(Stream::new(Arc::clone(&queue), 0));
             let body = Some(Coalesced::new(Empty::<Bytes>::new()));
             let mut sent = Sent {
                 body,
@@ -186,14 +156,11 @@ mod tests {
                 error: None,
                 pause: None,
             };
-            assert!(
-                poll_fn(|cx| Pin::new(&mut sent).poll_frame(cx))
-                    .await
-                    .is_none()
-            );
-            queue.wait(0);
+            let end = poll_fn(|cx| Pin::new(&mut sent).poll_frame(cx)).await;
+            assert!(end.is_none());
+            queue.push(0);
             ended += 1;
-            assert!(ended <= FRAMES_AT_ONCE, "an end is no frame");
+            assert!(ended <= MAX_FRAMES, "an end is no frame");
         }
     }
 }

@@ -10,8 +10,8 @@ use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 /// The bytes and the pieces of a frame at which no more pieces are coalesced.
-const BYTES: usize = 1024;
-const PIECES: usize = 16;
+const ENOUGH: usize = 512;
+const MAX_PIECES: usize = 16;
 
 pin_project! {
     /// A body that coalesces small pieces that are ready at once, and omits empty pieces.
@@ -47,7 +47,7 @@ impl<B: Body<Data = Bytes>> Body for Coalesced<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
         let (mut pieces, mut length) = (Vec::new(), 0);
-        for _ in 0..PIECES {
+        for _ in 0..MAX_PIECES {
             let said = match this.next.take() {
                 Some(next) => Poll::Ready(*next),
                 None => this.body.as_mut().poll_frame(cx),
@@ -67,7 +67,7 @@ impl<B: Body<Data = Bytes>> Body for Coalesced<B> {
                 }
                 Poll::Pending => break,
             }
-            if length >= BYTES {
+            if length >= ENOUGH {
                 break;
             }
         }
@@ -96,7 +96,7 @@ impl<B: Body<Data = Bytes>> Body for Coalesced<B> {
 }
 
 fn is_small(frame: &Frame<Bytes>) -> bool {
-    frame.data_ref().is_some_and(|data| data.len() < BYTES)
+    frame.data_ref().is_some_and(|data| data.len() < ENOUGH)
 }
 
 #[cfg(test)]
@@ -109,7 +109,7 @@ mod tests {
     use hyper::HeaderMap;
     use hyper::body::{Body, Frame};
 
-    use super::{BYTES, Coalesced, PIECES};
+    use super::{Coalesced, ENOUGH, MAX_PIECES};
 
     type Said = Poll<Option<Result<Frame<Bytes>, &'static str>>>;
 
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn an_end_an_error_trailers_and_a_large_piece_come_after_what_was_before_them() {
-        let large = "x".repeat(BYTES);
+        let large = "x".repeat(ENOUGH);
         for (other, says) in [
             (Poll::Ready(None), "end"),
             (Poll::Ready(Some(Err("cut"))), "cut"),
@@ -183,12 +183,12 @@ mod tests {
 
     #[test]
     fn a_frame_is_bounded_in_bytes_and_in_pieces() {
-        let most = "x".repeat(BYTES - 1);
+        let most = "x".repeat(ENOUGH - 1);
         let script = [most.as_str(), &most, "a"].map(data);
         assert_eq!(coalesced(script), [&most.repeat(2), "a"]);
-        let script = (0..=PIECES).map(|_| data("a"));
-        assert_eq!(coalesced(script), [&"a".repeat(PIECES), "a"]);
-        let script = (0..2 * PIECES).map(|_| data(""));
+        let script = (0..=MAX_PIECES).map(|_| data("a"));
+        assert_eq!(coalesced(script), [&"a".repeat(MAX_PIECES), "a"]);
+        let script = (0..2 * MAX_PIECES).map(|_| data(""));
         assert_eq!(coalesced(script), ["…", "…"]);
     }
 }

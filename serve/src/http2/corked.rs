@@ -1,9 +1,5 @@
-//! A connection that waits for its streams:
-//!
-//! - While a request waits for its first poll, the connection reads no further. Otherwise further
-//!   request heads would wait in memory.
-//! - While a stream waits in the ready queue, the connection holds small writes back. The data of
-//!   that stream can then be written together with the small writes.
+//! A connection that holds small writes back while a stream waits in the ready queue. The data of
+//! that stream can then be written together with the small writes.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -17,7 +13,7 @@ use super::ready_queue::ReadyQueue;
 /// The bytes that are enough for a write, even while streams are in the ready queue.
 const ENOUGH: usize = 4096;
 
-/// Reads and writes the bytes of a connection, at the pace of its streams.
+/// Writes the bytes of a connection at the pace of its streams.
 pub(super) struct Corked<I> {
     pub(super) io: I,
     pub(super) queue: Arc<ReadyQueue>,
@@ -29,11 +25,6 @@ impl<I: AsyncRead + Unpin> AsyncRead for Corked<I> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        // No waker is needed: the connection does not sleep while a request waits for its first
-        // poll.
-        if self.queue.has_requests() {
-            return Poll::Pending;
-        }
         Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
@@ -91,60 +82,44 @@ mod tests {
     use std::sync::Arc;
     use std::task::{Context, Waker};
 
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, empty};
+    use tokio::io::{AsyncWrite, empty};
 
     use super::{Corked, ENOUGH};
     use crate::http2::ready_queue::ReadyQueue;
 
-    /// Returns whether the connection reads, and writes little, much, and little in two slices.
-    fn goes(queue: &Arc<ReadyQueue>) -> [bool; 4] {
+    /// Returns whether the connection writes little, much, and little in two slices.
+    fn writes(queue: &Arc<ReadyQueue>) -> [bool; 3] {
         let (io, queue) = (empty(), Arc::clone(queue));
-        let (mut corked, task) = (
-            Corked { io, queue },
-            &mut Context::from_waker(Waker::noop()),
-        );
-        let mut corked = Pin::new(&mut corked);
-        let pieces = |number| [IoSlice::new(b"some"), IoSlice::new(&b"more"[..number])];
-        let reads = corked.as_mut().poll_read(task, &mut ReadBuf::new(&mut [0]));
-        let little = corked.as_mut().poll_write_vectored(task, &pieces(0));
-        assert_eq!(
-            little.is_ready(),
-            corked
-                .as_mut()
-                .poll_write(task, &[0; ENOUGH - 1])
-                .is_ready()
-        );
-        let much = corked.as_mut().poll_write(task, &[0; ENOUGH]);
-        let two = corked.as_mut().poll_write_vectored(task, &pieces(4));
+        let mut corked = Corked { io, queue };
+        let mut write = |first: &[u8], second: &[u8]| {
+            let pieces = [IoSlice::new(first), IoSlice::new(second)];
+            let cx = &mut Context::from_waker(Waker::noop());
+            let vectored = Pin::new(&mut corked).poll_write_vectored(cx, &pieces);
+            if second.is_empty() {
+                let written = Pin::new(&mut corked).poll_write(cx, first);
+                assert_eq!(written.is_ready(), vectored.is_ready());
+            }
+            vectored.is_ready()
+        };
         [
-            reads.is_ready(),
-            little.is_ready(),
-            much.is_ready(),
-            two.is_ready(),
+            write(&[0; ENOUGH - 1], b""),
+            write(&[0; ENOUGH], b""),
+            write(b"some", b"more"),
         ]
     }
 
     #[test]
-    fn while_a_stream_is_in_the_ready_queue_little_is_written_and_all_is_read() {
+    fn while_a_stream_is_in_the_ready_queue_little_is_not_written() {
         let queue = Arc::new(ReadyQueue::new());
-        assert_eq!(goes(&queue), [true; 4]);
-        queue.wait(0);
-        assert_eq!(goes(&queue), [true, false, true, true]);
-        assert_eq!(queue.next(), Some(0));
-        assert_eq!(goes(&queue), [true; 4]);
-        queue.wait(0);
-        queue.let_go();
-        assert_eq!(goes(&queue), [true; 4]);
+        assert_eq!(writes(&queue), [true; 3]);
+        queue.push(0);
+        assert_eq!(writes(&queue), [false, true, true]);
+        assert_eq!(queue.pop(), Some(0));
+        assert_eq!(writes(&queue), [true; 3]);
+        queue.push(0);
+        queue.uncork();
+        assert_eq!(writes(&queue), [true; 3]);
         queue.begin();
-        assert_eq!(goes(&queue), [true, false, true, true]);
-    }
-
-    #[test]
-    fn while_a_request_waits_for_its_first_poll_nothing_is_read() {
-        let queue = Arc::new(ReadyQueue::new());
-        queue.add_request();
-        assert_eq!(goes(&queue), [false, true, true, true]);
-        queue.remove_request();
-        assert_eq!(goes(&queue), [true; 4]);
+        assert_eq!(writes(&queue), [false, true, true]);
     }
 }

@@ -10,8 +10,11 @@ mod stream;
 mod streams;
 mod ready_queue;
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use hyper::server::conn::http2;
@@ -20,11 +23,11 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep};
 
+use super::connection::Connection;
 use super::handler::Handler;
 use super::limits::Limits;
 use super::permits::Permit;
-use super::state::ConnectionState;
-use super::validate::log_rejected;
+use super::validate::{Dropped, log_rejected};
 use body::respond;
 use corked::Corked;
 use streams::{ConnectionExecutor, Streams, StreamsGuard};
@@ -46,60 +49,79 @@ pub(super) async fn serve<I, H: Handler>(
     limits: Limits,
     deadline: Instant,
     handler: H,
-    state: Arc<ConnectionState>,
+    connection: Connection,
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    state.set_shared();
-    let streams = Streams::of(state.connection.clone());
-    let connected = StreamsGuard(Arc::clone(&streams));
-    let begun = Arc::clone(&streams);
+    let streams = Streams::new();
+    let guard = StreamsGuard(Arc::clone(&streams));
+    let (requested, begun) = (connection.clone(), Arc::clone(&streams));
     let service = service_fn(move |request| {
-        // Boxed, because otherwise each stream would keep memory for its request and response. The
-        // response is boxed at the first poll, so that hundreds of streams share that memory.
-        let (request, handler, stream) = (Box::new(request), handler.clone(), begun.begin());
-        async move { Box::pin(respond(*request, handler, stream)).await }
+        let (handler, connection) = (handler.clone(), requested.clone());
+        let mut response = Box::pin(respond(request, handler, connection, begun.begin()));
+        // Polled at once, so that a request head is freed before the next one is read. The stream
+        // is polled again, by a waker of its own.
+        let poll = || {
+            response
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+        };
+        let polled = catch_unwind(AssertUnwindSafe(poll)).unwrap_or(Poll::Ready(Err(Dropped)));
+        let response = match polled {
+            Poll::Ready(response) => Ok(Box::new(response)),
+            Poll::Pending => Err(response),
+        };
+        async move {
+            match response {
+                Ok(response) => *response,
+                Err(response) => response.await,
+            }
+        }
     });
     let http = settings(&limits, ConnectionExecutor(Arc::clone(&streams)));
     let queue = Arc::clone(&streams.queue);
     let io = TokioIo::new(Corked { io, queue });
     let mut serving = Box::pin(http.serve_connection(io, service));
-    let shutdown = streams.shutdown();
-    let peer = state.connection.peer();
-    let log = |served: Result<(), _>| served.unwrap_or_else(|error| log_rejected(peer, &error));
-    let says_farewell = tokio::select! {
-        biased;
-        served = poll_fn(|cx| streams.poll(&mut serving, cx)) => {
-            log(served);
-            false
-        }
-        () = shutdown.begun.wait() => streams.are_open(),
-        () = streams.idle(deadline, limits.head_timeout) => true,
-        never = streams.reset_stuck(limits.stuck_timeout) => match never {},
-    };
-    if says_farewell {
-        serving.as_mut().graceful_shutdown();
-        let left = async {
-            streams.none().await;
-            sleep(FAREWELL).await;
-            // A request may have crossed the GOAWAY frame.
-            streams.none().await;
-        };
-        tokio::select! {
-            biased;
-            served = poll_fn(|cx| streams.poll(&mut serving, cx)) => log(served),
-            () = left => {}
-            () = shutdown.over.wait() => {
-                if streams.are_open() {
-                    permit.give_up();
-                }
+    let shutdown = connection.shutdown();
+    let served = {
+        let served = pin!(async {
+            tokio::select! {
+                biased;
+                served = poll_fn(|cx| streams.poll(&mut serving, cx)) => Some(served),
+                () = streams.idle(deadline, limits.head_timeout) => None,
+                never = streams.reset_stuck(limits.stuck_timeout) => match never {},
             }
-            never = streams.reset_stuck(limits.stuck_timeout) => match never {},
+        });
+        shutdown.unless_begun(served).await
+    };
+    let served = match served {
+        Some(Some(served)) => Some(served),
+        // hyper would wait for a first request.
+        None if !streams.are_open() => None,
+        _ => {
+            serving.as_mut().graceful_shutdown();
+            let left = async {
+                streams.none().await;
+                sleep(FAREWELL).await;
+                // A request may have crossed the GOAWAY frame.
+                streams.none().await;
+            };
+            tokio::select! {
+                biased;
+                served = poll_fn(|cx| streams.poll(&mut serving, cx)) => Some(served),
+                () = left => None,
+                () = shutdown.over.wait() => None,
+                never = streams.wake_all(shutdown) => match never {},
+                never = streams.reset_stuck(limits.stuck_timeout) => match never {},
+            }
         }
+    };
+    if let Some(Err(error)) = served {
+        log_rejected(connection.peer(), &error);
     }
     drop(serving);
     // The permit is freed after all streams have ended.
-    drop(connected);
+    drop(guard);
     drop(permit);
 }
 

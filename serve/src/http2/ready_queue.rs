@@ -12,7 +12,7 @@ use tokio::time::Instant;
 ///
 /// h2 never frees the memory for the most frames that ever waited at the same time, half a KiB
 /// each.
-pub(super) const FRAMES_AT_ONCE: usize = 32;
+pub(super) const MAX_FRAMES: usize = 32;
 
 /// Schedules the polls of a connection and of its streams.
 pub(super) struct ReadyQueue {
@@ -22,17 +22,15 @@ pub(super) struct ReadyQueue {
     begun: AtomicU64,
     /// Frames that hyper was given since the last poll of the connection.
     frames: AtomicUsize,
-    /// Requests that wait for their first poll.
-    requests: AtomicUsize,
     /// Whether small writes need not wait for more frames.
-    lets_go: AtomicBool,
+    is_uncorked: AtomicBool,
     /// How often all frames of h2 were written to the socket.
     flushes: AtomicUsize,
-    row: Mutex<Row>,
+    waiting: Mutex<Waiting>,
 }
 
 #[derive(Default)]
-struct Row {
+struct Waiting {
     /// The slots of the streams that wait to be polled.
     streams: VecDeque<usize>,
     /// The waker of the connection's task, while that task sleeps.
@@ -45,23 +43,22 @@ impl ReadyQueue {
             start: Instant::now(),
             begun: AtomicU64::new(0),
             frames: AtomicUsize::new(0),
-            requests: AtomicUsize::new(0),
-            lets_go: AtomicBool::new(false),
+            is_uncorked: AtomicBool::new(false),
             flushes: AtomicUsize::new(0),
-            row: Mutex::default(),
+            waiting: Mutex::default(),
         }
     }
 
-    fn row(&self) -> MutexGuard<'_, Row> {
-        self.row.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds the stream of this slot to the queue.
-    pub(super) fn wait(&self, stream: usize) {
+    pub(super) fn push(&self, slot: usize) {
         let connection = {
-            let mut row = self.row();
-            row.streams.push_back(stream);
-            row.connection.take()
+            let mut waiting = self.waiting();
+            waiting.streams.push_back(slot);
+            waiting.connection.take()
         };
         if let Some(connection) = connection {
             connection.wake();
@@ -70,34 +67,20 @@ impl ReadyQueue {
 
     /// Returns whether the `connection` may sleep, until a stream is added to the queue.
     pub(super) fn may_sleep(&self, connection: &Waker) -> bool {
-        let mut row = self.row();
-        let sleeps = row.streams.is_empty();
-        row.connection = sleeps.then(|| connection.clone());
+        let mut waiting = self.waiting();
+        let sleeps = waiting.streams.is_empty();
+        waiting.connection = sleeps.then(|| connection.clone());
         sleeps
     }
 
     /// Returns whether small writes are held back until the queue is empty.
     pub(super) fn holds_back(&self) -> bool {
-        !self.lets_go.load(Relaxed) && !self.row().streams.is_empty()
+        !self.is_uncorked.load(Relaxed) && !self.waiting().streams.is_empty()
     }
 
     /// Holds nothing back in the next poll of the connection.
-    pub(super) fn let_go(&self) {
-        self.lets_go.store(true, Relaxed);
-    }
-
-    /// Records that a request waits for its first poll.
-    pub(super) fn add_request(&self) {
-        self.requests.fetch_add(1, Relaxed);
-    }
-
-    /// Records that a request no longer waits for its first poll.
-    pub(super) fn remove_request(&self) {
-        self.requests.fetch_sub(1, Relaxed);
-    }
-
-    pub(super) fn has_requests(&self) -> bool {
-        self.requests.load(Relaxed) > 0
+    pub(super) fn uncork(&self) {
+        self.is_uncorked.store(true, Relaxed);
     }
 
     /// Records that all frames of h2 were written to the socket.
@@ -111,18 +94,18 @@ impl ReadyQueue {
     }
 
     /// Removes and returns the next stream, unless too many frames wait already.
-    pub(super) fn next(&self) -> Option<usize> {
-        if self.frames.load(Relaxed) >= FRAMES_AT_ONCE {
+    pub(super) fn pop(&self) -> Option<usize> {
+        if self.frames.load(Relaxed) >= MAX_FRAMES {
             return None;
         }
-        self.row().streams.pop_front()
+        self.waiting().streams.pop_front()
     }
 
     /// Begins a poll of the connection, which takes the frames.
     pub(super) fn begin(&self) {
         self.frames.store(0, Relaxed);
-        self.lets_go.store(false, Relaxed);
-        self.row().connection = None;
+        self.is_uncorked.store(false, Relaxed);
+        self.waiting().connection = None;
     }
 
     /// Records that hyper is given a frame, and returns when the first since the last poll came.

@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::ready_queue::ReadyQueue;
 use super::stream::Stream;
-use crate::connection::{Connection, Shutdown};
+use crate::shutdown::Shutdown;
 
 /// How many polls the streams of a connection get before other tasks run.
 const POLLS_AT_ONCE: usize = 256;
@@ -24,7 +24,6 @@ const POLLS_AT_ONCE: usize = 256;
 /// The streams of one connection, which run in the connection's task.
 pub(super) struct Streams {
     pub(super) queue: Arc<ReadyQueue>,
-    connection: Connection,
     open: Mutex<Slab<Open>>,
     /// The slot of the stream that was begun last.
     latest: AtomicUsize,
@@ -32,27 +31,20 @@ pub(super) struct Streams {
     changed: Notify,
 }
 
-/// An open stream and its exchange. Dropping the exchange early resets the stream.
+/// An open stream and its exchange, the future of its request and response.
 struct Open {
     stream: Arc<Stream>,
-    /// Whether the stream waits for its first poll.
-    is_new: bool,
     exchange: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Streams {
-    pub(super) fn of(connection: Connection) -> Arc<Self> {
+    pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             queue: Arc::new(ReadyQueue::new()),
-            connection,
             open: Mutex::default(),
             latest: AtomicUsize::new(0),
             changed: Notify::new(),
         })
-    }
-
-    pub(super) fn shutdown(&self) -> &Shutdown {
-        self.connection.shutdown()
     }
 
     fn open(&self) -> MutexGuard<'_, Slab<Open>> {
@@ -63,15 +55,12 @@ impl Streams {
     pub(super) fn begin(&self) -> Arc<Stream> {
         let mut open = self.open();
         let slot = open.vacant_key();
-        let stream = Stream::new(self.connection.clone(), Arc::clone(&self.queue), slot);
-        let stream = Arc::new(stream);
+        let stream = Arc::new(Stream::new(Arc::clone(&self.queue), slot));
         open.insert(Open {
             stream: Arc::clone(&stream),
-            is_new: true,
             exchange: None,
         });
         self.latest.store(slot, Relaxed);
-        self.queue.add_request();
         self.changed.notify_one();
         stream
     }
@@ -84,8 +73,8 @@ impl Streams {
         serving: &mut F,
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
-        let mut turns = 0;
-        while turns < POLLS_AT_ONCE {
+        let mut polls = 0;
+        while polls < POLLS_AT_ONCE {
             self.queue.begin();
             if let Poll::Ready(output) = Pin::new(&mut *serving).poll(cx) {
                 return Poll::Ready(output);
@@ -93,15 +82,15 @@ impl Streams {
             if self.queue.may_sleep(cx.waker()) {
                 return Poll::Pending;
             }
-            while turns < POLLS_AT_ONCE
-                && let Some(slot) = self.queue.next()
+            while polls < POLLS_AT_ONCE
+                && let Some(slot) = self.queue.pop()
             {
                 self.poll_stream(slot);
-                turns += 1;
+                polls += 1;
             }
         }
         // The budget is used up: let other tasks run.
-        self.queue.let_go();
+        self.queue.uncork();
         cx.waker().wake_by_ref();
         Pin::new(serving).poll(cx)
     }
@@ -110,26 +99,18 @@ impl Streams {
         let mut open = self.open();
         let Some(Open {
             stream,
-            is_new,
             exchange: Some(exchange),
         }) = open.get_mut(slot)
         else {
             return;
         };
         stream.begin_polling();
-        if std::mem::take(is_new) {
-            self.queue.remove_request();
-        }
-        let is_over = stream.is_to_end() || {
-            let task = Waker::from(Arc::clone(stream));
-            let poll = || exchange.as_mut().poll(&mut Context::from_waker(&task));
-            // A panic in one stream ends no other stream.
-            catch_unwind(AssertUnwindSafe(poll)).map_or(true, |polled| polled.is_ready())
-        };
-        if is_over {
-            let _exchange = open.remove(slot);
+        let task = Waker::from(Arc::clone(stream));
+        let poll = || exchange.as_mut().poll(&mut Context::from_waker(&task));
+        // A panic in one stream ends no other stream.
+        if catch_unwind(AssertUnwindSafe(poll)).map_or(true, |polled| polled.is_ready()) {
             drop(open);
-            self.changed.notify_one();
+            self.remove(slot);
         }
     }
 
@@ -164,34 +145,38 @@ impl Streams {
         }
     }
 
-    /// Ends stuck streams, and lets all streams end when the shutdown begins.
-    pub(super) async fn reset_stuck(&self, stuck_timeout: Duration) -> Infallible {
-        let end_all = async {
-            self.shutdown().begun.wait().await;
-            // Each stream checks for the shutdown when polled.
-            self.open().iter().for_each(|(_, open)| open.stream.wake());
-            pending().await
-        };
-        tokio::select! {
-            never = self.end_stuck(stuck_timeout) => never,
-            never = end_all => never,
-        }
+    /// Polls all streams anew once the shutdown has begun, because each looks for that when polled.
+    pub(super) async fn wake_all(&self, shutdown: &Shutdown) -> Infallible {
+        shutdown.begun.wait().await;
+        self.open().iter().for_each(|(_, open)| open.stream.wake());
+        pending().await
     }
 
-    /// Ends streams with bytes that have waited for `time` while none of these bytes left.
-    async fn end_stuck(&self, time: Duration) -> Infallible {
+    /// Resets streams with frames that have been in flight for `time` while no bytes were written.
+    pub(super) async fn reset_stuck(&self, time: Duration) -> Infallible {
         loop {
             let now = Instant::now();
             let mut next = now + time;
-            for (_, Open { stream, .. }) in self.open().iter() {
-                match stream.waits_since().map(|since| since + time) {
-                    Some(due) if due <= now => stream.end(),
+            let mut stuck = Vec::new();
+            for (slot, Open { stream, .. }) in self.open().iter() {
+                match stream.stuck_since().map(|since| since + time) {
+                    Some(due) if due <= now => stuck.push(slot),
                     Some(due) => next = next.min(due),
                     None => {}
                 }
             }
+            for slot in stuck {
+                self.remove(slot);
+            }
             sleep_until(next).await;
         }
+    }
+
+    /// Ends a stream; dropping the exchange early resets the stream.
+    fn remove(&self, slot: usize) {
+        let removed = self.open().try_remove(slot);
+        drop(removed);
+        self.changed.notify_one();
     }
 }
 

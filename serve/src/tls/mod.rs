@@ -5,6 +5,7 @@ mod peeked;
 
 use std::future::{pending, ready};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -18,11 +19,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, crypto, version};
 use tokio_rustls::server::TlsStream;
 
+use super::connection::Connection;
 use super::content::Content;
 use super::handler::Handler;
+use super::io::ServerIo;
 use super::limits::Limits;
 use super::permits::Permit;
-use super::state::ConnectionState;
 use super::{http1, http2};
 pub use certificate::{BadPem, Certificate, Pem};
 use peeked::Peeked;
@@ -59,7 +61,7 @@ impl Tls {
     }
 
     /// Performs a TLS handshake over `io`, if the peer speaks TLS.
-    async fn negotiate<I>(&self, io: I) -> io::Result<Negotiated<I>>
+    async fn negotiate<I>(&self, io: ServerIo<I>) -> io::Result<Negotiated<I>>
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
@@ -74,7 +76,10 @@ impl Tls {
         let mut stream = accept.await?;
         stream.get_mut().0.release();
         Ok(match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => Negotiated::Http2(stream),
+            Some(b"h2") => {
+                stream.get_mut().0.io.set_http2();
+                Negotiated::Http2(stream)
+            }
             _ => Negotiated::Http1(stream),
         })
     }
@@ -88,10 +93,10 @@ impl std::fmt::Debug for Tls {
 
 /// The protocol of a connection.
 enum Negotiated<I> {
-    Http2(TlsStream<Peeked<I>>),
-    Http1(TlsStream<Peeked<I>>),
+    Http2(TlsStream<Peeked<ServerIo<I>>>),
+    Http1(TlsStream<Peeked<ServerIo<I>>>),
     /// The peer does not speak TLS.
-    Not(Peeked<I>),
+    Not(Peeked<ServerIo<I>>),
 }
 
 /// Serves one connection until the connection closes or the shutdown drops it.
@@ -99,27 +104,33 @@ enum Negotiated<I> {
 /// The handshake and the first request share the time of one request head.
 pub(super) async fn serve<I, H: Handler>(
     permit: Permit,
-    io: I,
+    io: ServerIo<I>,
     tls: Tls,
     limits: Limits,
     handler: H,
-    state: Arc<ConnectionState>,
+    connection: Connection,
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let deadline = Instant::now() + limits.head_timeout;
-    let negotiated = tokio::select! {
-        biased;
-        () = state.connection.shutdown().begun.wait() => return,
-        negotiated = timeout_at(deadline, tls.negotiate(io)) => negotiated,
+    let negotiated = pin!(timeout_at(deadline, tls.negotiate(io)));
+    let shutdown = connection.shutdown();
+    let Some(negotiated) = shutdown.unless_begun(negotiated).await else {
+        return;
     };
     // Each future is boxed by itself, because the futures differ much in size.
     match negotiated {
         Ok(Ok(Negotiated::Http2(io))) => {
-            Box::pin(http2::serve(permit, io, limits, deadline, handler, state)).await;
+            Box::pin(http2::serve(
+                permit, io, limits, deadline, handler, connection,
+            ))
+            .await;
         }
         Ok(Ok(Negotiated::Http1(io))) => {
-            Box::pin(serve_http1(permit, io, limits, deadline, handler, state)).await;
+            Box::pin(serve_http1(
+                permit, io, limits, deadline, handler, connection,
+            ))
+            .await;
         }
         Ok(Ok(Negotiated::Not(io))) => {
             let reject_plain_http = |request| ready(reject_plain_http(&request));
@@ -129,12 +140,12 @@ pub(super) async fn serve<I, H: Handler>(
                 limits,
                 deadline,
                 reject_plain_http,
-                state,
+                connection,
             ))
             .await;
         }
         Ok(Err(error)) => {
-            let peer = state.connection.peer();
+            let peer = connection.peer();
             tracing::debug!(%peer, "no handshake: {error}");
         }
         Err(_) => {}
@@ -150,7 +161,7 @@ async fn serve_http1<I, H: Handler>(
     limits: Limits,
     deadline: Instant,
     handler: H,
-    state: Arc<ConnectionState>,
+    connection: Connection,
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
 {
@@ -169,7 +180,7 @@ async fn serve_http1<I, H: Handler>(
         }
     };
     tokio::select! {
-        () = http1::serve(permit, io, &http1::settings(&limits), handler, state) => {}
+        () = http1::serve(permit, io, &http1::settings(&limits), handler, connection) => {}
         () = late => {}
     }
 }

@@ -16,7 +16,7 @@ pub(super) struct Peeked<I> {
     byte: Option<u8>,
     /// The bytes of the handshake that may still be read; `None` for no limit.
     room: Option<usize>,
-    io: I,
+    pub(super) io: I,
 }
 
 impl<I: AsyncRead + Unpin> Peeked<I> {
