@@ -69,7 +69,7 @@ fn assert_prompt(how: &str, mut times: [Duration; 5]) {
 #[tokio::test]
 async fn a_reset_stream_and_a_closed_or_aborted_connection_are_gone_within_50_milliseconds() {
     const PATH: &str = "/events?interval=3600000";
-    let server = Server::start_tls();
+    let server = Server::start_tls_with(Limits::default());
     let mut requests = http2(server.address()).await;
     let other = open(&mut requests, PATH).await;
     let [mut by_reset, mut by_close, mut by_abort] = [[Duration::ZERO; 5]; 3];
@@ -309,7 +309,7 @@ async fn each_stream_is_counted_and_logged_with_its_peer_and_why_it_ended() {
 #[tokio::test]
 async fn http_1_1_over_tls_ends_cleanly_with_the_server() {
     use tokio::io::AsyncReadExt;
-    let server = Server::start_tls();
+    let server = Server::start_tls_with(Limits::default());
     let mut io = shake(server.address(), "http/1.1").await;
     let request = "GET /events?interval=60000 HTTP/1.1\r\nHost: clock\r\n\r\n";
     io.write_all(request.as_bytes()).await.unwrap();
