@@ -2,9 +2,13 @@
 
 pub mod browser;
 pub mod crowd;
+#[cfg(feature = "tls")]
+pub mod frames;
 pub mod nginx;
 pub mod proxy;
 pub mod reply;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::convert::Infallible;
 use std::env;

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use super::frames::{
+use crate::support::frames::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, PING,
     PREFACE, Peer, RST_STREAM, SETTINGS, frame, head, reset, settings, window,
 };
-use super::{get, http2, shake};
+use crate::support::tls::{get, http2, shake};
 use crate::support::{DEADLINE, Random, Server, Serves};
 
 /// The identifier of the setting for the size of the header table (RFC 9113 section 6.5.2).

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::time::{sleep, timeout};
 
-use super::frames::{
+use crate::support::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, SETTINGS, WINDOW_UPDATE,
     fields, frame, get, head, reset, settings, window,
 };
-use super::{http2, shake};
+use crate::support::tls::{self, http2, shake};
 use crate::support::{Binary, DEADLINE, Serves};
 
 /// How long a flood lasts if the server does not end the connection.
@@ -180,7 +180,7 @@ fn canary(address: SocketAddr, over: &AtomicBool) -> Duration {
     let runtime = builder.enable_all().build().unwrap();
     runtime.block_on(async {
         let mut requests = http2(address).await;
-        let request = super::get("/events?interval=100");
+        let request = tls::get("/events?interval=100");
         let (response, _) = requests.send_request(request, true).unwrap();
         let mut body = response.await.unwrap().into_body();
         let mut longest = Duration::ZERO;

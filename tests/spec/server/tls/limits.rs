@@ -12,12 +12,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::frames::{
+use crate::support::frames::{
     DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS, PING, PREFACE, Peer, RST_STREAM, SETTINGS, frame, get, head, reset,
     settings, window,
 };
-use super::{http2, shake, shake_over, try_to_shake};
+use crate::support::tls::{self, http2, shake, shake_over, try_to_shake};
 use crate::support::{Binary, DEADLINE, Random, Server, Serves};
 
 /// The first half of a TLS 1.3 handshake.
@@ -311,7 +311,7 @@ async fn the_129th_stream_of_a_connection_gets_refused_stream_and_nothing_else_i
 /// A GET with a request head of `length` as HTTP/2 counts, each field with 32 bytes more (RFC 9113
 /// section 6.5.2). The head has `fields` more than the required ones.
 fn get_of(length: usize, fields: usize) -> http::Request<()> {
-    let mut request = super::get("/");
+    let mut request = tls::get("/");
     let own = [
         (":method", "GET"),
         (":scheme", "https"),
@@ -366,7 +366,7 @@ async fn stream_of(
     requests: &mut SendRequest<Bytes>,
     path: &str,
 ) -> (http::response::Parts, RecvStream) {
-    let (response, _) = requests.send_request(super::get(path), true).unwrap();
+    let (response, _) = requests.send_request(tls::get(path), true).unwrap();
     timeout(DEADLINE, response)
         .await
         .expect("a head")

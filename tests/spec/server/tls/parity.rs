@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{http2, shake};
+use crate::support::tls::{http2, shake};
 use crate::support::{DEADLINE, Server, Serves};
 
 /// A response. All fields are empty if the connection was closed, or the stream reset with

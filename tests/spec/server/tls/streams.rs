@@ -14,13 +14,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::frames::{
+use crate::command::accounted;
+use crate::support::frames::{
     self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, PING, Peer,
     RST_STREAM, frame, window,
 };
-use super::{get, http2, http2_over, shake, shake_over};
-use crate::command::accounted;
 use crate::support::reply::now;
+use crate::support::tls::{get, http2, http2_over, shake, shake_over};
 use crate::support::{Binary, DEADLINE, Server, Serves};
 
 /// The stream of `path` after its response head.
