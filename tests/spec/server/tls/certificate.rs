@@ -16,9 +16,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{RootCertStore, crypto::ring::default_provider};
 
-use crate::command::{command, has_ipv6, rejection};
+use crate::support::command::{command, rejection};
 use crate::support::tls::shake;
-use crate::support::{Binary, Serves, skipped, there_is};
+use crate::support::{Binary, Serves, has_ipv6, skipped, there_is};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
