@@ -60,11 +60,11 @@ impl ServerCertVerifier for Anybody {
 }
 
 /// Does the TLS handshake over `io`, with `protocol` for ALPN.
-pub async fn shake_over(io: TcpStream, protocol: &str) -> TlsStream<TcpStream> {
-    try_to_shake(io, protocol).await.expect("a handshake")
+pub async fn handshake_over(io: TcpStream, protocol: &str) -> TlsStream<TcpStream> {
+    try_handshake(io, protocol).await.expect("a handshake")
 }
 
-pub async fn try_to_shake(io: TcpStream, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
+pub async fn try_handshake(io: TcpStream, protocol: &str) -> io::Result<TlsStream<TcpStream>> {
     let provider = Arc::new(default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -78,15 +78,15 @@ pub async fn try_to_shake(io: TcpStream, protocol: &str) -> io::Result<TlsStream
     connector.connect(name, io).await
 }
 
-pub async fn shake(address: SocketAddr, protocol: &str) -> TlsStream<TcpStream> {
+pub async fn handshake(address: SocketAddr, protocol: &str) -> TlsStream<TcpStream> {
     let io = TcpStream::connect(address).await.expect("it listens");
     io.set_nodelay(true).unwrap();
-    shake_over(io, protocol).await
+    handshake_over(io, protocol).await
 }
 
 /// An HTTP/2 connection in a task of its own, until the last handle is dropped.
 pub async fn http2(address: SocketAddr) -> SendRequest<Bytes> {
-    http2_over(shake(address, "h2").await).await
+    http2_over(handshake(address, "h2").await).await
 }
 
 pub async fn http2_over(io: TlsStream<TcpStream>) -> SendRequest<Bytes> {

@@ -13,7 +13,7 @@ use crate::support::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, SETTINGS, WINDOW_UPDATE,
     fields, frame, get, head, reset, settings, window,
 };
-use crate::support::tls::{self, http2, shake};
+use crate::support::tls::{self, http2, handshake};
 use crate::support::{Binary, DEADLINE, Serves};
 
 /// How long a flood lasts if the server does not end the connection.
@@ -142,7 +142,7 @@ fn floods() -> Vec<Flood> {
 /// Whether the server ended the connection of `flood`. A client that `reads` also reads the
 /// responses.
 async fn ends_of(flood: &Flood, server: &Binary, reads: bool) -> bool {
-    let (mut from, mut to) = split(shake(server.address(), "h2").await);
+    let (mut from, mut to) = split(handshake(server.address(), "h2").await);
     let sending = async {
         let start = [PREFACE, &settings(&[]), &flood.first].concat();
         to.write_all(&start).await?;

@@ -10,7 +10,7 @@ use crate::support::frames::{
     Peer, frame, head, narrow, settings, window,
 };
 use crate::support::reply::now;
-use crate::support::tls::shake_over;
+use crate::support::tls::handshake_over;
 use crate::support::{Binary, Serves};
 
 /// How a client blocks the server's writes.
@@ -378,7 +378,7 @@ async fn cost_of_what_is_sent(protocol: Option<&str>, bytes: &[u8]) -> usize {
     for _ in 0..COUNT {
         let io = narrow(server.address());
         let mut client: Box<dyn AsyncWrite + Unpin> = match protocol {
-            Some(protocol) => Box::new(shake_over(io, protocol).await),
+            Some(protocol) => Box::new(handshake_over(io, protocol).await),
             None => Box::new(io),
         };
         let sending = client.write_all(bytes);
