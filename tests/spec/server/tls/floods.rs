@@ -13,14 +13,14 @@ use crate::support::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, SETTINGS, WINDOW_UPDATE,
     fields, frame, get, head, reset, settings, window,
 };
-use crate::support::tls::{self, http2, handshake};
+use crate::support::tls::{self, handshake, http2};
 use crate::support::{Binary, DEADLINE, Serves};
 
 /// How long a flood lasts if the server does not end the connection.
 const TIME: Duration = Duration::from_millis(300);
 
-/// The maximum of bytes that a flood sends.
-const MOST: usize = 64 << 20;
+/// The number of bytes after which a flood stops sending.
+const MAX_SENT: usize = 64 << 20;
 
 /// Makes the wave of frames with this number, sent after the client's first frames.
 struct Flood {
@@ -151,7 +151,7 @@ async fn ends_of(flood: &Flood, server: &Binary, reads: bool) -> bool {
             let wave = (flood.wave)(wave);
             sent += wave.len();
             to.write_all(&wave).await?;
-            if sent > MOST {
+            if sent > MAX_SENT {
                 break;
             }
         }
