@@ -3,56 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::{PipeReader, Read, Write, pipe};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::node::both_streams::greeting;
-use crate::support::{Binary, Client, Serves, eventually, free_port, in_own_network, skipped};
+use crate::support::command::{accounted, command, ends, left_out, rejection};
+use crate::support::node::greeting;
+use crate::support::{Binary, Client, Serves, eventually, free_port, has_ipv6, in_own_network};
 
 const GET_STREAM: &str = "GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";
 const GET_NOWHERE: &str = "GET /nowhere HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
-
-/// The output and the exit status of a process that exits within 1 s.
-#[track_caller]
-fn ends(mut command: Command) -> Output {
-    let start = Instant::now();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > Duration::from_secs(1) {
-            let _ = child.kill();
-            panic!("{command:?} runs on after a second");
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    child.wait_with_output().unwrap()
-}
-
-pub fn command(arguments: &[&str]) -> Command {
-    let mut command = Binary::command();
-    command.args(arguments);
-    command
-}
-
-/// The only line on stderr of a process that exits with `status` and prints nothing else.
-#[track_caller]
-pub fn rejection(command: Command, status: i32) -> String {
-    let described = format!("{command:?}");
-    let output = ends(command);
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(status), "{described}: {said}");
-    assert_eq!(output.stdout, b"", "{described}");
-    let line = said.strip_suffix('\n').expect("a whole line");
-    assert!(!line.contains('\n'), "{described}: {said}");
-    assert!(line.starts_with("error: "), "{described}: {said}");
-    line.to_owned()
-}
 
 fn serves(address: impl Into<SocketAddr>) -> bool {
     let Ok(mut stream) = TcpStream::connect(address.into()) else {
@@ -60,16 +21,6 @@ fn serves(address: impl Into<SocketAddr>) -> bool {
     };
     stream.write_all(GET_NOWHERE.as_bytes()).unwrap();
     Client(stream).rest().ends_with("\r\n\r\nNot Found")
-}
-
-/// Whether this machine has IPv6; skips the test if not.
-#[track_caller]
-pub fn has_ipv6() -> bool {
-    let found = TcpListener::bind(("::1", 0)).is_ok();
-    if !found {
-        skipped("this machine has no IPv6");
-    }
-    found
 }
 
 #[test]
@@ -430,17 +381,6 @@ fn a_line_of_the_log_seldom_wakes_its_writer() {
         begin.elapsed().as_millis() as usize / 10,
     );
     assert!(sleeps <= 50 + 2 * tenths, "{sleeps} in {tenths} × 10 ms");
-}
-
-/// The number of omitted lines that `line` of the log reports.
-pub fn left_out(line: &str) -> Option<usize> {
-    let (said, _) = line.split_once(" lines were left out")?;
-    said.rsplit(' ').next()?.parse().ok()
-}
-
-/// The number of lines in a log, with the omitted lines that the log reports.
-pub fn accounted(log: &[String]) -> usize {
-    log.iter().map(|line| left_out(line).unwrap_or(1)).sum()
 }
 
 /// Clients that request one stream of one event after the other, each on a persistent connection.

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+use crate::support::source::{ROOT, code, read};
 
 /// The Rust files under `folder`: their relative paths without the extension, and their text.
 fn sources(folder: &str) -> Vec<(String, String)> {
@@ -30,19 +30,6 @@ fn sources(folder: &str) -> Vec<(String, String)> {
     }
     found.sort();
     found
-}
-
-pub fn read(file: &str) -> String {
-    fs::read_to_string(Path::new(ROOT).join(file)).unwrap()
-}
-
-/// The lines of code in `source`, without unit tests, comments and blank lines.
-pub fn code(source: &str) -> Vec<&str> {
-    let product = source.split("#[cfg(test)]").next().unwrap();
-    let lines = product.lines().map(str::trim_start);
-    lines
-        .filter(|line| !line.is_empty() && !line.starts_with("//"))
-        .collect()
 }
 
 #[test]
@@ -133,14 +120,13 @@ fn every_step_of_the_node_example_except_listen_is_on_the_screen() {
 
 #[test]
 fn every_file_opens_with_what_it_is_for() {
-    let mut files = 0;
-    for folder in ["src", "serve", "tests", "benches"] {
-        for (name, text) in sources(folder) {
+    for folder in ["src", "serve/src", "bench/src", "tests"] {
+        let files = sources(folder);
+        assert!(files.len() > 10, "{folder}: {} files", files.len());
+        for (name, text) in files {
             assert!(text.starts_with("//! "), "{folder}: {name}.rs");
-            files += 1;
         }
     }
-    assert!(files > 10, "{files}");
 }
 
 #[test]

@@ -15,8 +15,8 @@ use tokio::runtime::Builder;
 use crate::support::reply::{Reply, come_back, encoded, frame, get, post};
 use crate::support::{Server, Serves};
 
-/// The maximum of bytes in the JSON.
-const MOST: usize = 4096;
+/// The most bytes that the JSON of an echo has.
+const MAX_ECHO: usize = 4096;
 
 /// The JSON of an echo in its event, which has no other field.
 #[track_caller]
@@ -24,7 +24,7 @@ fn described(event: &str) -> Value {
     let json = event.strip_prefix("event: request\ndata: ");
     let json = json.and_then(|rest| rest.strip_suffix("\n\n"));
     let json = json.unwrap_or_else(|| panic!("{event:?}"));
-    assert!(json.len() <= MOST, "{} bytes", json.len());
+    assert!(json.len() <= MAX_ECHO, "{} bytes", json.len());
     serde_json::from_str(json).expect("JSON")
 }
 
@@ -329,9 +329,9 @@ const TARGET: &str = "/events?echo&comment=0&data=";
 fn an_echo_first_shortens_the_body() {
     let headers = [("x-test-a".to_owned(), b"b".to_vec())];
     let around = echo_of(TARGET, &headers, b"").len();
-    let fits = MOST - around;
+    let fits = MAX_ECHO - around;
     let json = echo_of(TARGET, &headers, "x".repeat(fits).as_bytes());
-    assert_eq!(json.len(), MOST);
+    assert_eq!(json.len(), MAX_ECHO);
     assert!(!json.contains("\"cut\""), "{json}");
 
     let cut = ",\"cut\":true".len();
@@ -342,7 +342,7 @@ fn an_echo_first_shortens_the_body() {
             json.ends_with(&format!("\"body\":\"{body}\",\"cut\":true}}")),
             "{content}"
         );
-        assert_eq!(json.len(), MOST);
+        assert_eq!(json.len(), MAX_ECHO);
         assert!(json.contains("\"headers\":{\"x-test-a\":\"b\"}"));
     }
     // A whole character is cut off, and so is its escape sequence.
@@ -375,7 +375,7 @@ fn an_echo_last_shortens_the_target() {
     let target = format!("/events?echo&comment=0&lastEventId={}", "x".repeat(5000));
     let json = echo_of(&target, &headers, b"body");
     let described: Value = serde_json::from_str(&json).unwrap();
-    assert_eq!(json.len(), MOST);
+    assert_eq!(json.len(), MAX_ECHO);
     assert!(target.starts_with(described["target"].as_str().unwrap()));
     assert_eq!(described["headers"], json!({}));
     assert_eq!(
@@ -427,7 +427,7 @@ proptest! {
     ) {
         let target = format!("/events?echo&comment=0&lastEventId={}", encoded(data));
         let json = echo_of(&target, &headers, &content);
-        prop_assert!(json.len() <= MOST, "{} bytes", json.len());
+        prop_assert!(json.len() <= MAX_ECHO, "{} bytes", json.len());
         let described: Value = serde_json::from_str(&json).unwrap();
         let names: std::collections::BTreeSet<_> =
             headers.iter().map(|(name, _)| name.to_lowercase()).collect();

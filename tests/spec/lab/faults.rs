@@ -199,7 +199,7 @@ fn a_status_that_has_no_body_gets_none() {
 }
 
 /// Bytes that are not UTF-8, and their percent-encoding.
-const BYTES: (&[u8], &str) = (
+const NON_UTF8: (&[u8], &str) = (
     b"{\"error\": 1}\n\n\xff\0",
     "%7B%22error%22:+1%7D%0A%0A%ff%00",
 );
@@ -207,7 +207,7 @@ const BYTES: (&[u8], &str) = (
 #[test]
 fn a_status_with_a_wire_sends_its_bytes_as_the_body() {
     let server = Server::start();
-    let (bytes, wire) = BYTES;
+    let (bytes, wire) = NON_UTF8;
     let long = "x".repeat(4096);
     for (bytes, wire) in [(bytes, wire), (b"", ""), (long.as_bytes(), &long)] {
         for status in [
@@ -235,7 +235,10 @@ fn a_status_with_a_wire_sends_its_bytes_as_the_body() {
 #[test]
 fn a_head_request_for_a_status_with_a_wire_gets_the_same_headers_and_no_body() {
     let server = Server::start();
-    for (wire, length) in [(BYTES.1, "Content-Length: 16"), ("", "Content-Length: 0")] {
+    for (wire, length) in [
+        (NON_UTF8.1, "Content-Length: 16"),
+        ("", "Content-Length: 0"),
+    ] {
         let target = format!("/events?status=500&wire={wire}");
         let [(head, body), (get, _)] = ["HEAD", "GET"].map(|method| {
             let reply = Reply::to(&server, &format!("{method} {target} HTTP/1.1\r\n\r\n"));
@@ -256,7 +259,7 @@ fn a_head_request_for_a_status_with_a_wire_gets_the_same_headers_and_no_body() {
 #[test]
 fn after_a_status_with_a_wire_the_connection_takes_another_request() {
     let server = Server::start();
-    let request = support::get(&format!("/events?status=500&wire={}&end=abort", BYTES.1));
+    let request = support::get(&format!("/events?status=500&wire={}&end=abort", NON_UTF8.1));
     let mut client = server.send(request.repeat(2));
     for _ in 0..2 {
         assert!(
@@ -264,7 +267,7 @@ fn after_a_status_with_a_wire_the_connection_takes_another_request() {
                 .head()
                 .starts_with("HTTP/1.1 500 Internal Server Error\r\n")
         );
-        assert_eq!(client.take(BYTES.0.len()), BYTES.0);
+        assert_eq!(client.take(NON_UTF8.0.len()), NON_UTF8.0);
     }
 }
 

@@ -24,7 +24,8 @@ use tokio_stream::{Stream, StreamExt};
 use crate::support::reply::{Reply, get, post};
 use crate::support::{Client, DEADLINE, Server, Serves, eventually, get as get_request};
 
-const MOST: usize = 1 << 20;
+/// The most bytes of content that a request may have.
+const MAX_CONTENT: usize = 1 << 20;
 
 const TOO_LARGE: &str = "content: at most 1048576 bytes are taken\n";
 
@@ -187,7 +188,10 @@ fn a_client_that_expects_100_gets_a_100() {
             "Transfer-Encoding: chunked\r\n".into(),
             "5\r\nhello\r\n0\r\n\r\n".into(),
         ),
-        (format!("Content-Length: {MOST}\r\n"), "x".repeat(MOST)),
+        (
+            format!("Content-Length: {MAX_CONTENT}\r\n"),
+            "x".repeat(MAX_CONTENT),
+        ),
     ] {
         let headers = format!("Expect: 100-continue\r\n{headers}");
         let mut client = server.send(begin("/stream?count=1&data=x", &headers));
@@ -202,7 +206,7 @@ fn a_client_that_expects_100_gets_a_100() {
 fn a_client_gets_no_100_for_content_that_is_not_read() {
     let server = Server::start();
     for (target, length, status) in [
-        ("/events", MOST + 1, "413 Payload Too Large"),
+        ("/events", MAX_CONTENT + 1, "413 Payload Too Large"),
         ("/events?nope", 5, "400 Bad Request"),
         ("/stats", 5, "405 Method Not Allowed"),
         ("/", 5, "405 Method Not Allowed"),
@@ -222,10 +226,10 @@ fn a_client_gets_no_100_for_content_that_is_not_read() {
 #[test]
 fn content_is_taken_up_to_1_mib() {
     let server = Server::start();
-    let content = "x".repeat(MOST);
+    let content = "x".repeat(MAX_CONTENT);
     let target = "/stream?count=1&data=x";
     assert_eq!(post(&server, target, &content).text(), ":\n\ndata: x\n\n");
-    let chunks = format!("80000\r\n{}\r\n", &content[..MOST / 2]).repeat(2);
+    let chunks = format!("80000\r\n{}\r\n", &content[..MAX_CONTENT / 2]).repeat(2);
     for (more, status) in [("", "200 OK"), ("1\r\nx\r\n", "413 Payload Too Large")] {
         let headers = "Connection: close\r\nTransfer-Encoding: chunked\r\n";
         let request = format!("{}{chunks}{more}0\r\n\r\n", begin(target, headers));
@@ -240,7 +244,7 @@ fn content_is_taken_up_to_1_mib() {
 #[test]
 fn content_with_a_larger_length_is_rejected_before_it_arrives() {
     let server = Server::start();
-    for length in [MOST + 1, 10_000_000_000] {
+    for length in [MAX_CONTENT + 1, 10_000_000_000] {
         for target in ["/events", "/stream?echo&redirect=301"] {
             let head = begin(target, &format!("Content-Length: {length}\r\n"));
             assert_last(&server.exchange(head), "413 Payload Too Large", TOO_LARGE);

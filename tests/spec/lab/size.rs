@@ -7,7 +7,8 @@ use crate::support::get as request;
 use crate::support::reply::{assert_played, body_of, frame, get, whole};
 use crate::support::{Binary, Client, Server, Serves, eventually};
 
-const MOST: usize = 16_777_216;
+/// The largest value of `size`, in bytes.
+const MAX_SIZE: usize = 16_777_216;
 
 /// The event with this many `x` as its data.
 fn event(size: usize) -> String {
@@ -28,7 +29,7 @@ async fn a_size_is_the_bytes_of_the_data_of_each_event() {
 
 #[tokio::test(start_paused = true)]
 async fn sixteen_mebibytes_are_made_frame_by_frame() {
-    let mut body = body_of(&format!("/stream?count=1&size={MOST}")).await;
+    let mut body = body_of(&format!("/stream?count=1&size={MAX_SIZE}")).await;
     assert_eq!(frame(&mut body).await.unwrap(), ":\n\n");
     assert_eq!(frame(&mut body).await.unwrap(), "data: ");
     let (mut xs, mut end) = (0, Vec::new());
@@ -41,7 +42,7 @@ async fn sixteen_mebibytes_are_made_frame_by_frame() {
             end.extend_from_slice(&frame);
         }
     }
-    assert_eq!((xs, end.as_slice()), (MOST, &b"\n\n"[..]));
+    assert_eq!((xs, end.as_slice()), (MAX_SIZE, &b"\n\n"[..]));
 }
 
 #[test]
@@ -124,7 +125,7 @@ fn an_event_of_a_size_is_whole_before_an_abort() {
 /// A stream of one huge event, after the client has read only its first frames.
 fn unread(server: &Server) -> Client {
     let mut client = Client::connect_narrow(server.address());
-    let target = format!("/stream?count=1&size={MOST}&key=k");
+    let target = format!("/stream?count=1&size={MAX_SIZE}&key=k");
     std::io::Write::write_all(&mut client.0, request(&target).as_bytes()).unwrap();
     client.head();
     assert_eq!(client.chunk(), b":\n\n");
@@ -153,7 +154,7 @@ fn an_event_of_a_size_is_counted_when_all_of_it_is_sent() {
     let mut client = unread(&server);
     let stats = server.stats_of("k");
     assert_eq!((stats.open, stats.events), (1, 0));
-    assert_eq!(rest(&mut client), MOST);
+    assert_eq!(rest(&mut client), MAX_SIZE);
     eventually("it is finished", || server.stats().closed.finished == 1);
     assert_eq!(server.stats_of("k").events, 1);
 }
@@ -175,7 +176,7 @@ fn shutdown_ends_an_event_of_a_size_where_it_is() {
     eventually("the server takes nobody any more", || {
         TcpStream::connect(address).is_err()
     });
-    assert!(rest(&mut client) < MOST / 2);
+    assert!(rest(&mut client) < MAX_SIZE / 2);
     assert_eq!(client.rest(), "");
     stopping.join().unwrap();
 }
@@ -185,10 +186,10 @@ fn an_event_of_any_size_takes_no_memory() {
     let server = Binary::start(&[]);
     server.get("/");
     let before = server.memory();
-    let (_, mut client) = server.get(&format!("/stream?count=1&size={MOST}"));
+    let (_, mut client) = server.get(&format!("/stream?count=1&size={MAX_SIZE}"));
     let (mut peak, mut read) = (0, 0);
     let mut buffer = vec![0; 1 << 20];
-    while read < MOST {
+    while read < MAX_SIZE {
         read += std::io::Read::read(&mut client.0, &mut buffer).unwrap();
         peak = peak.max(server.memory());
     }

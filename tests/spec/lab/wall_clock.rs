@@ -26,7 +26,7 @@ thread_local! {
 }
 
 /// The wall clock, which advances with the paused clock and is set by an offset.
-fn wall() -> u64 {
+fn wall_clock() -> u64 {
     let origin = ORIGIN.get().expect("the clocks are set");
     (START + milliseconds(origin.elapsed())).saturating_add_signed(OFFSET.get())
 }
@@ -60,7 +60,7 @@ async fn due(ticks: &mut (impl StreamExt<Item = Due> + Unpin)) -> Vec<Due> {
 fn live(interval: Duration) -> impl Stream<Item = Due> {
     ticks_of(set_interval(
         milliseconds(interval),
-        Source::Time(wall),
+        Source::Time(wall_clock),
         |_| Bytes::new(),
     ))
 }
@@ -70,7 +70,7 @@ fn ticks_of(interval: Interval) -> impl Stream<Item = Due> {
 }
 
 fn resumed(interval: Duration, last: Option<u64>) -> impl Stream<Item = Due> {
-    resume::resume(interval, wall, last)
+    resume::resume(interval, wall_clock, last)
 }
 
 /// The `ticks` as blocks that contain their due times, with keep-alive comments.
@@ -101,7 +101,7 @@ async fn the_first_tick_comes_after_one_interval() {
 #[tokio::test(start_paused = true)]
 async fn the_first_tick_comes_at_once_where_it_is_wanted() {
     set_clocks();
-    let interval = set_interval(1000, Source::Time(wall), |_| Bytes::new());
+    let interval = set_interval(1000, Source::Time(wall_clock), |_| Bytes::new());
     let mut ticks = Box::pin(ticks_of(interval.at_once()));
     assert_eq!(next(&mut ticks).await, (Due::Tick(START), Duration::ZERO));
     assert_eq!(next(&mut ticks).await, (Due::Tick(START + 1000), SECOND));
@@ -186,7 +186,7 @@ async fn an_id_one_interval_ahead_is_waited_for() {
 async fn an_id_further_ahead_is_ignored_and_is_no_gap() {
     set_clocks();
     for ahead in [1001, 3_600_000, 315_360_000_000] {
-        let now = wall();
+        let now = wall_clock();
         let mut stream = Box::pin(resumed(SECOND, Some(now + ahead)));
         assert_eq!(next(&mut stream).await, (Due::Tick(now + 1000), SECOND));
     }
@@ -199,7 +199,7 @@ async fn a_wall_clock_set_back_by_more_than_an_interval_is_a_gap_and_a_new_start
     next(&mut stream).await;
     set_wall_clock_by(-3_600_000);
     assert_eq!(next(&mut stream).await, (Due::Gap(0), SECOND));
-    let now = wall();
+    let now = wall_clock();
     assert_eq!(now, START + 2000 - 3_600_000);
     assert_eq!(next(&mut stream).await, (Due::Tick(now + 1000), SECOND));
     assert_eq!(next(&mut stream).await, (Due::Tick(now + 2000), SECOND));
@@ -247,12 +247,12 @@ async fn a_day_has_86_400_seconds_with_ids_and_without() {
 
 async fn a_day_of(stream: impl Stream<Item = Due>) {
     let mut stream = Box::pin(stream);
-    let begin = wall();
+    let begin = wall_clock();
     for second in 1..=86_400 {
         let due = stream.next().await.unwrap();
         assert_eq!(due, Due::Tick(begin + 1000 * second));
     }
-    assert_eq!(wall(), begin + 86_400_000);
+    assert_eq!(wall_clock(), begin + 86_400_000);
 }
 
 #[tokio::test(start_paused = true)]
@@ -329,7 +329,7 @@ async fn ticks_that_fall_due_within_a_pace_are_skipped_without_ids() {
     for (due, at) in [(10, 10), (20, 45), (45, 80), (80, 115), (115, 150)] {
         let (block, _) = next(&mut stream).await;
         assert_eq!(block, said(START + due));
-        waits.push((wall() - START, at));
+        waits.push((wall_clock() - START, at));
     }
     assert!(waits.iter().all(|(came, at)| came == at), "{waits:?}");
 }
@@ -341,6 +341,6 @@ async fn ticks_that_fall_due_within_a_pace_are_sent_late_with_ids() {
     for k in 1..=20 {
         let (block, _) = next(&mut stream).await;
         assert_eq!(block, said(START + 10 * k));
-        assert_eq!(wall() - START, 10 + 35 * (k - 1));
+        assert_eq!(wall_clock() - START, 10 + 35 * (k - 1));
     }
 }

@@ -18,31 +18,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::time::{Instant, advance, sleep, timeout};
 use tokio_stream::StreamExt;
 
+use crate::support::node::{greeting, is_time};
 use crate::support::{Binary, Client, Server, Serves, there_is};
 
 const SECOND: Duration = Duration::from_secs(1);
-
-pub fn greeting(number: u64) -> Vec<u8> {
-    format!("data: hello from server sent events ---- [{number}]\n\n").into_bytes()
-}
-
-/// Whether `text` is a time in the format of en-US: `9:05:07 AM`.
-pub fn is_time(text: &str) -> bool {
-    let number = |text: &str, range: std::ops::Range<u8>| {
-        text.bytes().all(|byte| byte.is_ascii_digit())
-            && text.parse().is_ok_and(|number| range.contains(&number))
-    };
-    let Some((clock, half)) = text.split_once(' ') else {
-        return false;
-    };
-    let [hour, minute, second] = clock.split(':').collect::<Vec<_>>()[..] else {
-        return false;
-    };
-    (half == "AM" || half == "PM")
-        && number(hour, 1..13)
-        && !hour.starts_with('0')
-        && [minute, second].map(|part| part.len() == 2 && number(part, 0..60)) == [true; 2]
-}
 
 #[track_caller]
 fn time_of(event: &[u8]) -> String {

@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::node::parity::{
+use crate::support::node::{
     assert_both_say_the_same_time, assert_both_say_where_they_listen, beside_node, not_found,
     response,
 };
+use crate::support::source::{ROOT, code, read};
 use crate::support::{Binary, Serves, eventually, get, skipped, there_is};
-use crate::tidy::{ROOT, code, read};
 
 const FILE: &str = "examples/minimal.rs";
 

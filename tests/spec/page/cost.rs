@@ -98,10 +98,10 @@ async fn a_paused_page_keeps_only_the_beginnings_of_large_events() {
                 .collect();
             parts
         });
-        let answer = Response::builder()
+        let response = Response::builder()
             .header("Access-Control-Allow-Origin", "*")
             .header("Content-Type", "text/event-stream");
-        async { answer.body(body(tokio_stream::iter(parts))).unwrap() }
+        async { response.body(body(tokio_stream::iter(parts))).unwrap() }
     });
     let named = format!("http://{}", other.address());
     let browser = Browser::open(&server.url(&format!("/?server={named}"))).await;

@@ -206,10 +206,10 @@ fn teller(stats: &Arc<Mutex<String>>) -> Hosted {
             "/stats" => stats.lock().unwrap().clone(),
             _ => String::new(),
         };
-        let answer = Response::builder()
+        let response = Response::builder()
             .header("Access-Control-Allow-Origin", "*")
             .body(Full::<Bytes>::from(body));
-        async { answer.unwrap() }
+        async { response.unwrap() }
     })
 }
 
@@ -320,10 +320,10 @@ async fn stats_without_end_are_not_read_to_the_end() {
         } else {
             0
         };
-        let answer = Response::builder()
+        let response = Response::builder()
             .header("Access-Control-Allow-Origin", "*")
             .body(body(tokio_stream::iter(spaces.take(parts))));
-        async { answer.unwrap() }
+        async { response.unwrap() }
     });
     let named = format!("http://{}", other.address());
     let browser = Browser::open(&link(&server, &named, &[])).await;

@@ -162,10 +162,10 @@ async fn whatever_a_suite_holds_is_shown_as_text() {
             "/stats" => stats.clone(),
             _ => String::new(),
         };
-        let answer = Response::builder()
+        let response = Response::builder()
             .header("Access-Control-Allow-Origin", "*")
             .body(Full::<Bytes>::from(body));
-        async { answer.unwrap() }
+        async { response.unwrap() }
     });
     let server = Server::start();
     let browser = Browser::open(&server.url(&format!("/?server={}", other.address()))).await;

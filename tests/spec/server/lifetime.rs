@@ -578,13 +578,13 @@ fn without_a_drain_stuck_streams_are_dropped_at_once() {
 
 #[test]
 fn shutdown_lets_a_slow_reader_finish_its_response() {
-    static ANSWER: [u8; 512 * 1024] = [b'.'; 512 * 1024];
+    static BODY: [u8; 512 * 1024] = [b'.'; 512 * 1024];
     let mut server = Hosted::start(
         Limits {
             drain: DEADLINE,
             ..Limits::default()
         },
-        |_| ready(Response::new(Full::new(Bytes::from_static(&ANSWER)))),
+        |_| ready(Response::new(Full::new(Bytes::from_static(&BODY)))),
     );
     let mut client = Client::connect_narrow(server.address());
     client.0.write_all(get("/").as_bytes()).unwrap();
@@ -593,7 +593,7 @@ fn shutdown_lets_a_slow_reader_finish_its_response() {
     eventually("the server is stopping", || {
         TcpStream::connect(server.address()).is_err()
     });
-    assert_eq!(client.rest().len(), ANSWER.len());
+    assert_eq!(client.rest().len(), BODY.len());
     eventually("the server is over", || server.is_over());
 }
 

@@ -75,7 +75,8 @@ impl Expected {
         }
     }
 
-    pub fn is_but_for_its_id(&self, other: &Self) -> bool {
+    /// Whether both events are equal, apart from their ids.
+    pub fn equals_except_id(&self, other: &Self) -> bool {
         let without_id = |event: &Self| match event.clone() {
             Self::Told { event, data, .. } => (event, Some(data), 0),
             Self::Sized { event, size, .. } => (event, None, size),

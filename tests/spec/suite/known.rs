@@ -119,7 +119,7 @@ impl Judged {
         };
         Self {
             name: case.name.clone(),
-            events: each(Expected::is_but_for_its_id),
+            events: each(Expected::equals_except_id),
             ids: each(|is, should| is.id() == should.id()),
             heard: format!("{heard:?}"),
         }

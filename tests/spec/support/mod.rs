@@ -1,10 +1,17 @@
 //! Shared by all tests: the server in this process, the server as a process, and a raw client.
 
 pub mod browser;
+pub mod command;
 pub mod crowd;
+#[cfg(feature = "tls")]
+pub mod frames;
 pub mod nginx;
+pub mod node;
 pub mod proxy;
 pub mod reply;
+pub mod source;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 use std::convert::Infallible;
 use std::env;
@@ -61,6 +68,16 @@ pub fn there_is(program: &str) -> bool {
         skipped(&format!(
             "{program} is not installed: make test installs it"
         ));
+    }
+    found
+}
+
+/// Whether this machine has IPv6; skips the test if not.
+#[track_caller]
+pub fn has_ipv6() -> bool {
+    let found = TcpListener::bind(("::1", 0)).is_ok();
+    if !found {
+        skipped("this machine has no IPv6");
     }
     found
 }

@@ -12,7 +12,7 @@ use hyper::body::{Body, Frame};
 use longhaul::Limits;
 use tokio::time::timeout;
 
-use super::{get, http2};
+use crate::support::tls::{get, http2};
 use crate::support::{Client, DEADLINE, Hosted, Serves};
 
 async fn status(server: &Hosted, request: Request<()>) -> StatusCode {

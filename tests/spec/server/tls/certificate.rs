@@ -16,9 +16,9 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{RootCertStore, crypto::ring::default_provider};
 
-use super::shake;
-use crate::command::{command, has_ipv6, rejection};
-use crate::support::{Binary, Serves, skipped, there_is};
+use crate::support::command::{command, rejection};
+use crate::support::tls::handshake;
+use crate::support::{Binary, Serves, has_ipv6, skipped, there_is};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -48,7 +48,7 @@ fn rejected(cert: &str, key: &str) -> String {
 
 /// The certificate that the server shows.
 async fn shown(server: &Binary) -> CertificateDer<'static> {
-    let stream = shake(server.address(), "h2").await;
+    let stream = handshake(server.address(), "h2").await;
     let chain = stream.get_ref().1.peer_certificates().unwrap();
     chain[0].clone().into_owned()
 }
@@ -101,7 +101,7 @@ async fn without_files_a_certificate_is_generated_for_the_run_and_announced() {
 #[tokio::test]
 async fn a_generated_certificate_is_for_this_machine_and_valid_for_30_days() {
     let server = Binary::start(&["--tls", "--host", "127.0.0.2"]);
-    let stream = shake(([127, 0, 0, 2], server.port).into(), "h2").await;
+    let stream = handshake(([127, 0, 0, 2], server.port).into(), "h2").await;
     let chain = stream.get_ref().1.peer_certificates().unwrap();
     let certificate = chain[0].clone().into_owned();
     let now = SystemTime::now();

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use super::frames::{
+use crate::support::frames::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, PING,
     PREFACE, Peer, RST_STREAM, SETTINGS, frame, head, reset, settings, window,
 };
-use super::{get, http2, shake};
+use crate::support::tls::{get, handshake, http2};
 use crate::support::{DEADLINE, Random, Server, Serves};
 
 /// The identifier of the setting for the size of the header table (RFC 9113 section 6.5.2).
@@ -104,7 +104,7 @@ async fn sessions_with_random_bytes_changed_break_nothing() {
             bytes[place] = random.byte();
         }
         bytes.truncate(1 + random.below(bytes.len()));
-        let mut io = shake(server.address(), "h2").await;
+        let mut io = handshake(server.address(), "h2").await;
         let _ = io.write_all(&bytes).await;
         let _ = timeout(Duration::from_millis(5), io.read(&mut [0; 1024])).await;
     }

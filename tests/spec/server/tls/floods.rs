@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::time::{sleep, timeout};
 
-use super::frames::{
+use crate::support::frames::{
     CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, PREFACE, SETTINGS, WINDOW_UPDATE,
     fields, frame, get, head, reset, settings, window,
 };
-use super::{http2, shake};
+use crate::support::tls::{self, handshake, http2};
 use crate::support::{Binary, DEADLINE, Serves};
 
 /// How long a flood lasts if the server does not end the connection.
 const TIME: Duration = Duration::from_millis(300);
 
-/// The maximum of bytes that a flood sends.
-const MOST: usize = 64 << 20;
+/// The number of bytes after which a flood stops sending.
+const MAX_SENT: usize = 64 << 20;
 
 /// Makes the wave of frames with this number, sent after the client's first frames.
 struct Flood {
@@ -142,7 +142,7 @@ fn floods() -> Vec<Flood> {
 /// Whether the server ended the connection of `flood`. A client that `reads` also reads the
 /// responses.
 async fn ends_of(flood: &Flood, server: &Binary, reads: bool) -> bool {
-    let (mut from, mut to) = split(shake(server.address(), "h2").await);
+    let (mut from, mut to) = split(handshake(server.address(), "h2").await);
     let sending = async {
         let start = [PREFACE, &settings(&[]), &flood.first].concat();
         to.write_all(&start).await?;
@@ -151,7 +151,7 @@ async fn ends_of(flood: &Flood, server: &Binary, reads: bool) -> bool {
             let wave = (flood.wave)(wave);
             sent += wave.len();
             to.write_all(&wave).await?;
-            if sent > MOST {
+            if sent > MAX_SENT {
                 break;
             }
         }
@@ -180,7 +180,7 @@ fn canary(address: SocketAddr, over: &AtomicBool) -> Duration {
     let runtime = builder.enable_all().build().unwrap();
     runtime.block_on(async {
         let mut requests = http2(address).await;
-        let request = super::get("/events?interval=100");
+        let request = tls::get("/events?interval=100");
         let (response, _) = requests.send_request(request, true).unwrap();
         let mut body = response.await.unwrap().into_body();
         let mut longest = Duration::ZERO;

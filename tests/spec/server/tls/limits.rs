@@ -12,12 +12,12 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::frames::{
+use crate::support::frames::{
     DATA, END_HEADERS, END_STREAM, Frame, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE,
     MAX_CONCURRENT_STREAMS, PING, PREFACE, Peer, RST_STREAM, SETTINGS, frame, get, head, reset,
     settings, window,
 };
-use super::{http2, shake, shake_over, try_to_shake};
+use crate::support::tls::{self, handshake, handshake_over, http2, try_handshake};
 use crate::support::{Binary, DEADLINE, Random, Server, Serves};
 
 /// The first half of a TLS 1.3 handshake.
@@ -85,17 +85,17 @@ async fn a_handshake_the_preface_and_the_first_request_share_one_deadline() {
             ended("half a handshake").await;
         },
         async {
-            rest(shake_over(begin().await, "h2").await).await;
+            rest(handshake_over(begin().await, "h2").await).await;
             ended("no preface").await;
         },
         async {
-            let mut io = shake_over(begin().await, "h2").await;
+            let mut io = handshake_over(begin().await, "h2").await;
             io.write_all(&PREFACE[..10]).await.unwrap();
             rest(io).await;
             ended("half a preface").await;
         },
         async {
-            let mut io = shake_over(begin().await, "h2").await;
+            let mut io = handshake_over(begin().await, "h2").await;
             let half = frame(HEADERS, END_STREAM, 1, head("GET", "/events", []));
             let bytes = [PREFACE, &settings(&[]), &half].concat();
             io.write_all(&bytes).await.unwrap();
@@ -103,7 +103,7 @@ async fn a_handshake_the_preface_and_the_first_request_share_one_deadline() {
             ended("half a head").await;
         },
         async {
-            let mut io = shake_over(begin().await, "h2").await;
+            let mut io = handshake_over(begin().await, "h2").await;
             let mut bytes = [PREFACE, &settings(&[])].concat();
             while io.write_all(&bytes).await.is_ok() {
                 bytes = frame(PING, 0, 0, [0; 8]);
@@ -113,11 +113,11 @@ async fn a_handshake_the_preface_and_the_first_request_share_one_deadline() {
             ended("pings and no request").await;
         },
         async {
-            rest(shake_over(begin().await, "http/1.1").await).await;
+            rest(handshake_over(begin().await, "http/1.1").await).await;
             ended("no head of HTTP/1.1").await;
         },
         async {
-            let mut io = shake_over(begin().await, "http/1.1").await;
+            let mut io = handshake_over(begin().await, "http/1.1").await;
             io.write_all(b"GET / HTTP/1.1\r\nHost: cl").await.unwrap();
             rest(io).await;
             ended("half a head of HTTP/1.1").await;
@@ -152,7 +152,7 @@ async fn a_connection_is_closed_the_head_timeout_after_its_last_stream() {
         start.elapsed()
     };
     let over_http1 = async {
-        let mut io = shake(server.address(), "http/1.1").await;
+        let mut io = handshake(server.address(), "http/1.1").await;
         let request = "GET /events?interval=300&count=6 HTTP/1.1\r\nHost: clock\r\n\r\n";
         io.write_all(request.as_bytes()).await.unwrap();
         let mut bytes = Vec::new();
@@ -311,7 +311,7 @@ async fn the_129th_stream_of_a_connection_gets_refused_stream_and_nothing_else_i
 /// A GET with a request head of `length` as HTTP/2 counts, each field with 32 bytes more (RFC 9113
 /// section 6.5.2). The head has `fields` more than the required ones.
 fn get_of(length: usize, fields: usize) -> http::Request<()> {
-    let mut request = super::get("/");
+    let mut request = tls::get("/");
     let own = [
         (":method", "GET"),
         (":scheme", "https"),
@@ -366,7 +366,7 @@ async fn stream_of(
     requests: &mut SendRequest<Bytes>,
     path: &str,
 ) -> (http::response::Parts, RecvStream) {
-    let (response, _) = requests.send_request(super::get(path), true).unwrap();
+    let (response, _) = requests.send_request(tls::get(path), true).unwrap();
     timeout(DEADLINE, response)
         .await
         .expect("a head")
@@ -446,7 +446,7 @@ async fn garbage_is_rejected_without_a_line_in_the_log() {
 
     for protocol in ["spdy/3", "h2c", "http/2"] {
         let io = TcpStream::connect(server.address()).await.unwrap();
-        let refused = try_to_shake(io, protocol).await.unwrap_err();
+        let refused = try_handshake(io, protocol).await.unwrap_err();
         let reason = refused.to_string();
         assert!(reason.contains("NoApplicationProtocol"), "{reason}");
     }
@@ -464,14 +464,14 @@ async fn garbage_is_rejected_without_a_line_in_the_log() {
         ]
         .concat(),
     ] {
-        let mut io = shake(server.address(), "h2").await;
+        let mut io = handshake(server.address(), "h2").await;
         let _ = io.write_all(&bytes).await;
         let _ = io.shutdown().await;
         let frames = Peer(io).rest().await;
         let responses = frames.iter().any(|frame| frame.kind == HEADERS);
         assert!(!responses, "{bytes:?}: {frames:?}");
     }
-    let mut io = shake(server.address(), "http/1.1").await;
+    let mut io = handshake(server.address(), "http/1.1").await;
     io.write_all(&[PREFACE, &settings(&[])].concat())
         .await
         .unwrap();
@@ -523,7 +523,7 @@ async fn no_input_breaks_a_handshake_or_http_2() {
     }
     let mut ends = JoinSet::new();
     for _ in 0..200 {
-        let mut io = shake(server.address(), "h2").await;
+        let mut io = handshake(server.address(), "h2").await;
         let bytes = mutated(&valid);
         ends.spawn(async move {
             let _ = io.write_all(&bytes).await;

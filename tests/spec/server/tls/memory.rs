@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 
-use super::frames::{
+use crate::support::frames::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, INITIAL_WINDOW_SIZE, PING, PREFACE,
     Peer, frame, head, narrow, settings, window,
 };
-use super::shake_over;
 use crate::support::reply::now;
+use crate::support::tls::handshake_over;
 use crate::support::{Binary, Serves};
 
 /// How a client blocks the server's writes.
@@ -314,7 +314,7 @@ async fn a_connection_without_streams_costs_less_than_64_kib() {
     let start = [PREFACE, &settings(&[])].concat();
     let half_a_head = frame(HEADERS, END_STREAM, 1, head("GET", "/", [("x", "y")]));
     let mut continued = half_a_head.clone();
-    let field = super::frames::fields([("x-more", "z".repeat(1000).as_str())]);
+    let field = frames::fields([("x-more", "z".repeat(1000).as_str())]);
     for _ in 0..4 {
         continued.extend(frame(CONTINUATION, 0, 1, field.repeat(3)));
     }
@@ -371,14 +371,14 @@ async fn cost_of_what_is_sent(protocol: Option<&str>, bytes: &[u8]) -> usize {
     const COUNT: usize = 40;
     let server = Binary::start(&["--tls"]);
     let mut first = Peer::connect(server.address(), &[]).await;
-    first.send(super::frames::get(1, "/")).await;
+    first.send(frames::get(1, "/")).await;
     first.until(HEADERS, 1).await;
     let before = server.memory();
     let mut clients: Vec<Box<dyn AsyncWrite + Unpin>> = Vec::new();
     for _ in 0..COUNT {
         let io = narrow(server.address());
         let mut client: Box<dyn AsyncWrite + Unpin> = match protocol {
-            Some(protocol) => Box::new(shake_over(io, protocol).await),
+            Some(protocol) => Box::new(handshake_over(io, protocol).await),
             None => Box::new(io),
         };
         let sending = client.write_all(bytes);

@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{http2, shake};
+use crate::support::tls::{handshake, http2};
 use crate::support::{DEADLINE, Server, Serves};
 
 /// A response. All fields are empty if the connection was closed, or the stream reset with
@@ -337,7 +337,8 @@ async fn every_response_over_tls_and_http_2_equals_that_of_plain_http_1_1() {
                 &requested,
             )
             .await;
-            let by_tls = over_http1(shake(secure.address(), "http/1.1").await, &requested).await;
+            let by_tls =
+                over_http1(handshake(secure.address(), "http/1.1").await, &requested).await;
             let by_http2 = over_http2(second.address(), &requested).await;
             [is, by_tls, by_http2]
         };

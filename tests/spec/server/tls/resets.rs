@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use longhaul::Limits;
 use serde_json::json;
 
-use super::frames::{
+use crate::support::browser::Browser;
+use crate::support::frames::{
     self, DATA, END_HEADERS, HEADERS, INITIAL_WINDOW_SIZE, Peer, RST_STREAM, frame, window,
 };
-use crate::support::browser::Browser;
 use crate::support::reply::{ids, now};
 use crate::support::{Server, Serves, there_is};
 

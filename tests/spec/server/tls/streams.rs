@@ -14,13 +14,13 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::frames::{
+use crate::support::command::accounted;
+use crate::support::frames::{
     self, DATA, END_HEADERS, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, PING, Peer,
     RST_STREAM, frame, window,
 };
-use super::{get, http2, http2_over, shake, shake_over};
-use crate::command::accounted;
 use crate::support::reply::now;
+use crate::support::tls::{get, handshake, handshake_over, http2, http2_over};
 use crate::support::{Binary, DEADLINE, Server, Serves};
 
 /// The stream of `path` after its response head.
@@ -69,7 +69,7 @@ fn assert_prompt(how: &str, mut times: [Duration; 5]) {
 #[tokio::test]
 async fn a_reset_stream_and_a_closed_or_aborted_connection_are_gone_within_50_milliseconds() {
     const PATH: &str = "/events?interval=3600000";
-    let server = Server::start_tls();
+    let server = Server::start_tls_with(Limits::default());
     let mut requests = http2(server.address()).await;
     let other = open(&mut requests, PATH).await;
     let [mut by_reset, mut by_close, mut by_abort] = [[Duration::ZERO; 5]; 3];
@@ -87,7 +87,7 @@ async fn a_reset_stream_and_a_closed_or_aborted_connection_are_gone_within_50_mi
     for time in &mut by_abort {
         let io = TcpStream::connect(server.address()).await.unwrap();
         let socket = SockRef::from(&io).try_clone().unwrap();
-        let mut requests = http2_over(shake_over(io, "h2").await).await;
+        let mut requests = http2_over(handshake_over(io, "h2").await).await;
         let stream = open(&mut requests, PATH).await;
         *time = lingering(&server, || {
             socket.set_linger(Some(Duration::ZERO)).unwrap();
@@ -286,7 +286,7 @@ async fn each_stream_is_counted_and_logged_with_its_peer_and_why_it_ended() {
     let server = Binary::start(&["--tls"]);
     let io = TcpStream::connect(server.address()).await.unwrap();
     let peer = io.local_addr().unwrap();
-    let mut requests = http2_over(shake_over(io, "h2").await).await;
+    let mut requests = http2_over(handshake_over(io, "h2").await).await;
     let mut finished = open(&mut requests, "/events?count=2&interval=10&key=one").await;
     end(&mut finished).await.unwrap();
     let left = open(&mut requests, "/events?key=two").await;
@@ -309,8 +309,8 @@ async fn each_stream_is_counted_and_logged_with_its_peer_and_why_it_ended() {
 #[tokio::test]
 async fn http_1_1_over_tls_ends_cleanly_with_the_server() {
     use tokio::io::AsyncReadExt;
-    let server = Server::start_tls();
-    let mut io = shake(server.address(), "http/1.1").await;
+    let server = Server::start_tls_with(Limits::default());
+    let mut io = handshake(server.address(), "http/1.1").await;
     let request = "GET /events?interval=60000 HTTP/1.1\r\nHost: clock\r\n\r\n";
     io.write_all(request.as_bytes()).await.unwrap();
     while server.stats().open == 0 {
@@ -458,7 +458,7 @@ async fn a_client_by_http_1_1_that_left_bytes_behind_is_gone_within_three_second
     for leaves_by_reset in [false, true] {
         for junk in [2, 64 * 1024] {
             let open = server.stats().open;
-            let mut io = shake(server.address(), "http/1.1").await;
+            let mut io = handshake(server.address(), "http/1.1").await;
             let request =
                 "GET /events?comment=0&interval=3600000 HTTP/1.1\r\nHost: clock\r\n\r\n\r\n";
             io.write_all(request.as_bytes()).await.unwrap();

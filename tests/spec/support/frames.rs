@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::client::TlsStream;
 
-use super::{shake, shake_over};
+use crate::support::tls::{handshake, handshake_over};
 use crate::support::{Client, DEADLINE};
 
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -128,12 +128,12 @@ pub struct Peer(pub TlsStream<TcpStream>);
 impl Peer {
     /// Connects, and sends the preface with these settings.
     pub async fn connect(address: SocketAddr, values: &[(u16, u32)]) -> Self {
-        Self(shake(address, "h2").await).begin(values).await
+        Self(handshake(address, "h2").await).begin(values).await
     }
 
     /// Connects and sends the preface, with the smallest receive buffer that the system allows.
     pub async fn connect_narrow(address: SocketAddr, values: &[(u16, u32)]) -> Self {
-        Self(shake_over(narrow(address), "h2").await)
+        Self(handshake_over(narrow(address), "h2").await)
             .begin(values)
             .await
     }
