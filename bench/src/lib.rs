@@ -58,7 +58,7 @@ pub fn bench() -> ExitCode {
 /// Runs the soak with the words of the command line.
 #[must_use]
 pub fn soak() -> ExitCode {
-    exit(raise_file_limit().and_then(|()| play(&words())))
+    exit(set_up().and_then(|()| play(&words())))
 }
 
 fn words() -> Vec<String> {
@@ -80,7 +80,7 @@ fn measure(words: &[String]) -> Result<(), String> {
         .iter()
         .cloned()
         .partition(|word| word.starts_with("rounds="));
-    raise_file_limit()?;
+    set_up()?;
     let mut points = choose(&words)?;
     for word in &rounds {
         let rounds = word["rounds=".len()..]
@@ -167,8 +167,11 @@ fn versions() -> Result<String, String> {
     let measured = [
         "src",
         "serve",
+        "public",
         "bench/src",
         "bench/peers",
+        "bench/Cargo.toml",
+        "tests/twins",
         "Cargo.toml",
         "Cargo.lock",
         ".cargo",
@@ -285,14 +288,16 @@ fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
     outcome
 }
 
-fn raise_file_limit() -> Result<(), String> {
+/// Raises the limit on open files, and creates the folder for the files of a run.
+fn set_up() -> Result<(), String> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let limit = Rlimit {
         current: maximum,
         maximum,
     };
     setrlimit(Resource::Nofile, limit)
-        .map_err(|e| format!("the limit on open files cannot be raised: {e}"))
+        .map_err(|e| format!("the limit on open files cannot be raised: {e}"))?;
+    fs::create_dir_all(SCRATCH).map_err(|e| format!("cannot create {SCRATCH}: {e}"))
 }
 
 fn said_by(program: &str, arguments: &[&str]) -> Result<String, String> {
