@@ -3,25 +3,15 @@
 use std::{
     io::ErrorKind,
     mem,
-    net::SocketAddrV4,
     time::{Duration, Instant},
 };
 
 use mio::{Events, Poll};
 
-use crate::{deviation::Deviation, servers::Server};
+use crate::deviation::Deviation;
 
 /// Time for the last stream to open after all requests were sent.
 const OPEN_DEADLINE: Duration = Duration::from_secs(120);
-const EXIT_DEADLINE: Duration = Duration::from_secs(30);
-
-/// The URL to request, and the interval of the events.
-#[derive(Clone)]
-pub(crate) struct Target {
-    pub(crate) address: SocketAddrV4,
-    pub(crate) path: String,
-    pub(crate) interval: Duration,
-}
 
 /// Counts of one measurement window.
 pub(crate) struct Tally {
@@ -32,7 +22,7 @@ pub(crate) struct Tally {
 
 pub(crate) trait Client {
     /// Waits at most `timeout` for data, and processes it.
-    fn turn(&mut self, timeout: Duration) -> Result<(), String>;
+    fn poll(&mut self, timeout: Duration) -> Result<(), String>;
 
     /// Returns the counts since the last window.
     fn tally(&mut self) -> &mut Tally;
@@ -55,22 +45,8 @@ pub(crate) trait Client {
             if left.is_zero() {
                 return Ok(mem::replace(self.tally(), Tally::new()));
             }
-            self.turn(left)?;
+            self.poll(left)?;
         }
-    }
-
-    /// Sends SIGTERM and returns the time until the server exits.
-    fn watch_the_end_of(&mut self, server: &mut Server) -> Result<Duration, String> {
-        server.terminate()?;
-        let begin = Instant::now();
-        while !server.has_exited() {
-            if begin.elapsed() > EXIT_DEADLINE {
-                let patience = EXIT_DEADLINE.as_secs();
-                return Err(format!("it did not exit within {patience} s of SIGTERM"));
-            }
-            self.turn(Duration::from_millis(1))?;
-        }
-        Ok(begin.elapsed())
     }
 }
 

@@ -13,7 +13,8 @@ use mio::{Events, Poll, Token};
 use rustls::{ClientConfig, client::Resumption};
 
 use crate::{
-    client::{Client, Pace, Tally, Target, wait},
+    client::{Client, Pace, Tally, wait},
+    servers::Target,
     trust,
 };
 use connection::{Connection, Counts, Seen};
@@ -31,14 +32,14 @@ pub(crate) struct Crowd {
     target: Target,
     begin: Instant,
     tally: Tally,
-    shaking: usize,
+    handshaking: usize,
     counts: Counts,
     reason: String,
 }
 
 impl Crowd {
     pub(crate) fn new(target: Target) -> Result<Self, String> {
-        let mut config = trust::anybody(&["h2"])?;
+        let mut config = trust::any_certificate(&["h2"])?;
         // Every connection makes a full handshake.
         config.resumption = Resumption::disabled();
         Ok(Self {
@@ -50,7 +51,7 @@ impl Crowd {
             target,
             begin: Instant::now(),
             tally: Tally::new(),
-            shaking: 0,
+            handshaking: 0,
             counts: Counts::default(),
             reason: "no stream was lost".into(),
         })
@@ -73,10 +74,10 @@ impl Crowd {
         } = self.counts;
         let (settled, opened) = (settled + connections, opened + connections * streams);
         while self.counts.settled < settled || self.counts.opened < opened {
-            while self.connections.len() - first < pace.due() && self.shaking < AT_ONCE {
+            while self.connections.len() - first < pace.due() && self.handshaking < AT_ONCE {
                 self.connect(streams)?;
             }
-            self.turn(Duration::from_millis(1))?;
+            self.poll(Duration::from_millis(1))?;
             if self.tally.lost > 0 {
                 return Err(format!("a stream could not be opened: {}", self.reason));
             }
@@ -96,13 +97,13 @@ impl Crowd {
         let connection = Connection::begin(address, &self.config, streams, registry, token);
         let connection = connection.map_err(|error| format!("cannot connect: {error}"))?;
         self.connections.push(connection);
-        self.shaking += 1;
+        self.handshaking += 1;
         Ok(())
     }
 }
 
 impl Client for Crowd {
-    fn turn(&mut self, timeout: Duration) -> Result<(), String> {
+    fn poll(&mut self, timeout: Duration) -> Result<(), String> {
         wait(&mut self.poll, &mut self.ready, timeout)?;
         for event in &self.ready {
             let connection = &mut self.connections[event.token().0];
@@ -117,8 +118,8 @@ impl Client for Crowd {
                 tally: &mut self.tally,
             };
             let had_requested = connection.has_requested();
-            let result = connection.turn(&mut self.buffer, &self.target, &mut seen);
-            self.shaking -= usize::from(!had_requested && connection.has_requested());
+            let result = connection.poll(&mut self.buffer, &self.target, &mut seen);
+            self.handshaking -= usize::from(!had_requested && connection.has_requested());
             if let Err(reason) = result {
                 let lost = connection.lose();
                 self.tally.lost += lost;

@@ -166,21 +166,15 @@ impl Framing {
 
 /// Tests every split of a response into three packets. Runs before any measurement.
 pub(crate) fn check() {
-    let response = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+    let bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
         3\r\n:\n\n\r\n7\r\ndata: a\r\n2;x=y\r\n\n\n\r\n\
         1a\r\nid: 7\ndata: b\ndata: c\n\n\n\n\r\n0\r\n\r\n";
-    for first in 0..=response.len() {
-        for second in first..=response.len() {
-            let mut framing = Framing::new();
-            let cuts = [
-                &response[..first],
-                &response[first..second],
-                &response[second..],
-            ];
-            let events: u32 = cuts
-                .iter()
-                .map(|cut| framing.feed(cut).expect("well framed"))
-                .sum();
+    for first in 0..=bytes.len() {
+        for second in first..=bytes.len() {
+            let (mut framing, mut events) = (Framing::new(), 0);
+            for cut in [&bytes[..first], &bytes[first..second], &bytes[second..]] {
+                events += framing.feed(cut).expect("well framed");
+            }
             assert_eq!(events, 2, "cut at {first} and {second}");
             assert!(framing.is_ended(), "cut at {first} and {second}");
         }

@@ -12,7 +12,8 @@ use crate::{
 
 const SECOND: Duration = Duration::from_secs(1);
 
-pub(crate) fn point() -> Point {
+/// Returns the point.
+pub fn point() -> Point {
     Point {
         name: "instructions",
         title: "User-space instructions per event",

@@ -16,16 +16,16 @@ mod crowd;
 mod deviation;
 mod floor;
 mod framing;
-mod instructions;
+pub mod instructions;
 mod load;
-mod million;
+pub mod million;
 mod picture;
 mod point;
 mod process;
 mod report;
 mod servers;
 mod soak;
-mod steady;
+pub mod steady;
 mod summary;
 mod trust;
 mod window;
@@ -36,29 +36,28 @@ use std::{
     path::Path,
     process::Command,
     process::ExitCode,
-    time::Duration,
 };
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use point::Point;
-use report::Outcome;
+pub use point::Point;
+use point::{Figure, Outcome, grouped};
 use servers::{Kind, SCRATCH};
 
-/// Runs the benchmark with the words of the command line.
+/// Runs the benchmark with the words of the command line, which name some of `points`.
 #[must_use]
-pub fn bench() -> ExitCode {
+pub fn bench(points: fn() -> Vec<Point>) -> ExitCode {
     let words = words();
     exit(match words.first().map(String::as_str) {
         Some("floor") => floor::serve(),
-        _ => measure(&words),
+        _ => measure(&words, points),
     })
 }
 
 /// Runs the soak with the words of the command line.
 #[must_use]
 pub fn soak() -> ExitCode {
-    exit(raise_file_limit().and_then(|()| play(&words())))
+    exit(set_up().and_then(|()| play(&words())))
 }
 
 fn words() -> Vec<String> {
@@ -75,13 +74,13 @@ fn exit(result: Result<(), String>) -> ExitCode {
     }
 }
 
-fn measure(words: &[String]) -> Result<(), String> {
+fn measure(words: &[String], points: fn() -> Vec<Point>) -> Result<(), String> {
     let (rounds, words): (Vec<String>, Vec<String>) = words
         .iter()
         .cloned()
         .partition(|word| word.starts_with("rounds="));
-    raise_file_limit()?;
-    let mut points = choose(&words)?;
+    set_up()?;
+    let mut points = choose(&words, points())?;
     for word in &rounds {
         let rounds = word["rounds=".len()..]
             .parse()
@@ -116,7 +115,7 @@ fn measure(words: &[String]) -> Result<(), String> {
     println!("{document}");
 
     // Only a complete run replaces the stored figures.
-    let whole = rounds.is_empty() && words.first().is_some_and(|word| word == "all");
+    let whole = rounds.is_empty() && words == ["all"];
     let folder = if whole {
         env!("CARGO_MANIFEST_DIR")
     } else {
@@ -167,8 +166,11 @@ fn versions() -> Result<String, String> {
     let measured = [
         "src",
         "serve",
+        "public",
         "bench/src",
         "bench/peers",
+        "bench/Cargo.toml",
+        "tests/twins",
         "Cargo.toml",
         "Cargo.lock",
         ".cargo",
@@ -189,45 +191,22 @@ fn versions() -> Result<String, String> {
     ))
 }
 
-/// Returns every point, in the order of `all`.
-fn all() -> Vec<Point> {
-    vec![
-        steady::steady(),
-        steady::rate(3, Duration::from_secs(8)),
-        instructions::point(),
-        million::smaller(),
-        million::point(),
-    ]
-}
-
-/// Returns the most informative point that takes less than a minute.
-fn quick() -> Vec<Point> {
-    vec![Point {
-        name: "quick",
-        about: "a short window; for a first look, not for print.",
-        kinds: vec![Kind::Floor, Kind::Ours, Kind::Node],
-        ratios: steady::cpu_ratios(),
-        ..steady::rate(1, Duration::from_secs(3))
-    }]
-}
-
-fn choose(words: &[String]) -> Result<Vec<Point>, String> {
-    let mut known = all();
-    match words {
-        [] => return Ok(quick()),
-        [word] if word == "quick" => return Ok(quick()),
-        [word] if word == "all" => return Ok(known),
-        _ => {}
-    }
-    let names: Vec<&str> = known.iter().map(|point| point.name).collect();
-    if let Some(word) = words.iter().find(|word| !names.contains(&word.as_str())) {
+/// Returns the points that `words` name: by default `quick`, and with `all` every other one.
+fn choose(words: &[String], mut points: Vec<Point>) -> Result<Vec<Point>, String> {
+    let names: Vec<&str> = points.iter().map(|point| point.name).collect();
+    let is_known = |word: &str| word == "all" || names.contains(&word);
+    if let Some(word) = words.iter().find(|word| !is_known(word)) {
         return Err(format!(
-            "no point is called {word}; there are quick, all, {}",
+            "no point is called {word}; there are all, {}",
             names.join(", ")
         ));
     }
-    known.retain(|point| words.iter().any(|word| word == point.name));
-    Ok(known)
+    points.retain(|Point { name, .. }| match words {
+        [] => *name == "quick",
+        [word] if word == "all" => *name != "quick",
+        _ => words.iter().any(|word| word == name),
+    });
+    Ok(points)
 }
 
 /// Measures one point.
@@ -261,13 +240,8 @@ fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
             eprint!("  round {number}, {}: ", kind.title());
             match (outcome.point.measure)(kind) {
                 Ok(sample) => {
-                    let figure = |figure: &point::Figure| {
-                        format!(
-                            "{} {}",
-                            figure.name,
-                            report::grouped(figure.value, figure.digits)
-                        )
-                    };
+                    let figure =
+                        |it: &Figure| format!("{} {}", it.name, grouped(it.value, it.digits));
                     let figures: Vec<String> = sample.figures.iter().map(figure).collect();
                     eprintln!("{}", figures.join("; "));
                     round.insert(kind, sample);
@@ -285,14 +259,16 @@ fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
     outcome
 }
 
-fn raise_file_limit() -> Result<(), String> {
+/// Raises the limit on open files, and creates the folder for the files of a run.
+fn set_up() -> Result<(), String> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     let limit = Rlimit {
         current: maximum,
         maximum,
     };
     setrlimit(Resource::Nofile, limit)
-        .map_err(|e| format!("the limit on open files cannot be raised: {e}"))
+        .map_err(|e| format!("the limit on open files cannot be raised: {e}"))?;
+    fs::create_dir_all(SCRATCH).map_err(|e| format!("cannot create {SCRATCH}: {e}"))
 }
 
 fn said_by(program: &str, arguments: &[&str]) -> Result<String, String> {

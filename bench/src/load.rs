@@ -13,13 +13,14 @@ use rustix::{
 };
 
 use crate::{
-    client::{Client, Pace, Tally, Target, wait},
+    client::{Client, Pace, Tally, wait},
     framing::Framing,
+    servers::Target,
 };
 
 /// New connections between two polls.
 const BATCH: usize = 64;
-/// Time for a hundred thousand sequential connections.
+/// Sockets that one poll reports at most.
 const GROUP: usize = 1024;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -91,7 +92,7 @@ impl Load {
                 self.refused += 1;
             }
             let pause = u64::from(made >= due);
-            self.turn(Duration::from_millis(pause))?;
+            self.poll(Duration::from_millis(pause))?;
             if self.tally.lost > 0 || self.refused > wanted {
                 return Err(format!("a stream could not be opened: {}", self.reason));
             }
@@ -121,7 +122,7 @@ impl Load {
 }
 
 impl Client for Load {
-    fn turn(&mut self, timeout: Duration) -> Result<(), String> {
+    fn poll(&mut self, timeout: Duration) -> Result<(), String> {
         wait(&mut self.poll, &mut self.ready, timeout)?;
         for event in &self.ready {
             let slot = event.token().0;

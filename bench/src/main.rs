@@ -1,7 +1,21 @@
-//! The benchmark.
+//! The benchmark: the list of its points.
 
 use std::process::ExitCode;
 
+use sse_clock_bench::{Point, bench, instructions, million, steady};
+
 fn main() -> ExitCode {
-    sse_clock_bench::bench()
+    bench(points)
+}
+
+/// Returns every point, in the order of `all`.
+fn points() -> Vec<Point> {
+    vec![
+        steady::quick(),
+        steady::steady(),
+        steady::rate(),
+        instructions::point(),
+        million::smaller(),
+        million::point(),
+    ]
 }

@@ -1,6 +1,9 @@
 //! HTTP/2: thousands of connections with 125 streams each, up to a million streams in one process.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use crate::{
     client::Client,
@@ -18,13 +21,15 @@ pub(crate) const FEW_P99: &str = "p99 at 10,000, ms";
 /// Streams per connection.
 const STREAMS: usize = 125;
 const SECOND: Duration = Duration::from_secs(1);
+const EXIT_DEADLINE: Duration = Duration::from_secs(30);
 /// Streams and interval of the minimal server: the rate of a million streams with an interval of 10
 /// s.
 const FLOOR: (usize, Duration) = (5000, Duration::from_millis(50));
 /// KiB per stream for client and server together, with reserve.
 const BOTH_ENDS: f64 = 5.0;
 
-pub(crate) fn smaller() -> Point {
+/// Returns the point with 100,000 streams.
+pub fn smaller() -> Point {
     Point {
         name: "h2",
         title: "100,000 streams over HTTP/2, an event each every 1,000 ms",
@@ -52,7 +57,8 @@ pub(crate) fn smaller() -> Point {
     }
 }
 
-pub(crate) fn point() -> Point {
+/// Returns the point with a million streams.
+pub fn point() -> Point {
     Point {
         name: "million",
         title: "1,000,000 streams over HTTP/2 in one process, an event each every 10,000 ms",
@@ -151,7 +157,7 @@ fn hold(
     window.tally.lost += early + crowd.ended_cleanly() + crowd.silent_for(2 * interval);
     let whole = process::resident(pid)?;
 
-    let exit = crowd.watch_the_end_of(&mut server)?;
+    let exit = time_to_exit(&mut server, &mut crowd)?;
     crowd.watch(SECOND)?;
     Ok(Held {
         streams,
@@ -164,6 +170,20 @@ fn hold(
         exit,
         cleanly: crowd.ended_cleanly(),
     })
+}
+
+/// Sends SIGTERM and returns the time until the server exits.
+fn time_to_exit(server: &mut Server, crowd: &mut Crowd) -> Result<Duration, String> {
+    server.terminate()?;
+    let begin = Instant::now();
+    while !server.has_exited() {
+        if begin.elapsed() > EXIT_DEADLINE {
+            let patience = EXIT_DEADLINE.as_secs();
+            return Err(format!("it did not exit within {patience} s of SIGTERM"));
+        }
+        crowd.poll(Duration::from_millis(1))?;
+    }
+    Ok(begin.elapsed())
 }
 
 impl Held {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use crate::{
-    report::grouped,
+    point::grouped,
     summary::{COLUMNS, Group, Row},
 };
 

@@ -1,6 +1,6 @@
-//! A point of the benchmark, and the figures that a measurement records.
+//! A point of the benchmark, the figures that a measurement records, and their medians.
 
-use std::time::Duration;
+use std::collections::BTreeMap;
 
 use crate::servers::Kind;
 
@@ -10,12 +10,12 @@ pub(crate) const SYSTEM: &str = "system, µs";
 pub(crate) const MEMORY: &str = "memory per stream, KiB";
 pub(crate) const P99: &str = "p99, ms";
 pub(crate) const RATE: &str = "events per second";
-pub(crate) const FAST: Duration = Duration::from_millis(25);
 
 type Measure = Box<dyn Fn(Kind) -> Result<Sample, String>>;
 
 /// One point, with the servers to measure.
-pub(crate) struct Point {
+#[must_use]
+pub struct Point {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) about: &'static str,
@@ -72,4 +72,66 @@ impl Ratio {
     pub(crate) const fn new(name: &'static str, figure: &'static str, base: Kind) -> Self {
         Self { name, figure, base }
     }
+}
+
+/// All rounds of one point.
+pub(crate) struct Outcome {
+    pub(crate) point: Point,
+    pub(crate) rounds: Vec<BTreeMap<Kind, Sample>>,
+    pub(crate) left_out: Vec<String>,
+    pub(crate) failures: Vec<String>,
+}
+
+impl Outcome {
+    /// Returns the median over the rounds.
+    pub(crate) fn median(&self, kind: Kind, name: &str) -> Option<f64> {
+        median(
+            self.rounds
+                .iter()
+                .filter_map(|round| round.get(&kind)?.get(name))
+                .collect(),
+        )
+    }
+
+    /// Returns the median of the ratios, each taken within its round.
+    pub(crate) fn ratio(&self, kind: Kind, ratio: &Ratio) -> Option<f64> {
+        let of = |round: &BTreeMap<Kind, Sample>| {
+            let base = round.get(&ratio.base)?.get(ratio.figure)?;
+            Some(round.get(&kind)?.get(ratio.figure)? / base)
+        };
+        median(self.rounds.iter().filter_map(of).collect())
+    }
+
+    pub(crate) fn sample(&self, kind: Kind) -> Option<&Sample> {
+        self.rounds.iter().find_map(|round| round.get(&kind))
+    }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() {
+        0 => None,
+        odd if odd % 2 == 1 => Some(values[middle]),
+        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
+    }
+}
+
+/// Returns a number with commas between thousands.
+pub(crate) fn grouped(value: f64, digits: usize) -> String {
+    let plain = format!("{value:.digits$}");
+    let (whole, rest) = plain
+        .find('.')
+        .map_or((plain.as_str(), ""), |dot| plain.split_at(dot));
+    let (sign, whole) = whole
+        .strip_prefix('-')
+        .map_or(("", whole), |whole| ("-", whole));
+    let mut text = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    format!("{sign}{text}{rest}")
 }

@@ -1,45 +1,14 @@
-//! Medians, ratios and Markdown tables of the measured rounds.
+//! Markdown tables of the measured rounds.
 
 use std::{collections::BTreeMap, fmt::Write};
 
 use crate::{
-    point::{Point, Ratio, Sample},
+    point::{Outcome, Point, Ratio, grouped},
     servers::Kind,
     summary::{self, Group},
 };
 
-/// All rounds of one point.
-pub(crate) struct Outcome {
-    pub(crate) point: Point,
-    pub(crate) rounds: Vec<BTreeMap<Kind, Sample>>,
-    pub(crate) left_out: Vec<String>,
-    pub(crate) failures: Vec<String>,
-}
-
 impl Outcome {
-    /// Returns the median over the rounds.
-    pub(crate) fn median(&self, kind: Kind, name: &str) -> Option<f64> {
-        median(
-            self.rounds
-                .iter()
-                .filter_map(|round| round.get(&kind)?.get(name))
-                .collect(),
-        )
-    }
-
-    /// Returns the median of the ratios, each taken within its round.
-    fn ratio(&self, kind: Kind, ratio: &Ratio) -> Option<f64> {
-        let of = |round: &BTreeMap<Kind, Sample>| {
-            let base = round.get(&ratio.base)?.get(ratio.figure)?;
-            Some(round.get(&kind)?.get(ratio.figure)? / base)
-        };
-        median(self.rounds.iter().filter_map(of).collect())
-    }
-
-    fn sample(&self, kind: Kind) -> Option<&Sample> {
-        self.rounds.iter().find_map(|round| round.get(&kind))
-    }
-
     /// Returns the point as a heading, a table and notes.
     pub(crate) fn markdown(&self) -> String {
         let mut text = format!("### {}\n\n", self.point.title);
@@ -152,33 +121,4 @@ pub(crate) fn document(
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
-}
-
-fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    match values.len() {
-        0 => None,
-        odd if odd % 2 == 1 => Some(values[middle]),
-        _ => Some(f64::midpoint(values[middle - 1], values[middle])),
-    }
-}
-
-/// Returns a number with commas between thousands.
-pub(crate) fn grouped(value: f64, digits: usize) -> String {
-    let plain = format!("{value:.digits$}");
-    let (whole, rest) = plain
-        .find('.')
-        .map_or((plain.as_str(), ""), |dot| plain.split_at(dot));
-    let (sign, whole) = whole
-        .strip_prefix('-')
-        .map_or(("", whole), |whole| ("-", whole));
-    let mut text = String::new();
-    for (index, digit) in whole.chars().enumerate() {
-        if index > 0 && (whole.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    format!("{sign}{text}{rest}")
 }

@@ -14,13 +14,20 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::client::Target;
 pub(crate) use kind::Kind;
 use kind::certificate;
 
 /// The folder for the files of a run.
 pub(crate) const SCRATCH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tmp");
-const LOOK: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// The URL to request, and the interval of the events.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) address: SocketAddrV4,
+    pub(crate) path: String,
+    pub(crate) interval: Duration,
+}
 
 /// A server process, killed on drop.
 pub(crate) struct Server {
@@ -121,12 +128,12 @@ impl Server {
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => return Ok(status),
-                Err(error) => return Err(format!("nobody can wait for it: {error}")),
+                Err(error) => return Err(format!("its exit status is unknown: {error}")),
                 Ok(None) if begin.elapsed() > patience => {
                     let patience = patience.as_secs();
                     return Err(format!("it did not exit within {patience} s of SIGTERM"));
                 }
-                Ok(None) => sleep(LOOK),
+                Ok(None) => sleep(POLL_INTERVAL),
             }
         }
     }
@@ -154,7 +161,7 @@ impl Server {
             if begin.elapsed() > patience {
                 return Err(format!("it did not listen within {} s", patience.as_secs()));
             }
-            sleep(LOOK);
+            sleep(POLL_INTERVAL);
         }
         Ok(())
     }

@@ -1,21 +1,24 @@
-//! Points with a number of open streams: their cost at rest, at a rate, and as they grow.
+//! Points with 5,000 open streams: their cost at rest and at a high rate.
 
 use std::time::Duration;
 
 use crate::{
     client::Client,
     load::Load,
-    point::{CPU, FAST, MEMORY, P99, Point, RATE, Ratio, SYSTEM, Sample, USER},
+    point::{CPU, MEMORY, P99, Point, RATE, Ratio, SYSTEM, Sample, USER},
     process,
     servers::{Kind, Server},
     window::Window,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
+/// The interval of the events at a high rate.
+const FAST: Duration = Duration::from_millis(25);
 /// Streams opened per second where the rate is not measured, so that ticks are spread evenly.
-const CALLS_PER_SECOND: f64 = 5000.0;
+const STREAMS_PER_SECOND: f64 = 5000.0;
 
-pub(crate) fn steady() -> Point {
+/// Returns the point at rest.
+pub fn steady() -> Point {
     Point {
         name: "steady",
         title: "5,000 streams, an event each every 1,000 ms",
@@ -28,24 +31,38 @@ pub(crate) fn steady() -> Point {
     }
 }
 
-pub(crate) fn rate(rounds: usize, window: Duration) -> Point {
+/// Returns the point at a high rate.
+pub fn rate() -> Point {
     Point {
         name: "rate",
         title: "5,000 streams, an event each every 25 ms",
         about: "a window of 8 s; 200,000 events a second are due, and those that do not arrive were more than the server can send.",
         kinds: Kind::PLAIN.into(),
-        rounds,
+        rounds: 3,
         ratios: [
             cpu_ratios(),
             vec![Ratio::new("user over axum's", USER, Kind::Axum)],
         ]
         .concat(),
         lacks: None,
-        measure: Box::new(move |kind| hold(kind, 5000, FAST, window)),
+        measure: Box::new(|kind| hold(kind, 5000, FAST, SECOND * 8)),
     }
 }
 
-pub(crate) fn cpu_ratios() -> Vec<Ratio> {
+/// Returns the most informative point that takes less than a minute.
+pub fn quick() -> Point {
+    Point {
+        name: "quick",
+        about: "a short window; for a first look, not for print.",
+        kinds: vec![Kind::Floor, Kind::Ours, Kind::Node],
+        rounds: 1,
+        ratios: cpu_ratios(),
+        measure: Box::new(|kind| hold(kind, 5000, FAST, SECOND * 3)),
+        ..rate()
+    }
+}
+
+fn cpu_ratios() -> Vec<Ratio> {
     vec![
         Ratio::new("CPU over the floor's", CPU, Kind::Floor),
         Ratio::new("CPU over Node's", CPU, Kind::Node),
@@ -88,6 +105,6 @@ fn hold(
 
 /// Returns the time in which to open `streams`: a whole number of intervals.
 fn even_spread(streams: usize, interval: Duration) -> Duration {
-    let intervals = streams as f64 / CALLS_PER_SECOND / interval.as_secs_f64();
+    let intervals = streams as f64 / STREAMS_PER_SECOND / interval.as_secs_f64();
     interval.mul_f64(intervals.ceil().max(1.0))
 }

@@ -4,8 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     million::{FEW_CPU, FEW_MEMORY, FEW_P99},
-    point::{CPU, MEMORY, P99},
-    report::{Outcome, grouped},
+    point::{CPU, MEMORY, Outcome, P99, grouped},
     servers::Kind,
 };
 

@@ -10,21 +10,21 @@ use rustls::{
 };
 
 /// Returns client settings that negotiate one of `protocols`.
-pub(crate) fn anybody(protocols: &[&str]) -> Result<ClientConfig, String> {
+pub(crate) fn any_certificate(protocols: &[&str]) -> Result<ClientConfig, String> {
     let mut config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anybody))
+        .with_custom_certificate_verifier(Arc::new(AnyCertificate))
         .with_no_client_auth();
     config.alpn_protocols = protocols.iter().map(|name| (*name).into()).collect();
     Ok(config)
 }
 
 #[derive(Debug)]
-struct Anybody;
+struct AnyCertificate;
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

@@ -11,7 +11,7 @@ use std::{
 use mio::{Interest, Registry, Token, net::TcpStream};
 use rustls::{ClientConfig, ClientConnection, pki_types::ServerName};
 
-use crate::client::{Tally, Target};
+use crate::{client::Tally, servers::Target};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// SETTINGS with the largest stream window, then `WINDOW_UPDATE` to the largest connection window.
@@ -62,7 +62,7 @@ pub(super) struct Counts {
     pub(super) ended: usize,
 }
 
-/// The counters that one turn of a connection updates.
+/// The counters that one poll of a connection updates.
 pub(super) struct Seen<'a> {
     pub(super) now: u32,
     pub(super) interval: Duration,
@@ -118,7 +118,7 @@ impl Connection {
         if self.is_lost { 0 } else { streams.count() }
     }
 
-    pub(super) fn turn(
+    pub(super) fn poll(
         &mut self,
         buffer: &mut [u8],
         target: &Target,

@@ -41,8 +41,8 @@ pub(super) struct Tls {
 impl Tls {
     pub(super) fn new() -> Result<Self, String> {
         Ok(Self {
-            http1: trust::anybody(&["http/1.1"])?.into(),
-            http2: trust::anybody(&["h2"])?.into(),
+            http1: trust::any_certificate(&["http/1.1"])?.into(),
+            http2: trust::any_certificate(&["h2"])?.into(),
         })
     }
 }
@@ -83,7 +83,7 @@ impl Window {
 
 impl Protocol {
     /// Returns whether flow control never blocks the server.
-    pub(super) fn is_calm(self) -> bool {
+    pub(super) fn has_open_window(self) -> bool {
         match self {
             Self::Http1 => true,
             Self::Http2(window) => !window.hoards && window.size >= Window::OPEN.size,
@@ -91,7 +91,7 @@ impl Protocol {
     }
 
     /// Returns the same protocol with flow control that never blocks the server.
-    pub(super) fn calm(self) -> Self {
+    pub(super) fn with_open_window(self) -> Self {
         match self {
             Self::Http1 => Self::Http1,
             Self::Http2(_) => Self::Http2(Window::OPEN),
@@ -128,7 +128,7 @@ pub(super) enum Channel {
 
 impl Connection {
     /// Opens an HTTP/1.1 connection of a client without faults.
-    pub(super) async fn calm(address: &Address) -> Result<Self, Lost> {
+    pub(super) async fn without_faults(address: &Address) -> Result<Self, Lost> {
         Self::open(address, Protocol::Http1, Behaviour::default()).await
     }
 
@@ -137,11 +137,13 @@ impl Connection {
         protocol: Protocol,
         behaviour: Behaviour,
     ) -> Result<Self, Lost> {
-        let line = FaultySocket::connect(address.socket, behaviour).await?;
+        let socket = FaultySocket::connect(address.socket, behaviour).await?;
         let host = address.socket.to_string();
         match (&address.tls, protocol) {
-            (None, _) => Self::http1(host, line).await,
-            (Some(tls), Protocol::Http1) => Self::http1(host, shake(&tls.http1, line).await?).await,
+            (None, _) => Self::http1(host, socket).await,
+            (Some(tls), Protocol::Http1) => {
+                Self::http1(host, handshake(&tls.http1, socket).await?).await
+            }
             (Some(tls), Protocol::Http2(window)) => {
                 let mut builder = h2::client::Builder::new();
                 builder
@@ -150,7 +152,7 @@ impl Connection {
                 if window.takes_pieces {
                     builder.data_frame_budget(usize::MAX);
                 }
-                let io = shake(&tls.http2, line).await?;
+                let io = handshake(&tls.http2, socket).await?;
                 let (channel, connection) = builder.handshake(io).await?;
                 Ok(Self {
                     channel: Channel::Http2(host, channel, window),
@@ -183,13 +185,13 @@ impl Connection {
 }
 
 /// Performs the TLS handshake.
-pub(super) async fn shake(
+pub(super) async fn handshake(
     config: &Arc<ClientConfig>,
-    line: FaultySocket,
+    socket: FaultySocket,
 ) -> Result<TlsStream<FaultySocket>, Lost> {
     let name = ServerName::try_from("localhost")?;
     let connector = TlsConnector::from(Arc::clone(config));
-    Ok(connector.connect(name, line).await?)
+    Ok(connector.connect(name, socket).await?)
 }
 
 /// A response: status, redirect target and body.

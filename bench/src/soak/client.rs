@@ -121,7 +121,7 @@ impl Client {
     /// Makes one visit, with or without faults, and pauses.
     async fn come_and_go(&mut self, shared: &Shared) {
         add(&shared.notes.visits, 1);
-        let mut random = self.random.others();
+        let mut random = self.random.fork();
         let behaviour = Behaviour::draw(&mut random);
         let stays = Duration::from_millis(random.about(5, 60_000));
         let rest = Duration::from_millis(random.about(1, 2000));
@@ -137,9 +137,9 @@ impl Client {
         shared: &Shared,
     ) -> Result<(), Lost> {
         let endpoint = &shared.endpoints[self.endpoint];
-        let is_calm = behaviour.are_good() && self.protocol.is_calm();
+        let reads_all = behaviour.reads_everything() && self.protocol.has_open_window();
         let connection = Connection::open(&endpoint.address, self.protocol, behaviour).await;
-        if let (true, Err(error)) = (is_calm, &connection) {
+        if let (true, Err(error)) = (reads_all, &connection) {
             shared.fault(format!("{}: no connection: {error}", endpoint.name));
         }
         let connection = connection?;
@@ -150,14 +150,14 @@ impl Client {
         let streams = self.listeners.iter_mut().map(|listener| {
             let mut random = random.for_the(listener.number);
             let stays = Duration::from_millis(random.about(1, 60_000));
-            let asks_again = random.one_in(2);
+            let repeats = random.one_in(2);
             let channel = connection.channel.clone();
             let listens = async move {
-                listener.listen(&channel, endpoint, shared, is_calm).await?;
-                if asks_again && !listener.is_sent_away() {
-                    listener.listen(&channel, endpoint, shared, is_calm).await?;
+                let mut result = listener.listen(&channel, endpoint, shared, reads_all).await;
+                if result.is_ok() && repeats && !listener.is_sent_away() {
+                    result = listener.listen(&channel, endpoint, shared, reads_all).await;
                 }
-                Ok::<_, Lost>(())
+                result
             };
             // Over HTTP/2 a timeout resets the stream.
             boxed(async move { drop(timeout(stays, listens).await) })
@@ -190,7 +190,7 @@ impl Client {
 
     async fn sit_still(&mut self, shared: &Shared) {
         let endpoint = &shared.endpoints[self.endpoint];
-        let protocol = self.protocol.calm();
+        let protocol = self.protocol.with_open_window();
         let clients = endpoint.clients();
         let is_kept = endpoint.keeps(&clients);
         let lost = |result: Result<(), Lost>| {

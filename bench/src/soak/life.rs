@@ -8,14 +8,12 @@ use super::{
     channel::Address,
     log::Log,
     rush::{forget, rush},
-    shared::Shared,
+    shared::{PATIENCE, Shared},
     stats::Stats,
 };
 use crate::{deviation::Deviation, process, servers::Server};
 
-/// Time for the server to notice that all clients left. A vanished client takes up to 30 s.
-pub(super) const PATIENCE: Duration = Duration::from_secs(45);
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Rushes before memory is measured. The heaps of glibc keep growing for the first few.
 const RUSHES: usize = 8;
 /// The final memory may be this multiple of the memory after the first load.
@@ -74,9 +72,8 @@ impl Life {
 
     /// Waits until all clients left, runs the rushes, and records the resources of the server.
     ///
-    /// The first call records the base. The second records the end and compares both. The server
-    /// must
-    /// count every stream of the rushes.
+    /// The first call records the base. The second call records the end and compares both.
+    /// The server must count every stream of the rushes.
     pub(super) async fn settle(
         &mut self,
         server: &Server,
@@ -91,13 +88,13 @@ impl Life {
         }
         let before = self.stats;
         let (mut came, mut memory) = (0, Vec::new());
-        let look = if self.base.is_none() { "first" } else { "last" };
+        let prefix = if self.base.is_none() { "first" } else { "last" };
         let name = self.name.clone();
-        let refused = |error| format!("{name} refuses a rush: {error}");
+        let failed = |error| format!("{name}: a rush failed: {error}");
         for number in 0..rushes(judges_memory) {
-            came += rush(address, server.pid()).await.map_err(refused)?;
-            let keys = format!("{look}{number}-");
-            came += forget(address, &keys).await.map_err(refused)?;
+            came += rush(address, server.pid()).await.map_err(failed)?;
+            let keys = format!("{prefix}{number}-");
+            came += forget(address, &keys).await.map_err(failed)?;
             footing = self.all_have_left(server, address, shared).await?;
             memory.push(footing.memory);
         }
@@ -127,8 +124,8 @@ impl Life {
     ) -> Result<Footing, String> {
         let begin = Instant::now();
         loop {
-            self.stats = Stats::send(address).await?;
-            sleep(LOOK).await;
+            self.stats = Stats::fetch(address).await?;
+            sleep(POLL_INTERVAL).await;
             let footing = Footing::of(server.pid())?;
             let (open, name) = (self.stats.open, &self.name);
             if open == 0 && footing.descriptors <= self.idle {
@@ -186,7 +183,7 @@ impl Life {
         let begin = Instant::now();
         loop {
             self.read_log(shared);
-            let (stats, held) = (Stats::send(address).await?, held());
+            let (stats, held) = (Stats::fetch(address).await?, held());
             self.read_log(shared);
             (self.stats, self.held) = (stats, held);
             let log = &self.log;
@@ -207,16 +204,13 @@ impl Life {
                 ));
                 return Ok(());
             }
-            sleep(LOOK).await;
+            sleep(POLL_INTERVAL).await;
         }
     }
 
     pub(super) fn read_log(&mut self, shared: &Shared) {
         for line in self.log.read_on() {
-            shared.fault(format!(
-                "{}: nobody understands the line: {line}",
-                self.name
-            ));
+            shared.fault(format!("{}: unknown line in the log: {line}", self.name));
         }
     }
 }

@@ -68,13 +68,13 @@ impl Listener {
 
     /// Sends the request, follows a redirect, and reads the stream to its end.
     ///
-    /// An endless stream that ends on a calm connection is a fault.
+    /// If the client reads everything, the end of an endless stream is a fault.
     pub(super) async fn listen(
         &mut self,
         channel: &Channel,
         endpoint: &Endpoint,
         shared: &Shared,
-        is_calm: bool,
+        reads_all: bool,
     ) -> Result<(), Lost> {
         let mut response = self.send(channel, endpoint, shared).await?;
         if let Some(location) = response.location.take() {
@@ -84,7 +84,7 @@ impl Listener {
         }
         if response.status == StatusCode::OK && self.request.method != Method::HEAD {
             let result = self.read(response, endpoint, shared, None).await;
-            if is_calm && self.request.is_endless() {
+            if reads_all && self.request.is_endless() {
                 let (name, how, request) = (endpoint.name, how(&result), &self.request);
                 shared.fault(format!("{name}: the stream {how}: {request}"));
             }

@@ -24,8 +24,8 @@ const STEPS_PER_SECOND: u32 = 50;
 /// A second that takes this long shows that other programs keep the machine busy.
 const LATE: Duration = Duration::from_millis(1150);
 /// Limits of concurrent clients. A process may open 20,000 descriptors or more.
-const LEAST: f64 = 50.0;
-const MOST: f64 = 10_000.0;
+const MIN_CLIENTS: f64 = 50.0;
+const MAX_CLIENTS: f64 = 10_000.0;
 
 /// The running clients.
 pub(super) struct Load {
@@ -116,7 +116,7 @@ impl Load {
             self.busy.push(busy);
             let step = ((self.aim - busy) / self.aim).clamp(-0.5, 0.5);
             let step = if time > LATE { -0.5 } else { step };
-            self.wanted = (self.wanted * (1.0 + step / 5.0)).clamp(LEAST, MOST);
+            self.wanted = (self.wanted * (1.0 + step / 5.0)).clamp(MIN_CLIENTS, MAX_CLIENTS);
         }
     }
 

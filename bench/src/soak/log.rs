@@ -73,7 +73,7 @@ enum Line {
     Other,
 }
 
-/// Parses a line: time, level, and a `tracing` message from `src`.
+/// Parses a line: time, level, and a `tracing` message of the server.
 fn understand(line: &str) -> Option<Line> {
     let (time, rest) = line.split_once("Z ")?;
     time.parse::<jiff::civil::DateTime>().ok()?;
@@ -83,9 +83,9 @@ fn understand(line: &str) -> Option<Line> {
             let is_why = rest == "at most 1000 are written a second";
             return lines.parse().ok().filter(|_| is_why).map(Line::LeftOut);
         }
-        let places = said.strip_prefix("all ")?;
-        let (places, rest) = places.split_once(' ')?;
-        places.parse::<u32>().ok()?;
+        let permits = said.strip_prefix("all ")?;
+        let (permits, rest) = permits.split_once(' ')?;
+        permits.parse::<u32>().ok()?;
         let is_full = rest == "connection permits are taken: later clients wait in the backlog";
         return is_full.then_some(Line::Other);
     }
@@ -122,17 +122,12 @@ fn understand(line: &str) -> Option<Line> {
 /// Tests the parser. Runs before any soak.
 pub(super) fn check() {
     let time = "2026-11-21T22:30:00.844964Z ";
-    let ended = "stream ended peer=127.0.0.1:5 lived=1.01ms events=1";
+    let ended = " INFO stream ended peer=127.0.0.1:5 lived=1.01ms events=1 why=";
+    let ended = |why: &str| format!("{ended}\"{why}\"");
     for (said, line) in [
         (" INFO stream opened peer=127.0.0.1:5", Some(Line::Opened)),
-        (
-            &format!(" INFO {ended} why=\"client left\""),
-            Some(Line::Left),
-        ),
-        (
-            &format!(" INFO {ended} why=\"finished\""),
-            Some(Line::Finished),
-        ),
+        (&ended("client left"), Some(Line::Left)),
+        (&ended("finished"), Some(Line::Finished)),
         (
             " INFO a connection permit is free again: waiting clients get in",
             Some(Line::Other),
@@ -142,12 +137,9 @@ pub(super) fn check() {
             Some(Line::LeftOut(7)),
         ),
         (" INFO stream opened peer=127.0.0.1", None),
-        (
-            &format!(" INFO {ended} why=\"server stopping\""),
-            Some(Line::Stopped),
-        ),
+        (&ended("server stopping"), Some(Line::Stopped)),
         (" INFO SIGTERM: stopping", Some(Line::Other)),
-        (&format!(" INFO {ended} why=\"bored\""), None),
+        (&ended("bored"), None),
         ("ERROR a task panicked: panicked at src/main.rs", None),
         (" WARN received a bad frame", None),
     ] {

@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    channel::{Address, Lost, shake},
+    channel::{Address, Lost, handshake},
     random::Random,
     socket::{Behaviour, FaultySocket},
 };
@@ -17,11 +17,11 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Makes one visit.
 pub(super) async fn live(random: &mut Random, address: &Address) -> Result<(), Lost> {
-    let line = FaultySocket::connect(address.socket, Behaviour::draw(random)).await?;
+    let socket = FaultySocket::connect(address.socket, Behaviour::draw(random)).await?;
     let Some(tls) = &address.tls else {
-        return say(line, &requests(random), random).await;
+        return say(socket, &requests(random), random).await;
     };
-    match random.below(4) {
+    let (config, words) = match random.below(4) {
         // Random bytes, or half a TLS handshake.
         0 => {
             let length = random.below(600);
@@ -31,11 +31,12 @@ pub(super) async fn live(random: &mut Random, address: &Address) -> Result<(), L
             } else {
                 requests(random)
             };
-            say(line, &words, random).await
+            return say(socket, &words, random).await;
         }
-        1 => say(shake(&tls.http1, line).await?, &requests(random), random).await,
-        _ => say(shake(&tls.http2, line).await?, &frames(random), random).await,
-    }
+        1 => (&tls.http1, requests(random)),
+        _ => (&tls.http2, frames(random)),
+    };
+    say(handshake(config, socket).await?, &words, random).await
 }
 
 /// Sends `words` at once or in small pieces, maybe not all, then reads for a while.

@@ -52,10 +52,8 @@ use tokio::runtime::Builder;
 
 pub(crate) use table::put;
 
-use crate::{process, servers::Kind};
+use crate::process;
 
-/// Over plain HTTP and over TLS, with both allocators.
-const KINDS: [Kind; 4] = [Kind::Ours, Kind::Jemalloc, Kind::Http2, Kind::Http2Jemalloc];
 const MINUTES: u64 = 30;
 
 /// Runs the soak.
@@ -80,7 +78,7 @@ pub(crate) fn run(words: &[String], versions: &str) -> Result<(String, bool, usi
     ticks::check();
     log::check();
     request::check();
-    for kind in KINDS {
+    for kind in schedule::KINDS {
         eprintln!("preparing {}", kind.title());
         kind.prepare()?;
     }

@@ -12,8 +12,8 @@ impl Random {
         Self(Self(seed).throw() ^ own)
     }
 
-    /// Returns random for a part of the client's life. This takes exactly one throw.
-    pub(super) fn others(&mut self) -> Self {
+    /// Returns a generator for a part of the client's life. This takes exactly one throw.
+    pub(super) fn fork(&mut self) -> Self {
         Self(self.throw())
     }
 

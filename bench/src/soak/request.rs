@@ -12,9 +12,9 @@ use super::random::Random;
 const LAST_EVENT_ID: &str = "Last-Event-ID";
 /// The most content that the server accepts, the time it may take, and a query length that always
 /// fits into a request head.
-const MOST_CONTENT: usize = 1 << 20;
+const MAX_CONTENT: usize = 1 << 20;
 const CONTENT_TIME: Duration = Duration::from_secs(10);
-const MOST_QUERY: usize = 7000;
+const MAX_QUERY: usize = 7000;
 
 /// The number of stream keys, `k0` and so on: more than the server remembers.
 pub(super) const KEYS: usize = 2000;
@@ -34,12 +34,12 @@ impl RandomRequest {
     /// Draws a request. The server may reject one in sixteen.
     pub(super) fn draw(random: &mut Random) -> Self {
         let path = random.pick(&["/events", "/events", "/events", "/stream"]);
-        let may_be_refused = random.one_in(16);
+        let may_be_rejected = random.one_in(16);
         let (query, options) = loop {
             let query = query(random);
             match read(path, &query) {
                 Some(options) => break (query, options),
-                None if may_be_refused => break (query, Options::default()),
+                None if may_be_rejected => break (query, Options::default()),
                 None => {}
             }
         };
@@ -50,7 +50,7 @@ impl RandomRequest {
         } else {
             other[random.below(other.len())].clone()
         };
-        let most = random.pick(&[1, 10, 1000, 1000, 50_000, 2 * MOST_CONTENT]);
+        let most = random.pick(&[1, 10, 1000, 1000, 50_000, 2 * MAX_CONTENT]);
         let length = if method == Method::POST {
             random.below(most)
         } else {
@@ -89,7 +89,7 @@ impl RandomRequest {
         } = &self.options;
         let usual = key.is_none() && responses.is_empty() && then.is_none();
         let at_once = head.delay.is_zero() && head.status.is_none() && head.redirect.is_none();
-        let is_taken = self.content.len() <= MOST_CONTENT && read(self.path, &self.query).is_some();
+        let is_taken = self.content.len() <= MAX_CONTENT && read(self.path, &self.query).is_some();
         self.is_endless() && self.method != Method::HEAD && usual && at_once && is_taken
     }
 
@@ -117,7 +117,7 @@ impl RandomRequest {
     /// Returns whether `status` is a correct response after `time` to this request.
     pub(super) fn allows(&self, status: StatusCode, last: Option<u64>, time: Duration) -> bool {
         if status == StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE {
-            return self.query.len() > MOST_QUERY;
+            return self.query.len() > MAX_QUERY;
         }
         let request = self.head(last).body(()).expect("it was sent");
         let Ok(options) = Options::of(&request) else {
@@ -136,7 +136,7 @@ impl RandomRequest {
         match status {
             // The client did not send its content in time.
             StatusCode::REQUEST_TIMEOUT if !self.content.is_empty() && time >= CONTENT_TIME => true,
-            _ if self.content.len() > MOST_CONTENT => status == StatusCode::PAYLOAD_TOO_LARGE,
+            _ if self.content.len() > MAX_CONTENT => status == StatusCode::PAYLOAD_TOO_LARGE,
             // Clients share keys, so any item may be the next.
             _ => items.into_iter().any(|item| match plan(&known, |_| item) {
                 Plan::Stream => status == StatusCode::OK,

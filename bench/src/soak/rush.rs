@@ -37,7 +37,7 @@ pub(super) async fn rush(address: &Address, pid: u32) -> Result<u64, Lost> {
     let mut open = Vec::new();
     loop {
         for request in requests.by_ref().take(STEP) {
-            let connection = Connection::calm(address).await?;
+            let connection = Connection::without_faults(address).await?;
             let stream = connection
                 .channel
                 .send(request.head(None), &request.content);
@@ -70,7 +70,7 @@ pub(super) async fn rush(address: &Address, pid: u32) -> Result<u64, Lost> {
 ///
 /// Returns the number of streams.
 pub(super) async fn forget(address: &Address, keys: &str) -> Result<u64, Lost> {
-    let connection = Connection::calm(address).await?;
+    let connection = Connection::without_faults(address).await?;
     // The last key replaces the first.
     for number in 0..=KEYS {
         let target = format!("/stream?key={keys}{number}&count=1");

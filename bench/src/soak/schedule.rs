@@ -8,12 +8,11 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    KINDS,
     channel::{Address, Tls},
-    life::{Life, PATIENCE},
+    life::Life,
     load::Load,
     minutes::tell,
-    shared::{Endpoint, Phase, Shared},
+    shared::{Endpoint, PATIENCE, Phase, Shared},
     witness::Witness,
 };
 use crate::{
@@ -22,10 +21,12 @@ use crate::{
     servers::{Kind, Server},
 };
 
+/// Over plain HTTP and over TLS, with both allocators.
+pub(super) const KINDS: [Kind; 4] = [Kind::Ours, Kind::Jemalloc, Kind::Http2, Kind::Http2Jemalloc];
 const LIVES: u32 = 3;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The least share of the intended processor time that must be used.
 const ENOUGH: f64 = 0.8;
 
@@ -109,10 +110,10 @@ impl Soak {
             self.all_are_back().await;
         }
         self.load(first).await?;
-        let look = Instant::now();
+        let measurement = Instant::now();
         self.leave().await?;
         // The last measurement takes as long as the first.
-        let rest = life.saturating_sub(begin.elapsed() + look.elapsed());
+        let rest = life.saturating_sub(begin.elapsed() + measurement.elapsed());
         self.load(rest.max(first)).await?;
         self.leave().await?;
         self.sit_still().await?;
@@ -287,7 +288,7 @@ async fn comes_true(mut is_so: impl FnMut() -> bool) -> bool {
         if begin.elapsed() > PATIENCE {
             return false;
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
     true
 }

@@ -1,11 +1,14 @@
 //! State that all clients share: the servers, the phase, and the counters.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{
-        AtomicBool, AtomicU64, AtomicUsize,
-        Ordering::{Relaxed, SeqCst},
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{
+            AtomicBool, AtomicU64, AtomicUsize,
+            Ordering::{Relaxed, SeqCst},
+        },
     },
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -23,6 +26,8 @@ pub(super) enum Phase {
     Still,
 }
 
+/// Time for the server to notice that all clients left. A vanished client takes up to 30 s.
+pub(super) const PATIENCE: Duration = Duration::from_secs(45);
 /// Faults that are reported in full.
 pub(super) const MAX_REPORTED: usize = 20;
 

@@ -51,7 +51,7 @@ impl Behaviour {
     }
 
     /// Returns whether the client reads everything until it closes.
-    pub(super) fn are_good(&self) -> bool {
+    pub(super) fn reads_everything(&self) -> bool {
         let Self {
             slow,
             stalls,

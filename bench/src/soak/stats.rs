@@ -6,8 +6,8 @@ use tokio::time::timeout;
 
 use super::{
     channel::{Address, Connection, Lost},
-    life::PATIENCE,
     request::KEYS,
+    shared::PATIENCE,
 };
 
 #[derive(Clone, Copy, Default)]
@@ -20,21 +20,23 @@ pub(super) struct Stats {
 
 impl Stats {
     /// Returns the statistics of all streams.
-    pub(super) async fn send(address: &Address) -> Result<Self, String> {
-        patiently(async { Self::read(&Connection::calm(address).await?, "/stats").await }).await
+    pub(super) async fn fetch(address: &Address) -> Result<Self, String> {
+        let stats =
+            async { Self::read(&Connection::without_faults(address).await?, "/stats").await };
+        in_time(stats).await
     }
 
     /// Returns the number of open streams with one of the clients' keys.
     pub(super) async fn open_by_key(address: &Address) -> Result<u64, String> {
-        let ask = async {
-            let connection = Connection::calm(address).await?;
+        let sum = async {
+            let connection = Connection::without_faults(address).await?;
             let mut open = 0;
             for number in 0..KEYS {
                 open += Self::of_key(&connection, &format!("k{number}")).await?.open;
             }
             Ok(open)
         };
-        patiently(ask).await
+        in_time(sum).await
     }
 
     pub(super) async fn of_key(connection: &Connection, key: &str) -> Result<Self, Lost> {
@@ -58,8 +60,8 @@ impl Stats {
     }
 }
 
-async fn patiently<T>(ask: impl Future<Output = Result<T, Lost>>) -> Result<T, String> {
-    match timeout(PATIENCE, ask).await {
+async fn in_time<T>(response: impl Future<Output = Result<T, Lost>>) -> Result<T, String> {
+    match timeout(PATIENCE, response).await {
         Ok(stats) => stats.map_err(|e| format!("/stats is not received: {e}")),
         Err(_) => Err("/stats is not received in time".into()),
     }

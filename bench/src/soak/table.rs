@@ -8,7 +8,7 @@ use super::{
     schedule::Outcome,
     shared::MAX_REPORTED,
 };
-use crate::report::grouped;
+use crate::point::grouped;
 
 const COLUMNS: [&str; 11] = [
     "opened",

@@ -10,23 +10,18 @@ use std::{
 };
 
 use super::shared::{Notes, Shared, lock};
-use crate::{
-    client::{Client, Target},
-    crowd::Crowd,
-    deviation::Deviation,
-    load::Load,
-};
+use crate::{client::Client, crowd::Crowd, deviation::Deviation, load::Load, servers::Target};
 
 /// Enough for every thread of the server. Over HTTP/2 two streams share a connection.
 const STREAMS: usize = 20;
 const SECOND: Duration = Duration::from_secs(1);
-const LOOK: Duration = Duration::from_millis(250);
+const WINDOW: Duration = Duration::from_millis(250);
 const NAP: Duration = Duration::from_millis(10);
 /// The longest allowed time without an event.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(super) struct Witness {
-    look: Look,
+    state: State,
     thread: JoinHandle<Result<(), String>>,
 }
 
@@ -35,76 +30,74 @@ impl Witness {
     ///
     /// The streams run over plain HTTP, or over TLS and HTTP/2.
     pub(super) fn listen(target: Target, is_secure: bool, shared: Arc<Shared>) -> Self {
-        Self::begin(move |look| {
+        Self::begin(move |state| {
             if is_secure {
                 let mut crowd = Crowd::new(target)?;
                 crowd.open(STREAMS / 2, 2, Duration::ZERO)?;
-                look.on(crowd, &shared.notes)
+                state.watch(crowd, &shared.notes)
             } else {
                 let mut load = Load::new(target)?;
                 load.open(STREAMS, SECOND)?;
-                look.on(load, &shared.notes)
+                state.watch(load, &shared.notes)
             }
         })
     }
 
     /// Measures how late the machine wakes a sleeping thread: a lower bound for events.
     pub(super) fn sleep() -> Self {
-        Self::begin(|look| {
-            while !look.is_over() {
+        Self::begin(|state| {
+            while !state.is_over() {
                 let due = Instant::now() + NAP;
                 thread::sleep(NAP);
-                lock(&look.saw).record(due.elapsed());
+                lock(&state.deviation).record(due.elapsed());
             }
             Ok(())
         })
     }
 
-    fn begin(watch: impl FnOnce(Look) -> Result<(), String> + Send + 'static) -> Self {
-        let look = Look {
+    fn begin(measure: impl FnOnce(State) -> Result<(), String> + Send + 'static) -> Self {
+        let state = State {
             is_over: Arc::default(),
-            saw: Arc::new(Mutex::new(Deviation::new())),
+            deviation: Arc::new(Mutex::new(Deviation::new())),
         };
         let thread = thread::spawn({
-            let look = look.clone();
-            move || watch(look)
+            let state = state.clone();
+            move || measure(state)
         });
-        Self { look, thread }
+        Self { state, thread }
     }
 
     /// Stops the thread and returns the measured deviation.
     pub(super) fn leave(self) -> Result<Deviation, String> {
-        self.look.is_over.store(true, Relaxed);
+        self.state.is_over.store(true, Relaxed);
         let watched = self.thread.join();
         watched.unwrap_or_else(|_| Err("a witness panicked".into()))?;
-        let saw = std::mem::replace(&mut *lock(&self.look.saw), Deviation::new());
-        Ok(saw)
+        let deviation = std::mem::replace(&mut *lock(&self.state.deviation), Deviation::new());
+        Ok(deviation)
     }
 }
 
 /// State that a witness shares with its thread.
 #[derive(Clone)]
-struct Look {
+struct State {
     is_over: Arc<AtomicBool>,
-    saw: Arc<Mutex<Deviation>>,
+    deviation: Arc<Mutex<Deviation>>,
 }
 
-impl Look {
+impl State {
     fn is_over(&self) -> bool {
         self.is_over.load(Relaxed)
     }
 
     /// Watches until the load is over. No stream may end or fall silent.
-    fn on(&self, mut client: impl Client, notes: &Notes) -> Result<(), String> {
+    fn watch(&self, mut client: impl Client, notes: &Notes) -> Result<(), String> {
         let begin = Instant::now();
         while !self.is_over() {
-            let tally = client.watch(LOOK)?;
+            let tally = client.watch(WINDOW)?;
             let (lost, ended) = (tally.lost, client.ended_cleanly());
             if lost > 0 {
-                return Err(format!(
-                    "{lost} plain streams were lost: {}",
-                    client.reason()
-                ));
+                let reason = client.reason();
+                return Err(format!("{lost} plain streams were lost: {reason}"));
             }
             if ended > 0 {
                 return Err(format!("{ended} plain streams ended"));
@@ -119,7 +112,7 @@ impl Look {
             }
             let micros = (1e3 * tally.deviation.max_ms()) as u64;
             notes.latest.fetch_max(micros, Relaxed);
-            lock(&self.saw).add(&tally.deviation);
+            lock(&self.deviation).add(&tally.deviation);
         }
         Ok(())
     }
