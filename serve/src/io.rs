@@ -7,7 +7,12 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Acquire, Release},
+};
+use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -33,9 +38,24 @@ pub(super) struct ServerIo<I> {
     /// Whether many responses share the connection, and h2 always reads.
     is_http2: bool,
     lingering: Option<Pin<Box<Sleep>>>,
+    /// Wakes the task when the peer has sent bytes, after a read that found none.
+    readable: Option<Arc<Readable>>,
     /// Whether hyper, since the last flush, has begun to wait for bytes from the peer.
     is_heard: bool,
     unread: Option<Unread>,
+}
+
+/// A waker that remembers to have woken: hyper reads after every event, and nearly always in vain.
+struct Readable {
+    is_woken: AtomicBool,
+    task: Waker,
+}
+
+impl Wake for Readable {
+    fn wake(self: Arc<Self>) {
+        self.is_woken.store(true, Release);
+        self.task.wake_by_ref();
+    }
 }
 
 /// The checks of a peer while hyper does not read, because hyper has bytes of the next request.
@@ -57,6 +77,7 @@ impl<I> ServerIo<I> {
             peer,
             is_http2: false,
             lingering: None,
+            readable: None,
             is_heard: false,
             unread: None,
         }
@@ -139,8 +160,17 @@ impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
             };
         }
         self.unread = None;
-        let read = Pin::new(&mut self.io).poll_read(cx, buffer);
+        self.is_heard = true;
+        let waits = |readable: &Arc<Readable>| !readable.is_woken.load(Acquire);
+        if self.readable.as_ref().is_some_and(waits) {
+            return Poll::Pending;
+        }
+        let (is_woken, task) = (AtomicBool::new(false), cx.waker().clone());
+        let readable = Arc::new(Readable { is_woken, task });
+        let waker = Waker::from(Arc::clone(&readable));
+        let read = Pin::new(&mut self.io).poll_read(&mut Context::from_waker(&waker), buffer);
         self.is_heard = read.is_pending();
+        self.readable = self.is_heard.then_some(readable);
         read
     }
 }

@@ -78,17 +78,19 @@ impl Stream for Interval {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Tick>> {
         let mut this = self.project();
-        let now = Instant::now();
+        let is_at_once = this.sleep.is_none() && this.first.is_zero();
         if this.sleep.is_none() {
-            this.sleep.set(Some(sleep_until(now + *this.first)));
+            let first = Instant::now() + *this.first;
+            this.sleep.set(Some(sleep_until(first)));
         }
         let mut sleep = this.sleep.as_pin_mut().expect("it is set above");
-        let due = sleep.deadline();
-        // Polling an elapsed `Sleep` would round the time up and use the budget of the task.
-        if now < due {
+        // Polling a `Sleep` that is due rounds the time up, and one that has elapsed uses the budget
+        // of the task.
+        if !is_at_once && !sleep.is_elapsed() {
             ready!(sleep.as_mut().poll(cx));
         }
-        let late = now.saturating_duration_since(due);
+        let due = sleep.deadline();
+        let late = due.elapsed();
         sleep.reset(due + *this.period * (1 + missed(late, *this.period)));
         let id = match this.source {
             Source::Time(now) => now(),
