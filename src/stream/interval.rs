@@ -89,9 +89,12 @@ impl Stream for Interval {
         if !is_at_once && !sleep.is_elapsed() {
             ready!(sleep.as_mut().poll(cx));
         }
-        let due = sleep.deadline();
-        let late = due.elapsed();
-        sleep.reset(due + *this.period * (1 + missed(late, *this.period)));
+        let mut next = sleep.deadline() + *this.period;
+        let now = Instant::now();
+        if next <= now {
+            next += *this.period * (1 + missed(now - next, *this.period));
+        }
+        sleep.reset(next);
         let id = match this.source {
             Source::Time(now) => now(),
             Source::Count(next) => next.fetch_add(1, Relaxed),
@@ -101,10 +104,7 @@ impl Stream for Interval {
     }
 }
 
-/// Returns how many whole periods fit into the delay of a tick.
+/// Returns how many whole periods fit into a delay.
 fn missed(late: Duration, period: Duration) -> u32 {
-    if late < period {
-        return 0;
-    }
     u32::try_from(late.as_nanos() / period.as_nanos()).unwrap_or(u32::MAX - 1)
 }
