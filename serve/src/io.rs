@@ -87,7 +87,6 @@ impl<I> ServerIo<I> {
     #[cfg(feature = "tls")]
     pub(super) fn set_http2(&mut self) {
         self.is_http2 = true;
-        self.connection.set_blocked(false);
     }
 
     /// Records whether the bytes of a write wait for room in the socket.

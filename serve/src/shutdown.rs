@@ -19,6 +19,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use hyper::Version;
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::sync::SetOnce;
@@ -104,6 +105,7 @@ pin_project! {
         #[pin]
         body: B,
         endless: bool,
+        is_http2: bool,
         failed: bool,
         underway: Underway,
     }
@@ -122,11 +124,12 @@ impl fmt::Display for Failed {
 impl Error for Failed {}
 
 impl<B: Body> UntilShutdown<B> {
-    pub(super) fn new(body: B, underway: Underway) -> Self {
+    pub(super) fn new(body: B, version: Version, underway: Underway) -> Self {
         Self {
             // A body of bounded length is sent whole.
             endless: body.size_hint().upper().is_none(),
             body,
+            is_http2: version == Version::HTTP_2,
             failed: false,
             underway,
         }
@@ -156,8 +159,8 @@ impl<B: Body> Body for UntilShutdown<B> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if connection.is_blocked() {
-            // `ServerIo` wakes the task when the bytes have left.
+        if connection.is_blocked() && !*this.is_http2 {
+            // `ServerIo` wakes the task when the bytes have left. Over HTTP/2 `Sent` waits.
             return Poll::Pending;
         }
         Poll::Ready(Some(Err(Failed)))

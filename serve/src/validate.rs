@@ -28,11 +28,11 @@ pub(super) async fn dispatch<H: Handler>(
     connection: Connection,
 ) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>>>, Dropped> {
     let underway = Underway::new(connection.clone());
-    let body = |body| UntilShutdown::new(body, underway);
+    let version = request.version();
+    let body = |body| UntilShutdown::new(body, version, underway);
     if let Some(rejection) = validate_head(&request) {
         return Ok(rejection.map(Either::Left).map(body));
     }
-    let version = request.version();
     let has_content = !request.body().is_end_stream();
     let is_connect = request.method() == Method::CONNECT;
     let stays = version == Version::HTTP_11 && !wants_close(request.headers());
@@ -122,6 +122,18 @@ fn has_one_host<B>(request: &Request<B>) -> bool {
             authority.is_none_or(|it| host.as_bytes().eq_ignore_ascii_case(it.as_str().as_bytes()))
         }
         _ => false,
+    }
+}
+
+#[cfg(feature = "tls")]
+/// Repeats `:authority` as `Host`, the first of the headers, as in HTTP/1.1.
+pub(super) fn name_host<B>(request: &mut Request<B>) {
+    let authority = request.uri().authority();
+    let host = authority.and_then(|it| HeaderValue::from_str(it.as_str()).ok());
+    if let Some(host) = host {
+        let headers = request.headers_mut();
+        let others = std::mem::replace(headers, HeaderMap::from_iter([(HOST, host)]));
+        headers.extend(others);
     }
 }
 

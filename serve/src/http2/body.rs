@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
-use hyper::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue};
+use hyper::header::CONTENT_LENGTH;
 use hyper::{Method, Request, Response};
 use pin_project_lite::pin_project;
 
@@ -17,7 +17,7 @@ use crate::connection::Connection;
 use crate::content::{Content, Unread, is_unread};
 use crate::handler::Handler;
 use crate::shutdown::Failed;
-use crate::validate::{Dropped, dispatch};
+use crate::validate::{Dropped, dispatch, name_host};
 
 /// The frames of a stream that may be in flight: h2 keeps half a KiB for each.
 const MAX_IN_FLIGHT: usize = 2;
@@ -33,8 +33,9 @@ pub(super) async fn respond<H: Handler>(
     let mut request = request.map(Content::new);
     let unread = request.body().unread();
     name_host(&mut request);
-    let response = dispatch(request, handler, connection).await?;
-    stream.add_frame();
+    let response = dispatch(request, handler, connection.clone()).await?;
+    // The head.
+    stream.queue.add_frame();
     let (mut head, body) = response.into_parts();
     if is_head
         && !body.is_end_stream()
@@ -46,6 +47,7 @@ pub(super) async fn respond<H: Handler>(
     let body = (!is_head).then(|| Coalesced::new(body));
     let sent = Sent {
         body,
+        connection,
         stream,
         unread,
         error: None,
@@ -54,23 +56,13 @@ pub(super) async fn respond<H: Handler>(
     Ok(Response::from_parts(head, sent))
 }
 
-/// Repeats `:authority` as `Host`, the first of the headers, as in HTTP/1.1.
-fn name_host(request: &mut Request<Content>) {
-    let authority = request.uri().authority();
-    let host = authority.and_then(|it| HeaderValue::from_str(it.as_str()).ok());
-    if let Some(host) = host {
-        let headers = request.headers_mut();
-        let others = std::mem::replace(headers, HeaderMap::from_iter([(HOST, host)]));
-        headers.extend(others);
-    }
-}
-
 pin_project! {
     /// Delays the end of a body until h2 has sent all its frames, and a reset until the client has
     /// read them.
     pub(super) struct Sent<B: Body> {
         #[pin]
         body: Option<Coalesced<B>>,
+        connection: Connection,
         stream: Arc<Stream>,
         // Unread content is rejected by a reset after the end of the response.
         unread: Unread,
@@ -104,7 +96,9 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
                 None => this.body.set(None),
             }
             if this.body.is_some() {
-                *this.pause = Some(Box::pin(Arc::clone(this.stream).read_by_client()));
+                *this.pause = Some(Box::pin(
+                    Arc::clone(this.stream).read_by_client(this.connection.clone()),
+                ));
             }
         }
         if let Some(pause) = this.pause {
@@ -113,7 +107,7 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
             this.body.set(None);
         }
         ready!(this.stream.poll_in_flight(0));
-        this.stream.add_frame();
+        this.stream.queue.add_frame();
         Poll::Ready(this.error.take().map(Err))
     }
 
@@ -130,37 +124,33 @@ impl<B: Body<Data = Bytes>> Body for Sent<B> {
 
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
     use std::pin::Pin;
     use std::sync::Arc;
+    use std::task::{Context, Waker};
 
     use bytes::Bytes;
     use http_body_util::Empty;
     use hyper::body::Body;
 
-    use super::{Coalesced, Sent, Stream};
+    use super::{Coalesced, Connection, Sent, Stream};
     use crate::http2::ready_queue::{MAX_FRAMES, ReadyQueue};
 
-    #[tokio::test]
-    async fn the_ends_of_responses_are_frames_that_wait_for_the_connection() {
-        let queue = Arc::new(ReadyQueue::new());
-        queue.push(0);
-        let mut ended = 0;
-        while queue.pop().is_some() {
-            let stream = Arc::new(Stream::new(Arc::clone(&queue), 0));
-            let body = Some(Coalesced::new(Empty::<Bytes>::new()));
+    #[test]
+    fn the_ends_of_responses_are_frames_that_wait_for_the_connection() {
+        let queue = Arc::new(ReadyQueue::default());
+        let ends = (0..).take_while(|_| {
+            queue.push(0);
             let mut sent = Sent {
-                body,
-                stream,
+                body: Some(Coalesced::new(Empty::<Bytes>::new())),
+                connection: Connection::new(([127, 0, 0, 1], 1).into(), Arc::default()),
+                stream: Arc::new(Stream::new(Arc::clone(&queue), 0)),
                 unread: None,
                 error: None,
                 pause: None,
             };
-            let end = poll_fn(|cx| Pin::new(&mut sent).poll_frame(cx)).await;
-            assert!(end.is_none());
-            queue.push(0);
-            ended += 1;
-            assert!(ended <= MAX_FRAMES, "an end is no frame");
-        }
+            let cx = &mut Context::from_waker(Waker::noop());
+            queue.pop().is_some() && Pin::new(&mut sent).poll_frame(cx).is_ready()
+        });
+        assert_eq!(ends.count(), MAX_FRAMES);
     }
 }

@@ -48,12 +48,12 @@ impl<B: Body<Data = Bytes>> Body for Coalesced<B> {
         let mut this = self.project();
         let (mut pieces, mut length) = (Vec::new(), 0);
         for _ in 0..MAX_PIECES {
-            let said = match this.next.take() {
+            let polled = match this.next.take() {
                 Some(next) => Poll::Ready(*next),
                 None => this.body.as_mut().poll_frame(cx),
             };
-            let flowed = replace(this.flows, said.is_ready());
-            match said {
+            let flowed = replace(this.flows, polled.is_ready());
+            match polled {
                 Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
                 Poll::Ready(Some(Ok(frame))) if flowed && is_small(&frame) => {
                     let piece = frame.into_data().unwrap_or_default();
@@ -88,10 +88,7 @@ impl<B: Body<Data = Bytes>> Body for Coalesced<B> {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.next {
-            None => self.body.size_hint(),
-            Some(_) => SizeHint::default(),
-        }
+        self.body.size_hint()
     }
 }
 
@@ -101,7 +98,6 @@ fn is_small(frame: &Frame<Bytes>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
     use std::pin::Pin;
     use std::task::{Context, Poll, Waker};
 
@@ -111,84 +107,62 @@ mod tests {
 
     use super::{Coalesced, ENOUGH, MAX_PIECES};
 
-    type Said = Poll<Option<Result<Frame<Bytes>, &'static str>>>;
-
-    /// Yields the results in order, and is then pending.
-    struct Script(VecDeque<Said>);
+    /// Yields a piece for each character, from the end to the beginning: nothing for `0`, much for
+    /// `M`, trailers for `T`, an error for `E`, the end for `|`, and `.` is pending.
+    struct Script(String);
 
     impl Body for Script {
         type Data = Bytes;
         type Error = &'static str;
 
-        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Said {
-            self.0.pop_front().unwrap_or(Poll::Pending)
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+            Poll::Ready(Some(match self.0.pop().unwrap_or('.') {
+                '.' => return Poll::Pending,
+                '|' => return Poll::Ready(None),
+                'E' => Err("E"),
+                'T' => Ok(Frame::trailers(HeaderMap::default())),
+                '0' => Ok(Frame::data(Bytes::new())),
+                'M' => Ok(Frame::data("M".repeat(ENOUGH - 1).into())),
+                piece => Ok(Frame::data(piece.to_string().into())),
+            }))
         }
     }
 
-    fn data(text: &str) -> Said {
-        Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(
-            text.as_bytes(),
-        )))))
-    }
-
-    /// Returns the results of a script, with `…` for each poll that was pending.
-    fn coalesced(script: impl IntoIterator<Item = Said>) -> Vec<String> {
-        let script: VecDeque<_> = script.into_iter().collect();
-        let mut body = Coalesced::new(Script(script));
-        let mut said = Vec::new();
-        let mut cx = Context::from_waker(Waker::noop());
+    /// Returns what a script becomes, with `.` for each poll that was pending.
+    fn coalesced(script: &str) -> String {
+        let mut body = Coalesced::new(Script(script.chars().rev().collect()));
+        let mut polled = Vec::new();
         while !body.body.0.is_empty() || body.next.is_some() {
-            said.push(match Pin::new(&mut body).poll_frame(&mut cx) {
-                Poll::Pending => "…".into(),
-                Poll::Ready(None) => "end".into(),
+            let cx = &mut Context::from_waker(Waker::noop());
+            polled.push(match Pin::new(&mut body).poll_frame(cx) {
+                Poll::Pending => ".".into(),
+                Poll::Ready(None) => "|".into(),
                 Poll::Ready(Some(Err(error))) => error.into(),
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) => String::from_utf8_lossy(&data).into_owned(),
-                    Err(_) => "trailers".into(),
-                },
+                Poll::Ready(Some(Ok(frame))) => frame.into_data().map_or("T".into(), |data| {
+                    String::from_utf8_lossy(&data).into_owned()
+                }),
             });
         }
-        said
+        polled.join(" ").replace(&"M".repeat(ENOUGH - 1), "M")
     }
 
     #[test]
-    fn data_that_is_ready_at_once_is_coalesced() {
-        let script = [
-            "a", "b", "…", "c", "…", "…", "d", "e", "f", "…", "", "g", "…", "",
-        ];
-        let script = script.map(|text| match text {
-            "…" => Poll::Pending,
-            text => data(text),
-        });
-        let said = ["ab", "c", "…", "…", "d", "ef", "g", "…"];
-        assert_eq!(coalesced(script), said);
-    }
-
-    #[test]
-    fn an_end_an_error_trailers_and_a_large_piece_come_after_what_was_before_them() {
-        let large = "x".repeat(ENOUGH);
-        for (other, says) in [
-            (Poll::Ready(None), "end"),
-            (Poll::Ready(Some(Err("cut"))), "cut"),
-            (
-                Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::default())))),
-                "trailers",
-            ),
-            (data(&large), &large),
+    fn data_that_is_ready_at_once_is_coalesced_up_to_a_bound() {
+        for (script, becomes) in [
+            ("ab.c..def.0g.0", "ab c . . d ef g ."),
+            ("abc|", "abc |"),
+            ("abcE", "abc E"),
+            ("abcT", "abc T"),
+            ("MMa", "MM a"),
+            ("M.M", "M M"),
         ] {
-            let script = [data("a"), data("b"), data("c"), other];
-            assert_eq!(coalesced(script), ["abc", says]);
+            assert_eq!(coalesced(script), becomes, "{script}");
         }
-    }
-
-    #[test]
-    fn a_frame_is_bounded_in_bytes_and_in_pieces() {
-        let most = "x".repeat(ENOUGH - 1);
-        let script = [most.as_str(), &most, "a"].map(data);
-        assert_eq!(coalesced(script), [&most.repeat(2), "a"]);
-        let script = (0..=MAX_PIECES).map(|_| data("a"));
-        assert_eq!(coalesced(script), [&"a".repeat(MAX_PIECES), "a"]);
-        let script = (0..2 * MAX_PIECES).map(|_| data(""));
-        assert_eq!(coalesced(script), ["…", "…"]);
+        let most = "a".repeat(MAX_PIECES);
+        assert_eq!(coalesced(&format!("{most}a")), format!("{most} a"));
+        assert_eq!(coalesced(&"0".repeat(2 * MAX_PIECES)), ". .");
     }
 }

@@ -1,10 +1,9 @@
 //! HTTP/2: many responses at a time on a connection, all in the task of the connection.
 //!
-//! hyper closes no idle connection, resets no stream that the client does not read, and wakes no
-//! body at shutdown. These modules do all three.
+//! hyper closes no idle connection, resets no stuck stream and wakes no body at shutdown. These
+//! modules do all three.
 
 mod body;
-mod corked;
 mod coalesced;
 mod stream;
 mod streams;
@@ -29,8 +28,7 @@ use super::limits::Limits;
 use super::permits::Permit;
 use super::validate::{Dropped, log_rejected};
 use body::respond;
-use corked::Corked;
-use streams::{ConnectionExecutor, Streams, StreamsGuard};
+use streams::{ConnectionExecutor, Streams};
 
 /// The flow-control window of a connection and of each stream.
 ///
@@ -53,19 +51,15 @@ pub(super) async fn serve<I, H: Handler>(
 ) where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let streams = Streams::new();
-    let guard = StreamsGuard(Arc::clone(&streams));
+    let streams = Arc::<Streams>::default();
     let (requested, begun) = (connection.clone(), Arc::clone(&streams));
     let service = service_fn(move |request| {
         let (handler, connection) = (handler.clone(), requested.clone());
         let mut response = Box::pin(respond(request, handler, connection, begun.begin()));
         // Polled at once, so that a request head is freed before the next one is read. The stream
         // is polled again, by a waker of its own.
-        let poll = || {
-            response
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()))
-        };
+        let mut cx = Context::from_waker(Waker::noop());
+        let poll = || response.as_mut().poll(&mut cx);
         let polled = catch_unwind(AssertUnwindSafe(poll)).unwrap_or(Poll::Ready(Err(Dropped)));
         let response = match polled {
             Poll::Ready(response) => Ok(Box::new(response)),
@@ -78,10 +72,8 @@ pub(super) async fn serve<I, H: Handler>(
             }
         }
     });
-    let http = settings(&limits, ConnectionExecutor(Arc::clone(&streams)));
-    let queue = Arc::clone(&streams.queue);
-    let io = TokioIo::new(Corked { io, queue });
-    let mut serving = Box::pin(http.serve_connection(io, service));
+    let http = settings(&limits, ConnectionExecutor(Arc::downgrade(&streams)));
+    let mut serving = Box::pin(http.serve_connection(TokioIo::new(io), service));
     let shutdown = connection.shutdown();
     let served = {
         let served = pin!(async {
@@ -119,9 +111,8 @@ pub(super) async fn serve<I, H: Handler>(
     if let Some(Err(error)) = served {
         log_rejected(connection.peer(), &error);
     }
-    drop(serving);
     // The permit is freed after all streams have ended.
-    drop(guard);
+    drop((serving, streams));
     drop(permit);
 }
 

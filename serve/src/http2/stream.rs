@@ -3,14 +3,15 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::task::{Poll, Wake};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use super::ready_queue::ReadyQueue;
+use crate::connection::Connection;
 
 /// How long a client gets to read its last frames before a reset.
 ///
@@ -18,27 +19,20 @@ use super::ready_queue::ReadyQueue;
 /// same read. 10 ms are enough for a client that has a processor to itself.
 const BEFORE_RESET: Duration = Duration::from_millis(250);
 
-/// How soon a stream, before a reset, first checks whether its frames were written.
-///
-/// Later checks are less frequent.
-const CHECK_INTERVAL: Duration = Duration::from_millis(10);
-
 /// A stream of a connection.
 ///
 /// Everything except waking is done in the task of the connection.
 pub(super) struct Stream {
-    queue: Arc<ReadyQueue>,
+    pub(super) queue: Arc<ReadyQueue>,
     /// The slot of the stream among the streams of its connection.
     slot: usize,
     /// Whether the stream is in the ready queue.
     is_awake: AtomicBool,
-    in_flight: AtomicUsize,
-    /// When the last bytes were written or, before that, when the first frame was given to h2.
-    ///
-    /// The unit is nanoseconds of the connection.
-    since: AtomicU64,
     /// Whether the stream waits for a frame to be written.
     is_waiting: AtomicBool,
+    /// How many checks in a row have found the same bytes in flight.
+    checks: AtomicU32,
+    in_flight: AtomicUsize,
 }
 
 impl Stream {
@@ -47,16 +41,9 @@ impl Stream {
             queue,
             slot,
             is_awake: AtomicBool::new(false),
-            in_flight: AtomicUsize::new(0),
-            since: AtomicU64::new(0),
             is_waiting: AtomicBool::new(false),
-        }
-    }
-
-    /// Adds the stream to the ready queue, unless the stream is in the queue.
-    pub(super) fn wake(&self) {
-        if !self.is_awake.swap(true, AcqRel) {
-            self.queue.push(self.slot);
+            checks: AtomicU32::new(0),
+            in_flight: AtomicUsize::new(0),
         }
     }
 
@@ -65,51 +52,49 @@ impl Stream {
         self.is_awake.swap(false, AcqRel);
     }
 
-    /// Records that h2 is given a frame without data: the response head or the end of the body.
-    pub(super) fn add_frame(&self) {
-        self.queue.add_frame();
-    }
-
     /// Waits until at most `most` frames are in flight.
     pub(super) fn poll_in_flight(&self, most: usize) -> Poll<()> {
         let is_waiting = self.in_flight() > most;
         self.is_waiting.store(is_waiting, Relaxed);
         if is_waiting {
-            return Poll::Pending;
+            Poll::Pending
+        } else {
+            Poll::Ready(())
         }
-        Poll::Ready(())
     }
 
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Relaxed)
     }
 
-    /// Returns since when frames are in flight while no bytes of them are written.
-    pub(super) fn stuck_since(&self) -> Option<Instant> {
-        let since = || self.queue.instant(self.since.load(Relaxed));
-        (self.in_flight() > 0).then(since)
+    /// Returns how many checks in a row, with this one, have found the same bytes in flight.
+    pub(super) fn check(&self) -> u32 {
+        match self.in_flight() {
+            0 => 0,
+            _ => 1 + self.checks.fetch_add(1, Relaxed),
+        }
     }
 
     /// Waits until all frames are written to the socket, then gives the client time to read them.
-    pub(super) async fn read_by_client(self: Arc<Self>) {
+    pub(super) async fn read_by_client(self: Arc<Self>, connection: Connection) {
         poll_fn(|_| self.poll_in_flight(0)).await;
-        let flushes = self.queue.flushes();
-        let mut pause = CHECK_INTERVAL;
-        while self.queue.flushes() == flushes {
-            sleep(pause).await;
-            pause = (2 * pause).min(BEFORE_RESET);
+        while connection.is_blocked() {
+            sleep(BEFORE_RESET).await;
         }
         sleep(BEFORE_RESET).await;
     }
 }
 
+/// Adds the stream to the ready queue, unless the stream is in the queue.
 impl Wake for Stream {
     fn wake(self: Arc<Self>) {
-        Stream::wake(&self);
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        Stream::wake(self);
+        if !self.is_awake.swap(true, AcqRel) {
+            self.queue.push(self.slot);
+        }
     }
 }
 
@@ -121,9 +106,9 @@ pub(super) struct InFlight {
 
 impl InFlight {
     pub(super) fn new(bytes: Bytes, stream: &Arc<Stream>) -> Self {
-        let now = stream.queue.add_frame();
+        stream.queue.add_frame();
         if stream.in_flight.fetch_add(1, Relaxed) == 0 {
-            stream.since.store(now, Relaxed);
+            stream.checks.store(0, Relaxed);
         }
         let stream = Arc::clone(stream);
         Self { bytes, stream }
@@ -141,20 +126,15 @@ impl Buf for InFlight {
 
     fn advance(&mut self, count: usize) {
         self.bytes.advance(count);
-        if !self.bytes.is_empty() {
-            self.stream.since.store(self.stream.queue.now(), Relaxed);
-        }
+        self.stream.checks.store(0, Relaxed);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let stream = &self.stream;
-        if stream.in_flight.fetch_sub(1, Relaxed) > 1 {
-            stream.since.store(stream.queue.now(), Relaxed);
-        }
-        if stream.is_waiting.swap(false, Relaxed) {
-            Stream::wake(stream);
+        self.stream.in_flight.fetch_sub(1, Relaxed);
+        if self.stream.is_waiting.swap(false, Relaxed) {
+            self.stream.wake_by_ref();
         }
     }
 }

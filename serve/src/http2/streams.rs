@@ -5,23 +5,27 @@ use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use hyper::rt::Executor;
 use slab::Slab;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::ready_queue::ReadyQueue;
 use super::stream::Stream;
 use crate::shutdown::Shutdown;
 
+/// How often streams are checked in the time after which they are stuck.
+const CHECKS: u32 = 4;
+
 /// How many polls the streams of a connection get before other tasks run.
 const POLLS_AT_ONCE: usize = 256;
 
 /// The streams of one connection, which run in the connection's task.
+#[derive(Default)]
 pub(super) struct Streams {
     pub(super) queue: Arc<ReadyQueue>,
     open: Mutex<Slab<Open>>,
@@ -31,22 +35,14 @@ pub(super) struct Streams {
     changed: Notify,
 }
 
-/// An open stream and its exchange, the future of its request and response.
+/// An open stream and its exchange, the future of its request and response. Dropping the exchange
+/// early resets the stream.
 struct Open {
     stream: Arc<Stream>,
     exchange: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Streams {
-    pub(super) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            queue: Arc::new(ReadyQueue::new()),
-            open: Mutex::default(),
-            latest: AtomicUsize::new(0),
-            changed: Notify::new(),
-        })
-    }
-
     fn open(&self) -> MutexGuard<'_, Slab<Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -65,7 +61,7 @@ impl Streams {
         stream
     }
 
-    /// Polls the connection and the streams in the ready queue, until the queue is empty.
+    /// Polls the streams in the ready queue and the connection, until the queue is empty.
     ///
     /// In each poll the connection writes the frames that the streams have given.
     pub(super) fn poll<F: Future + Unpin>(
@@ -74,25 +70,26 @@ impl Streams {
         cx: &mut Context<'_>,
     ) -> Poll<F::Output> {
         let mut polls = 0;
-        while polls < POLLS_AT_ONCE {
+        loop {
             self.queue.begin();
-            if let Poll::Ready(output) = Pin::new(&mut *serving).poll(cx) {
-                return Poll::Ready(output);
-            }
-            if self.queue.may_sleep(cx.waker()) {
-                return Poll::Pending;
-            }
             while polls < POLLS_AT_ONCE
                 && let Some(slot) = self.queue.pop()
             {
                 self.poll_stream(slot);
                 polls += 1;
             }
+            if let Poll::Ready(output) = Pin::new(&mut *serving).poll(cx) {
+                return Poll::Ready(output);
+            }
+            if self.queue.may_sleep(cx.waker()) {
+                return Poll::Pending;
+            }
+            if polls >= POLLS_AT_ONCE {
+                // The budget is used up: let other tasks run.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
-        // The budget is used up: let other tasks run.
-        self.queue.uncork();
-        cx.waker().wake_by_ref();
-        Pin::new(serving).poll(cx)
     }
 
     fn poll_stream(&self, slot: usize) {
@@ -109,15 +106,9 @@ impl Streams {
         let poll = || exchange.as_mut().poll(&mut Context::from_waker(&task));
         // A panic in one stream ends no other stream.
         if catch_unwind(AssertUnwindSafe(poll)).map_or(true, |polled| polled.is_ready()) {
-            drop(open);
-            self.remove(slot);
+            open.remove(slot);
+            self.changed.notify_one();
         }
-    }
-
-    /// Ends all streams, because the connection has ended.
-    pub(super) fn clear(&self) {
-        let _exchanges = std::mem::take(&mut *self.open());
-        self.changed.notify_one();
     }
 
     pub(super) fn are_open(&self) -> bool {
@@ -148,57 +139,42 @@ impl Streams {
     /// Polls all streams anew once the shutdown has begun, because each looks for that when polled.
     pub(super) async fn wake_all(&self, shutdown: &Shutdown) -> Infallible {
         shutdown.begun.wait().await;
-        self.open().iter().for_each(|(_, open)| open.stream.wake());
+        for (_, open) in self.open().iter() {
+            open.stream.wake_by_ref();
+        }
         pending().await
     }
 
-    /// Resets streams with frames that have been in flight for `time` while no bytes were written.
+    /// Resets streams with frames in flight of which no byte was written for `time`, or a quarter
+    /// more.
     pub(super) async fn reset_stuck(&self, time: Duration) -> Infallible {
         loop {
-            let now = Instant::now();
-            let mut next = now + time;
-            let mut stuck = Vec::new();
-            for (slot, Open { stream, .. }) in self.open().iter() {
-                match stream.stuck_since().map(|since| since + time) {
-                    Some(due) if due <= now => stuck.push(slot),
-                    Some(due) => next = next.min(due),
-                    None => {}
+            self.open().retain(|_, open| {
+                let is_stuck = open.stream.check() > CHECKS;
+                if is_stuck {
+                    self.changed.notify_one();
                 }
-            }
-            for slot in stuck {
-                self.remove(slot);
-            }
-            sleep_until(next).await;
+                !is_stuck
+            });
+            sleep(time / CHECKS).await;
         }
-    }
-
-    /// Ends a stream; dropping the exchange early resets the stream.
-    fn remove(&self, slot: usize) {
-        let removed = self.open().try_remove(slot);
-        drop(removed);
-        self.changed.notify_one();
-    }
-}
-
-/// Ends the streams of a connection when dropped.
-pub(super) struct StreamsGuard(pub(super) Arc<Streams>);
-
-impl Drop for StreamsGuard {
-    fn drop(&mut self) {
-        self.0.clear();
     }
 }
 
 /// Gives each stream its exchange, which hyper would otherwise run in a task.
+///
+/// hyper keeps a clone in each exchange.
 #[derive(Clone)]
-pub(super) struct ConnectionExecutor(pub(super) Arc<Streams>);
+pub(super) struct ConnectionExecutor(pub(super) Weak<Streams>);
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for ConnectionExecutor {
     fn execute(&self, exchange: F) {
-        let mut open = self.0.open();
-        if let Some(open) = open.get_mut(self.0.latest.load(Relaxed)) {
+        let Some(streams) = self.0.upgrade() else {
+            return;
+        };
+        if let Some(open) = streams.open().get_mut(streams.latest.load(Relaxed)) {
             open.exchange = Some(Box::pin(exchange));
-            open.stream.wake();
+            open.stream.wake_by_ref();
         }
     }
 }
