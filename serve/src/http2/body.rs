@@ -34,8 +34,6 @@ pub(super) async fn respond<H: Handler>(
     let unread = request.body().unread();
     name_host(&mut request);
     let response = dispatch(request, handler, connection.clone()).await?;
-    // The head.
-    stream.queue.add_frame();
     let (mut head, body) = response.into_parts();
     if is_head
         && !body.is_end_stream()

@@ -55,7 +55,8 @@ pub(super) async fn serve<I, H: Handler>(
     let (requested, begun) = (connection.clone(), Arc::clone(&streams));
     let service = service_fn(move |request| {
         let (handler, connection) = (handler.clone(), requested.clone());
-        let mut response = Box::pin(respond(request, handler, connection, begun.begin()));
+        let (stream, queue) = (begun.begin(), Arc::clone(&begun.queue));
+        let mut response = Box::pin(respond(request, handler, connection, stream));
         // Polled at once, so that a request head is freed before the next one is read. The stream
         // is polled again, by a waker of its own.
         let mut cx = Context::from_waker(Waker::noop());
@@ -66,10 +67,13 @@ pub(super) async fn serve<I, H: Handler>(
             Poll::Pending => Err(response),
         };
         async move {
-            match response {
+            let response = match response {
                 Ok(response) => *response,
                 Err(response) => response.await,
-            }
+            };
+            // hyper gives the head to h2 now.
+            queue.add_frame();
+            response
         }
     });
     let http = settings(&limits, ConnectionExecutor(Arc::downgrade(&streams)));
