@@ -13,7 +13,8 @@
 //! 5. The [`scenario`] says whether the request gets the stream: for a key it depends on the
 //!    requests before. [`stats`] counts the stream.
 //! 6. A [`stream`] is an interval whose callback writes the events. Options add fields,
-//!    comments, an end and line ends. Every other response is in [`response`].
+//!    comments, an end and line ends. Every other response is in [`response`], and what is right
+//!    about a client that plays the [`suite`] is judged there.
 //!
 //! Node pushes (`res.write`), hyper pulls: hyper polls the body for the next event and writes it as
 //! one chunk. When the socket is full, hyper fills its own buffer of 8 KiB ([`Limits::max_head`])
@@ -29,7 +30,8 @@
 //!   [`service`] in `main` and in [`testing`]; [`stats`] and [`response`] use only the [`Connection`]
 //!   of a request.
 //! * [`service`] uses [`response`], [`scenario`], [`stream`] and [`stats`]; [`response`] uses
-//!   [`scenario`]; [`scenario`] and [`stream`] use [`stats`]; and all of them use [`options`].
+//!   [`scenario`] and [`suite`]; [`scenario`], [`suite`] and [`stream`] use [`stats`]; and all but
+//!   [`suite`] use [`options`].
 //! * `interval`, `sse` and `time` of [`stream`] use nothing else of this crate.
 //! * Only [`testing`] and the command touch sockets.
 //! * Only the command reads the environment, except the time zone, which `jiff` reads.
@@ -41,6 +43,7 @@ pub mod options;
 pub mod scenario;
 pub mod stream;
 pub mod stats;
+pub mod suite;
 pub mod response;
 pub mod testing;
 

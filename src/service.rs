@@ -40,9 +40,7 @@ pub async fn respond<B: Body>(req: Request<B>, shared: Arc<Shared>) -> HttpRespo
     let response = match req.uri().path() {
         "/events" => stream(req, &shared, clock).await,
         "/stream" => stream(req, &shared, greetings).await,
-        "/stats" => response::stats(&req, |key| shared.streams.json(key)),
-        "/cases" => response::cases(&req),
-        "/" => response::page(&req),
+        "/" | "/stats" | "/cases" => response::resource(req, &shared.streams).await,
         _ => Ok(response::text(StatusCode::NOT_FOUND, "Not Found")),
     };
     response.unwrap_or_else(HttpResponse::from)

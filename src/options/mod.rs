@@ -12,7 +12,7 @@ use bytes::Bytes;
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
 
-pub use parser::{BadParameter, asks_for_credentials, key, location};
+pub use parser::{BadParameter, asks_for_credentials, check_key, key, location};
 pub use request::StreamRequest;
 pub use table::{GROUPS, Parameter, parameters};
 

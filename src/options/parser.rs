@@ -85,6 +85,19 @@ pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
     Ok(key)
 }
 
+/// Checks a key.
+///
+/// # Errors
+///
+/// If it is none.
+pub fn check_key(key: &str) -> Result<(), BadParameter> {
+    let key = Value::of(key);
+    if key.is_key() {
+        return Ok(());
+    }
+    Err(BadParameter::new("key", &key, KEY))
+}
+
 /// Returns whether the query string has `credentials`, even if the whole query string is not allowed.
 pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
     let given = query(request).find(|(name, _)| &**name == "credentials");

@@ -14,7 +14,7 @@ use super::echo::{self, Echo};
 use crate::options::{Options, StreamRequest, location};
 
 /// The most bytes of content that are taken.
-const MAX_CONTENT: u64 = 1 << 20;
+pub(super) const MAX_CONTENT: usize = 1 << 20;
 
 /// How long content may take.
 const TIME: Duration = Duration::from_secs(10);
@@ -68,7 +68,9 @@ async fn read_request<B: Body>(request: Request<B>) -> Result<StreamRequest, Rej
     known.read_ids(request.headers());
     // Frees the rest of the request head, which would stay in memory during content or a delay.
     known.extensions = request.into_parts().0.extensions;
-    let content = read(content, echo.is_some()).await?;
+    // One byte more than fits, so that a cut is noticed.
+    let shown = echo.as_ref().map_or(0, |_| echo::MAX_ECHO + 1);
+    let content = read(content, shown).await?;
     known.echo = echo.map(|echo| echo.with(&content));
     Ok(known)
 }
@@ -86,8 +88,8 @@ fn reject_code(request: &Request<()>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Reads `content` to its end and returns the beginning that an echo shows, if it `is_shown`.
-async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection> {
+/// Reads `content` to its end and returns the first `kept` bytes.
+pub(super) async fn read<B: Body>(content: B, kept: usize) -> Result<Vec<u8>, Rejection> {
     if content.is_end_stream() {
         return Ok(Vec::new());
     }
@@ -97,29 +99,26 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
         reject(StatusCode::PAYLOAD_TOO_LARGE, &line)
     };
     // Before the first read, so that the client gets no 100 (Continue).
-    if content.size_hint().lower() > MAX_CONTENT {
+    if content.size_hint().lower() > MAX_CONTENT as u64 {
         return Err(too_large());
     }
     let mut content = pin!(content);
     let reading = async {
-        let (mut shown, mut length) = (Vec::new(), 0);
+        let (mut first, mut length) = (Vec::new(), 0);
         while let Some(frame) = content.frame().await {
             let malformed = |_| reject(StatusCode::BAD_REQUEST, "content: it is malformed\n");
             let Ok(mut data) = frame.map_err(malformed)?.into_data() else {
                 continue;
             };
-            length += data.remaining() as u64;
+            length += data.remaining();
             if length > MAX_CONTENT {
                 return Err(too_large());
             }
-            if is_shown {
-                // One byte more than fits, so that a cut is noticed.
-                let room = (echo::MAX_ECHO + 1).saturating_sub(shown.len());
-                let some = data.copy_to_bytes(room.min(data.remaining()));
-                shown.extend_from_slice(&some);
-            }
+            let room = kept.saturating_sub(first.len());
+            let some = data.copy_to_bytes(room.min(data.remaining()));
+            first.extend_from_slice(&some);
         }
-        Ok(shown)
+        Ok(first)
     };
     timeout(TIME, reading).await.unwrap_or_else(|_| {
         let line = format!("content: it may take {} seconds\n", TIME.as_secs());

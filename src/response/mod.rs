@@ -16,7 +16,7 @@ use crate::options::BadParameter;
 pub use body::SmallFrames;
 pub use extract::extract;
 pub use faults::with_faults;
-pub use resources::{cases, page, stats};
+pub use resources::resource;
 
 /// A response: a complete body, or a stream.
 pub type HttpResponse<S> = Response<Either<SmallFrames, S>>;

@@ -4,12 +4,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 
 use http_body_util::Either;
+use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use hyper::{Method, Request, StatusCode};
+use tokio::sync::Semaphore;
 
 use super::cors::allow;
-use super::{HttpResult, SmallFrames, headers, text, write_head};
+use super::extract::{MAX_CONTENT, read};
+use super::{HttpResponse, HttpResult, Rejection, SmallFrames, headers, text, write_head};
 use crate::options;
+use crate::stats::Streams;
+use crate::suite::{self, Post};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
@@ -29,40 +34,50 @@ static PAGE: LazyLock<File> = LazyLock::new(|| {
 
 static CASES: LazyLock<File> = LazyLock::new(|| {
     let head = [("Access-Control-Allow-Origin", "*")];
-    let content = include_bytes!("../../public/cases.json");
-    File::new(content, "application/json", &head)
+    File::new(suite::CASES.as_bytes(), "application/json", &head)
 });
 
-/// The page.
+/// How many posts are read and judged at a time: each may hold a mebibyte.
+static JUDGES: Semaphore = Semaphore::const_new(16);
+
+/// Returns the page, the statistics, or the cases and what is right about a client that played one,
+/// as JSON for a page of any origin.
 ///
 /// # Errors
 ///
-/// The response to a method other than GET.
-pub fn page<B, S>(request: &Request<B>) -> HttpResult<S> {
-    PAGE.respond(request)
+/// The response to another method, and to a query string or content that is not allowed.
+pub async fn resource<B: Body, S>(request: Request<B>, streams: &Streams) -> HttpResult<S> {
+    let path = request.uri().path();
+    let methods = [Method::GET, Method::HEAD, Method::POST];
+    allow(&request, &methods[..if path == "/cases" { 3 } else { 2 }])?;
+    match path {
+        "/" => Ok(PAGE.respond(&request)),
+        "/stats" => {
+            let key = options::key(&request)?;
+            let parts = streams.json(key.as_deref());
+            Ok(json(SmallFrames::made_of(parts)))
+        }
+        _ if request.method() == Method::POST => judge(request, streams).await,
+        _ => Ok(CASES.respond(&request)),
+    }
 }
 
-/// The suite, as JSON for a page of any origin.
-///
-/// # Errors
-///
-/// As [`page`].
-pub fn cases<B, S>(request: &Request<B>) -> HttpResult<S> {
-    CASES.respond(request)
+async fn judge<B: Body, S>(request: Request<B>, streams: &Streams) -> HttpResult<S> {
+    let judging = JUDGES.acquire().await;
+    let content = read(request.into_body(), MAX_CONTENT).await?;
+    let bad = |line| Rejection::new(StatusCode::BAD_REQUEST, line);
+    let post = Post::parse(&content).map_err(bad)?;
+    options::check_key(&post.key)?;
+    let case = post.case().map_err(bad)?;
+    let (stats, quiet) = (streams.stats(Some(&post.key)), streams.quiet(&post.key));
+    let verdict = case.judge(&post, &stats, quiet);
+    drop(judging);
+    Ok(json(
+        serde_json::to_string(&verdict).unwrap_or_default().into(),
+    ))
 }
 
-/// The statistics of all streams or of a key, as JSON for a page of any origin. `parts` returns the
-/// JSON in parts, which are made as the client reads.
-///
-/// # Errors
-///
-/// As [`page`]; also if the query string is anything but one key.
-pub fn stats<B, S, T>(request: &Request<B>, parts: impl FnOnce(Option<&str>) -> T) -> HttpResult<S>
-where
-    T: Iterator<Item = String> + Send + 'static,
-{
-    allow(request, &[Method::GET, Method::HEAD])?;
-    let key = options::key(request)?;
+fn json<S>(body: SmallFrames) -> HttpResponse<S> {
     let head = headers([
         ("Content-Type", "application/json"),
         ("Cache-Control", "no-store"),
@@ -70,8 +85,7 @@ where
         // Shows the protocol to a page of another origin.
         ("Timing-Allow-Origin", "*"),
     ]);
-    let json = SmallFrames::made_of(parts(key.as_deref()));
-    Ok(write_head(StatusCode::OK, &head, json).map(Either::Left))
+    write_head(StatusCode::OK, &head, body).map(Either::Left)
 }
 
 /// A file with its response head.
@@ -95,8 +109,7 @@ impl File {
     }
 
     /// Returns the file, or 304 for a client that has it already (RFC 9110 section 13.1.2).
-    fn respond<B, S>(&self, request: &Request<B>) -> HttpResult<S> {
-        allow(request, &[Method::GET, Method::HEAD])?;
+    fn respond<B, S>(&self, request: &Request<B>) -> HttpResponse<S> {
         let whole = Either::Left(self.content.into());
         let mut response = write_head(StatusCode::OK, &self.head, whole);
         if has(request.headers(), &self.head[ETAG]) {
@@ -105,7 +118,7 @@ impl File {
             let known = known.map(|(name, value)| (name.clone(), value.clone()));
             *response.headers_mut() = known.collect();
         }
-        Ok(response)
+        response
     }
 }
 

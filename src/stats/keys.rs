@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::iter::once;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::counts::{Arrival, Counts, Stats, json};
 use crate::options::{Planned, StreamRequest};
@@ -46,6 +46,8 @@ struct Past {
     redirects: u64,
     dropped: u64,
     ended: Option<Instant>,
+    /// When the newest request came or the newest stream ended.
+    newest: Option<Instant>,
 }
 
 /// The newest of a sequence of items, each with its number in the sequence.
@@ -114,6 +116,12 @@ impl Keys {
         }
     }
 
+    /// Returns the time since the newest request or end of this name, if there was a request.
+    pub(super) fn quiet(&self, name: &str) -> Option<Duration> {
+        let newest = lock(&self.get(name, false)?.past).newest;
+        newest.map(|newest| newest.elapsed())
+    }
+
     /// The same as JSON, in parts. They do not hold the key: else a client that does not read them
     /// would keep its memory.
     pub(super) fn json(&self, name: &str) -> impl Iterator<Item = String> + Send + use<> {
@@ -174,6 +182,7 @@ impl Key {
     pub(crate) fn note(&self, request: &StreamRequest, is_dropped: bool) {
         let is_open = self.counts.stats().open > 0;
         let mut past = lock(&self.past);
+        past.newest = Some(Instant::now());
         past.dropped += u64::from(is_dropped);
         let ids = &request.header_ids;
         let ended = past.ended.filter(|_| !is_open);
@@ -188,7 +197,9 @@ impl Key {
 
     /// Notes that a stream has ended.
     pub(super) fn end(&self) {
-        lock(&self.past).ended = Some(Instant::now());
+        let mut past = lock(&self.past);
+        past.ended = Some(Instant::now());
+        past.newest = past.ended;
     }
 }
 

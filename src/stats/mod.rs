@@ -5,7 +5,7 @@ mod keys;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tracing::field::display;
 
@@ -35,6 +35,12 @@ impl Streams {
         let remembered = key.map(|key| self.keys.json(key));
         let all = remembered.is_none().then(|| json(&self.all.stats()));
         all.into_iter().chain(remembered.into_iter().flatten())
+    }
+
+    /// Returns the time since the newest request or end of `key`, if there was a request.
+    #[must_use]
+    pub fn quiet(&self, key: &str) -> Option<Duration> {
+        self.keys.quiet(key)
     }
 
     /// Returns the guard that counts the stream of `request` from its first poll to its drop.

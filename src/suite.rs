@@ -1,0 +1,279 @@
+//! The judge of the suite: what a client made of a case, beside what the case expects.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::stats::{Arrival, Stats};
+
+/// The cases as `GET /cases` sends them.
+pub const CASES: &str = include_str!("../public/cases.json");
+
+/// How long a key is quiet before a client counts as done.
+const QUIET: Duration = Duration::from_secs(6);
+
+/// The most characters of a text in a sentence.
+const SHOWN: usize = 60;
+
+static SUITE: LazyLock<Suite> =
+    LazyLock::new(|| serde_json::from_str(CASES).expect("the tests parse the cases"));
+
+#[derive(Deserialize)]
+struct Suite {
+    cases: Vec<Case>,
+}
+
+/// A case, with the fields that are judged.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Case {
+    name: String,
+    /// The events of all connections, in order.
+    expect: Vec<Event>,
+    /// What has to come after the first request; `None` if that is not judged.
+    later_requests: Option<Vec<Later>>,
+    /// How many redirects the server must have sent; `None` if that is not judged.
+    redirects: Option<u64>,
+}
+
+/// A request after the first.
+#[derive(Clone, Debug, Deserialize)]
+struct Later {
+    last_event_id: String,
+    after_ms: Option<u64>,
+    /// How many of the expected events come on its connection.
+    events: usize,
+}
+
+/// An event as a client dispatches it. Large data that is `size` times `x` is `null`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Event {
+    #[serde(rename = "event")]
+    kind: String,
+    data: Option<String>,
+    size: Option<usize>,
+    id: Option<String>,
+}
+
+/// What a runner posts: what its client has dispatched so far.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Post {
+    /// The name of the case.
+    name: String,
+    /// The key of the client's requests.
+    pub key: String,
+    events: Vec<Event>,
+    /// Whether the client gave up, was closed, or ended without reconnecting, or its time is over.
+    #[serde(default)]
+    closed: bool,
+    /// Whether the client reconnects by itself.
+    #[serde(default = "yes")]
+    reconnects: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What is right about a client. A score is `None` while more may come, and where the case does not
+/// judge it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    name: String,
+    done: bool,
+    right: Option<bool>,
+    events: Option<bool>,
+    ids: Option<bool>,
+    reconnects: Option<bool>,
+    /// A sentence for each fault: what was expected and what came.
+    why: Vec<String>,
+}
+
+impl Post {
+    /// Reads a post.
+    ///
+    /// # Errors
+    ///
+    /// One line, if it is no JSON of this form.
+    pub fn parse(json: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(json).map_err(|error| format!("no result of a case: {error}\n"))
+    }
+
+    /// Returns the case.
+    ///
+    /// # Errors
+    ///
+    /// One line, if there is none of that name.
+    pub fn case(&self) -> Result<&'static Case, String> {
+        let case = SUITE.cases.iter().find(|case| case.name == self.name);
+        case.ok_or_else(|| format!("name: no case is called {:?}\n", shown(&self.name)))
+    }
+}
+
+impl Case {
+    /// Judges a client by what it dispatched and by what the server has seen of its key: `stats`,
+    /// and the time since its newest request or end, if there was a request.
+    #[must_use]
+    pub fn judge(&self, post: &Post, stats: &Stats, quiet: Option<Duration>) -> Verdict {
+        let requests = stats.requests.as_deref().unwrap_or_default();
+        let later = self.later_requests.as_ref().filter(|_| post.reconnects);
+        let all_came = later.is_some_and(|later| requests.len() > later.len());
+        let is_quiet = quiet.is_some_and(|time| time >= QUIET);
+        let mut verdict = Verdict {
+            name: self.name.clone(),
+            done: post.closed || all_came && is_quiet,
+            right: None,
+            events: None,
+            ids: None,
+            reconnects: None,
+            why: Vec::new(),
+        };
+        if !verdict.done {
+            return verdict;
+        }
+        if requests.is_empty() {
+            let Verdict {
+                events,
+                ids,
+                reconnects,
+                why,
+                ..
+            } = &mut verdict;
+            [*events, *ids, *reconnects] = [Some(false); 3];
+            why.push(format!("No request with the key {} came.", post.key));
+        } else {
+            let mut why = Vec::new();
+            let expected = self.expected(post.reconnects);
+            verdict.events = Some(same_events(expected, &post.events, &mut why));
+            verdict.ids = same_ids(expected, &post.events, &mut why);
+            verdict.reconnects = later.map(|later| came_back(later, requests, &mut why));
+            if let Some(due) = self
+                .redirects
+                .filter(|due| post.reconnects && *due != stats.redirects.unwrap_or(0))
+            {
+                verdict.reconnects = Some(false);
+                let sent = stats.redirects.unwrap_or(0);
+                why.push(format!("Expected {due} redirects; the server sent {sent}."));
+            }
+            verdict.why = why;
+        }
+        let Verdict {
+            events,
+            ids,
+            reconnects,
+            ..
+        } = &verdict;
+        verdict.right = Some(
+            [events, ids, reconnects]
+                .iter()
+                .all(|score| **score != Some(false)),
+        );
+        verdict
+    }
+
+    /// Returns the events for a client that reconnects, or those of the first connection alone.
+    fn expected(&self, reconnects: bool) -> &[Event] {
+        let later = self
+            .later_requests
+            .iter()
+            .flatten()
+            .map(|later| later.events);
+        let later = if reconnects { 0 } else { later.sum() };
+        &self.expect[..self.expect.len().saturating_sub(later)]
+    }
+}
+
+/// Whether the types and the data of the events are those expected.
+fn same_events(expected: &[Event], came: &[Event], why: &mut Vec<String>) -> bool {
+    if expected.len() != came.len() {
+        why.push(format!(
+            "Expected {}; {} came.",
+            number(expected.len(), "event"),
+            came.len()
+        ));
+    }
+    let mut is_right = expected.len() == came.len();
+    for (number, (should, is)) in (1..).zip(expected.iter().zip(came)) {
+        if (&should.kind, &should.data, should.size) != (&is.kind, &is.data, is.size) {
+            let [should, is] = [should, is].map(Event::shown);
+            why.push(format!("Event {number}: expected {should}; {is} came."));
+            is_right = false;
+            break;
+        }
+    }
+    is_right
+}
+
+/// Whether the ids are those expected; `None` if the runner left some out.
+fn same_ids(expected: &[Event], came: &[Event], why: &mut Vec<String>) -> Option<bool> {
+    if came.iter().any(|event| event.id.is_none()) {
+        return None;
+    }
+    for (number, (should, is)) in (1..).zip(expected.iter().zip(came)) {
+        if should.id != is.id {
+            let [should, is] = [should, is].map(|event| quoted(event.id.as_deref()));
+            why.push(format!(
+                "Event {number}: expected the id {should}; {is} came."
+            ));
+            return Some(false);
+        }
+    }
+    Some(expected.len() == came.len())
+}
+
+/// Whether the requests after the first are those expected.
+fn came_back(expected: &[Later], requests: &[Arrival], why: &mut Vec<String>) -> bool {
+    let (due, came) = (1 + expected.len(), requests.len());
+    if due != came {
+        why.push(format!("Expected {}; {came} came.", number(due, "request")));
+        return false;
+    }
+    for (number, (should, is)) in (2..).zip(expected.iter().zip(&requests[1..])) {
+        let id = is.last_event_id.as_deref().unwrap_or_default();
+        if should.last_event_id != id {
+            let [should, is] = [&should.last_event_id, id].map(|id| quoted(Some(id)));
+            why.push(format!(
+                "Request {number}: expected Last-Event-ID {should}; {is} came."
+            ));
+            return false;
+        }
+        let Some(due) = should.after_ms else { continue };
+        let after = is.after_ms.unwrap_or(0);
+        // A busy machine makes clients late.
+        if 10 * after < 3 * due || after > 4 * due {
+            why.push(format!(
+                "Request {number}: expected after {due} ms; it came after {after} ms."
+            ));
+            return false;
+        }
+    }
+    true
+}
+
+impl Event {
+    fn shown(&self) -> String {
+        let kind = shown(&self.kind);
+        match self.size {
+            Some(size) => format!("{kind:?} with {size} bytes"),
+            None => format!("{kind:?} with the data {}", quoted(self.data.as_deref())),
+        }
+    }
+}
+
+fn quoted(text: Option<&str>) -> String {
+    text.map_or("nothing".into(), |text| format!("{:?}", shown(text)))
+}
+
+/// The beginning of a text.
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn number(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
