@@ -18,8 +18,8 @@ use crate::suite::{self, Post};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-93mU+7zp6PxbnIfOR+UavhlikNe6hEOeZPC0iZz53q4='; \
-    style-src 'sha256-AE99kkWoG8/0kQzIwj3XEP0f6tC9OS+m3DV4n513jCI='; \
+    script-src 'sha256-vNRwH7pJ0cgFS512z8hU06WA03U1N+cegFiBW+mAM34='; \
+    style-src 'sha256-f4pWk8l4yUoS99fwaqOyHMcv+shvloBCb3rSiqX0RAM='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static PAGE: LazyLock<File> = LazyLock::new(|| {

@@ -45,14 +45,14 @@ async fn axe_finds_nothing_to_mend(scheme: &str) {
     browser.click("#suite summary").await;
     browser.click("#suite-run").await;
     browser
-        .until("document.querySelectorAll('#suite-scores .none').length > 2")
+        .until("document.querySelectorAll('#suite-sections .right').length > 2")
         .await;
     browser
-        .until("document.querySelector('#suite-wrong button')")
+        .until("document.querySelector('#suite-sections button')")
         .await;
     assert_accessible(&browser, scheme).await;
     browser.click("#suite-run").await;
-    browser.click("#suite-wrong button").await;
+    browser.click("#suite-sections button").await;
     browser.until_text("#case-words", "Expected").await;
     assert_accessible(&browser, scheme).await;
 }
@@ -96,7 +96,7 @@ async fn the_page_fits_any_width_from_360_to_1920() {
     }
     browser.click("#suite-run").await;
     browser
-        .until("document.querySelector('#suite-wrong button')")
+        .until("document.querySelector('#suite-sections button')")
         .await;
     assert_fits_any_width(&browser).await;
 }

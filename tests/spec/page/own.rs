@@ -111,7 +111,7 @@ async fn every_case_can_be_loaded_and_keeps_its_bytes() {
             .replace(/%(..)/g, (_, byte) => String.fromCharCode(parseInt(byte, 16)));
         const others = (query) => [...new URLSearchParams(query)].filter(([name]) => !['wire', 'key'].includes(name)).sort().join();
         (async () => {
-            const cases = await (await fetch('/cases')).json();
+            const { cases } = await (await fetch('/cases')).json();
             const picker = document.querySelector('#case');
             const wrong = [];
             const words = document.querySelector('#case-words');
