@@ -212,6 +212,60 @@ async fn run_other(server: &Server, other: &Hosted) -> Browser {
 
 #[tokio::test]
 #[ignore = "needs a browser: make test"]
+async fn the_events_of_a_case_are_posted_until_the_server_has_judged_them() {
+    let mut closes = case("closes", "/stream?");
+    closes["close_after"] = json!(4);
+    let (posts, posted) = mpsc::channel();
+    let other = other_suite(&closes, "No.", posts);
+    let server = Server::start();
+    let browser = run_other(&server, &other).await;
+    browser
+        .until_text("#suite-words", "1 of 1 cases played, right 0 of 1")
+        .await;
+    let last = posted.try_iter().last().unwrap();
+    assert_eq!(last["name"], "closes");
+    assert!(last["key"].as_str().unwrap().starts_with("page-"));
+    assert_eq!(last["closed"], true);
+    assert_eq!(
+        last["events"],
+        json!([
+            { "event": "message", "data": "x".repeat(4_999), "id": "1" },
+            { "event": "message", "data": null, "size": 5_000, "id": "1" },
+            { "event": "message", "data": "y".repeat(5_000), "id": "1" },
+            { "event": "end", "data": "end", "id": "1" },
+        ])
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn the_result_is_copied_as_markdown_by_section() {
+    let (posts, _posted) = mpsc::channel();
+    let case = case("a*b", "/nothing?");
+    let other = other_suite(&case, "Expected \"<i>\" with `x`\n# or |.", posts);
+    let server = Server::start();
+    let browser = run_other(&server, &other).await;
+    browser.allow_clipboard().await;
+    browser.until_text("#suite-words", "right 0 of 1").await;
+    browser.click("#suite-copy").await;
+    browser.until_text("#suite-copy", "Copied").await;
+    let copied = browser.clipboard().await;
+    let (head, rest) = copied.split_once("\n\n").unwrap();
+    let (engine, rest) = rest.split_once("\n\n").unwrap();
+    assert_eq!(
+        head,
+        "# sse-clock's suite: 1 of 1 cases played, right 0 of 1"
+    );
+    assert!(engine.starts_with("Mozilla/5.0 ("), "{engine}");
+    assert_eq!(
+        rest,
+        "## a\\*b: right 0 of 1\n\n\
+         - **a\\*b**: a\\*b\n  - Expected \"\\<i\\>\" with \\`x\\` \\# or \\|."
+    );
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
 async fn whatever_a_suite_holds_is_shown_as_text() {
     let attack = "<img src=x onerror=\"document.title='run'\">";
     let (posts, _posted) = mpsc::channel();
@@ -286,4 +340,27 @@ async fn a_server_without_a_suite_of_this_format_is_said_to_have_none() {
         );
         assert_eq!(browser.text("#suite-run").await, "Run the suite");
     }
+}
+
+#[tokio::test]
+#[ignore = "needs a browser: make test"]
+async fn a_suite_whose_server_does_not_judge_stops_with_the_reason() {
+    let cases = json!({ "version": 2, "cases": [case("one", "/nothing?")] }).to_string();
+    let other = Hosted::start(Limits::default(), move |request| {
+        let body = if request.method() == Method::GET {
+            cases.clone()
+        } else {
+            String::new()
+        };
+        let response = Response::builder()
+            .header("Access-Control-Allow-Origin", "*")
+            .body(Full::<Bytes>::from(body));
+        async { response.unwrap() }
+    });
+    let server = Server::start();
+    let browser = run_other(&server, &other).await;
+    let words = "0 of 1 cases played, right 0 of 0; \
+        then it stopped: the response is not that of an sse-clock";
+    browser.until_text("#suite-words", words).await;
+    assert_eq!(browser.text("#suite-run").await, "Run the suite");
 }
