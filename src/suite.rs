@@ -1,5 +1,6 @@
 //! The judge of the suite: what a client made of a case, beside what the case expects.
 
+use std::fmt::Display;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ const QUIET: Duration = Duration::from_secs(6);
 
 /// The most characters of a text in a sentence.
 const SHOWN: usize = 60;
+
+/// The most characters of an error that are repeated to the client.
+const REPEATED: usize = 200;
 
 static SUITE: LazyLock<Suite> =
     LazyLock::new(|| serde_json::from_str(CASES).expect("the tests parse the cases"));
@@ -98,7 +102,12 @@ impl Post {
     ///
     /// One line, if it is no JSON of this form.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(json).map_err(|error| format!("no result of a case: {error}\n"))
+        serde_json::from_slice(json).map_err(|error| {
+            // An error can repeat a name of any length and with any character.
+            let letters = error.to_string().chars().take(REPEATED).collect::<String>();
+            let line = letters.replace(char::is_control, "\u{fffd}");
+            format!("no result of a case: {line}\n")
+        })
     }
 
     /// Returns the case.
@@ -142,7 +151,13 @@ impl Case {
                 ..
             } = &mut verdict;
             [*events, *ids, *reconnects] = [Some(false); 3];
-            why.push(format!("No request with the key {} came.", post.key));
+            why.push(match stats.redirects.unwrap_or(0) {
+                0 => format!("No request with the key {} came.", post.key),
+                sent => format!(
+                    "The server sent {}; no request followed.",
+                    number(sent, "redirect")
+                ),
+            });
         } else {
             let mut why = Vec::new();
             let expected = self.expected(post.reconnects);
@@ -155,7 +170,8 @@ impl Case {
             {
                 verdict.reconnects = Some(false);
                 let sent = stats.redirects.unwrap_or(0);
-                why.push(format!("Expected {due} redirects; the server sent {sent}."));
+                let due = number(due, "redirect");
+                why.push(format!("Expected {due}; the server sent {sent}."));
             }
             verdict.why = why;
         }
@@ -274,6 +290,7 @@ fn shown(text: &str) -> String {
     }
 }
 
-fn number(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+fn number<N: Copy + Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {what}{plural}")
 }
