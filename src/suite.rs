@@ -294,3 +294,85 @@ fn number<N: Copy + Display + PartialEq + From<u8>>(count: N, what: &str) -> Str
     let plural = if count == N::from(1) { "" } else { "s" };
     format!("{count} {what}{plural}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CASES: [&str; 3] = [
+        r#"{"name": "redirected", "expect": [{"event": "e", "data": "a", "id": "1"}],
+        "later_requests": [{"last_event_id": "1", "after_ms": null, "events": 0}], "redirects": 2}"#,
+        r#"{"name": "later", "expect": [{"event": "e", "data": "a", "id": "1"},
+        {"event": "e", "data": "b", "id": "2"}, {"event": "e", "data": "c", "id": "3"}],
+        "later_requests": [{"last_event_id": "1", "after_ms": 300, "events": 2},
+        {"last_event_id": "3", "after_ms": null, "events": 0}], "redirects": null}"#,
+        r#"{"name": "unjudged", "expect": [], "later_requests": null, "redirects": 1}"#,
+    ];
+
+    /// A case, the data of the events, the later requests as id and wait, the redirects, the score,
+    /// and why.
+    const ROWS: &str = r#"
+        redirected | a   | 1 0             | 2 | true  |
+        redirected | a   | 1 0             | 1 | false | Expected 2 redirects; the server sent 1.
+        redirected | a   |                 | 0 | first |
+        unjudged   |     | 1 0, 1 0        | 1 | none  |
+        unjudged   |     |                 | 2 | false | Expected 1 redirect; the server sent 2.
+        later      | abc | 1 300, 3 0      | 0 | true  |
+        later      | abc | 1 90, 3 9000    | 9 | true  |
+        later      | abc | 1 1200, 3 0     | 0 | true  |
+        later      | abc | 1 89, 3 0       | 0 | false | Request 2: expected after 300 ms; it came after 89 ms.
+        later      | abc | 1 1201, 3 0     | 0 | false | Request 2: expected after 300 ms; it came after 1201 ms.
+        later      | abc | 1 300, 1 0      | 0 | false | Request 3: expected Last-Event-ID "3"; "1" came.
+        later      | abc | 2 300, 3 0      | 0 | false | Request 2: expected Last-Event-ID "1"; "2" came.
+        later      | abc | 1 300           | 0 | false | Expected 3 requests; 2 came.
+        later      | abc | 1 300, 3 0, 3 0 | 0 | false | Expected 3 requests; 4 came.
+        later      | a   |                 | 0 | first |
+    "#;
+
+    #[test]
+    fn each_later_request_and_all_redirects_are_judged() {
+        for row in ROWS.trim().lines() {
+            let columns: Vec<_> = row.split('|').map(str::trim).collect();
+            let [name, data, later, redirects, score, why] = columns[..] else {
+                panic!("{row}");
+            };
+            let cases = CASES.map(|case| serde_json::from_str::<Case>(case).unwrap());
+            let case = cases.iter().find(|case| case.name == name).unwrap();
+            let event = |(id, data): (usize, char)| Event {
+                kind: "e".into(),
+                data: Some(data.into()),
+                size: None,
+                id: Some(id.to_string()),
+            };
+            let post = Post {
+                name: name.into(),
+                key: "k".into(),
+                events: (1..).zip(data.chars()).map(event).collect(),
+                closed: true,
+                reconnects: score != "first",
+            };
+            let later = later.split(", ").filter_map(|request| {
+                let (id, after) = request.split_once(' ')?;
+                let (last_event_id, after_ms) = (Some(id.into()), after.parse().ok());
+                Some(Arrival {
+                    last_event_id,
+                    after_ms,
+                })
+            });
+            let stats = Stats {
+                requests: Some([Arrival::default()].into_iter().chain(later).collect()),
+                redirects: redirects.parse().ok(),
+                ..Stats::default()
+            };
+            let verdict = case.judge(&post, &stats, None);
+            assert_eq!(verdict.reconnects, score.parse().ok(), "{row}");
+            assert_eq!(verdict.why.join(" "), why, "{row}");
+            let others = (verdict.events, verdict.ids, verdict.right);
+            assert_eq!(
+                others,
+                (Some(true), Some(true), Some(why.is_empty())),
+                "{row}"
+            );
+        }
+    }
+}
