@@ -1,5 +1,6 @@
 //! The judge of the suite: what a client made of a case, beside what the case expects.
 
+use std::fmt::Display;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ const QUIET: Duration = Duration::from_secs(6);
 
 /// The most characters of a text in a sentence.
 const SHOWN: usize = 60;
+
+/// The most characters of an error that are repeated to the client.
+const REPEATED: usize = 200;
 
 static SUITE: LazyLock<Suite> =
     LazyLock::new(|| serde_json::from_str(CASES).expect("the tests parse the cases"));
@@ -98,7 +102,12 @@ impl Post {
     ///
     /// One line, if it is no JSON of this form.
     pub fn parse(json: &[u8]) -> Result<Self, String> {
-        serde_json::from_slice(json).map_err(|error| format!("no result of a case: {error}\n"))
+        serde_json::from_slice(json).map_err(|error| {
+            // An error can repeat a name of any length and with any character.
+            let letters = error.to_string().chars().take(REPEATED).collect::<String>();
+            let line = letters.replace(char::is_control, "\u{fffd}");
+            format!("no result of a case: {line}\n")
+        })
     }
 
     /// Returns the case.
@@ -142,7 +151,13 @@ impl Case {
                 ..
             } = &mut verdict;
             [*events, *ids, *reconnects] = [Some(false); 3];
-            why.push(format!("No request with the key {} came.", post.key));
+            why.push(match stats.redirects.unwrap_or(0) {
+                0 => format!("No request with the key {} came.", post.key),
+                sent => format!(
+                    "The server sent {}; no request followed.",
+                    number(sent, "redirect")
+                ),
+            });
         } else {
             let mut why = Vec::new();
             let expected = self.expected(post.reconnects);
@@ -155,7 +170,8 @@ impl Case {
             {
                 verdict.reconnects = Some(false);
                 let sent = stats.redirects.unwrap_or(0);
-                why.push(format!("Expected {due} redirects; the server sent {sent}."));
+                let due = number(due, "redirect");
+                why.push(format!("Expected {due}; the server sent {sent}."));
             }
             verdict.why = why;
         }
@@ -274,6 +290,89 @@ fn shown(text: &str) -> String {
     }
 }
 
-fn number(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+fn number<N: Copy + Display + PartialEq + From<u8>>(count: N, what: &str) -> String {
+    let plural = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {what}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CASES: [&str; 3] = [
+        r#"{"name": "redirected", "expect": [{"event": "e", "data": "a", "id": "1"}],
+        "later_requests": [{"last_event_id": "1", "after_ms": null, "events": 0}], "redirects": 2}"#,
+        r#"{"name": "later", "expect": [{"event": "e", "data": "a", "id": "1"},
+        {"event": "e", "data": "b", "id": "2"}, {"event": "e", "data": "c", "id": "3"}],
+        "later_requests": [{"last_event_id": "1", "after_ms": 300, "events": 2},
+        {"last_event_id": "3", "after_ms": null, "events": 0}], "redirects": null}"#,
+        r#"{"name": "unjudged", "expect": [], "later_requests": null, "redirects": 1}"#,
+    ];
+
+    /// A case, the data of the events, the later requests as id and wait, the redirects, the score,
+    /// and why.
+    const ROWS: &str = r#"
+        redirected | a   | 1 0             | 2 | true  |
+        redirected | a   | 1 0             | 1 | false | Expected 2 redirects; the server sent 1.
+        redirected | a   |                 | 0 | first |
+        unjudged   |     | 1 0, 1 0        | 1 | none  |
+        unjudged   |     |                 | 2 | false | Expected 1 redirect; the server sent 2.
+        later      | abc | 1 300, 3 0      | 0 | true  |
+        later      | abc | 1 90, 3 9000    | 9 | true  |
+        later      | abc | 1 1200, 3 0     | 0 | true  |
+        later      | abc | 1 89, 3 0       | 0 | false | Request 2: expected after 300 ms; it came after 89 ms.
+        later      | abc | 1 1201, 3 0     | 0 | false | Request 2: expected after 300 ms; it came after 1201 ms.
+        later      | abc | 1 300, 1 0      | 0 | false | Request 3: expected Last-Event-ID "3"; "1" came.
+        later      | abc | 2 300, 3 0      | 0 | false | Request 2: expected Last-Event-ID "1"; "2" came.
+        later      | abc | 1 300           | 0 | false | Expected 3 requests; 2 came.
+        later      | abc | 1 300, 3 0, 3 0 | 0 | false | Expected 3 requests; 4 came.
+        later      | a   |                 | 0 | first |
+    "#;
+
+    #[test]
+    fn each_later_request_and_all_redirects_are_judged() {
+        for row in ROWS.trim().lines() {
+            let columns: Vec<_> = row.split('|').map(str::trim).collect();
+            let [name, data, later, redirects, score, why] = columns[..] else {
+                panic!("{row}");
+            };
+            let cases = CASES.map(|case| serde_json::from_str::<Case>(case).unwrap());
+            let case = cases.iter().find(|case| case.name == name).unwrap();
+            let event = |(id, data): (usize, char)| Event {
+                kind: "e".into(),
+                data: Some(data.into()),
+                size: None,
+                id: Some(id.to_string()),
+            };
+            let post = Post {
+                name: name.into(),
+                key: "k".into(),
+                events: (1..).zip(data.chars()).map(event).collect(),
+                closed: true,
+                reconnects: score != "first",
+            };
+            let later = later.split(", ").filter_map(|request| {
+                let (id, after) = request.split_once(' ')?;
+                let (last_event_id, after_ms) = (Some(id.into()), after.parse().ok());
+                Some(Arrival {
+                    last_event_id,
+                    after_ms,
+                })
+            });
+            let stats = Stats {
+                requests: Some([Arrival::default()].into_iter().chain(later).collect()),
+                redirects: redirects.parse().ok(),
+                ..Stats::default()
+            };
+            let verdict = case.judge(&post, &stats, None);
+            assert_eq!(verdict.reconnects, score.parse().ok(), "{row}");
+            assert_eq!(verdict.why.join(" "), why, "{row}");
+            let others = (verdict.events, verdict.ids, verdict.right);
+            assert_eq!(
+                others,
+                (Some(true), Some(true), Some(why.is_empty())),
+                "{row}"
+            );
+        }
+    }
 }

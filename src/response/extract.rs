@@ -6,7 +6,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Buf};
 use hyper::{Method, Request, StatusCode};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::Rejection;
 use super::cors::{allow, allow_credentials, credentials};
@@ -17,7 +17,7 @@ use crate::options::{Options, StreamRequest, location};
 pub(super) const MAX_CONTENT: usize = 1 << 20;
 
 /// How long content may take.
-const TIME: Duration = Duration::from_secs(10);
+pub(super) const TIME: Duration = Duration::from_secs(10);
 
 /// The destinations (Fetch section 2.2.5) of requests for code, styles and
 /// embedded documents. The URL of a stream can contain the code of an attacker, which would control
@@ -70,7 +70,7 @@ async fn read_request<B: Body>(request: Request<B>) -> Result<StreamRequest, Rej
     known.extensions = request.into_parts().0.extensions;
     // One byte more than fits, so that a cut is noticed.
     let shown = echo.as_ref().map_or(0, |_| echo::MAX_ECHO + 1);
-    let content = read(content, shown).await?;
+    let content = in_time(Instant::now() + TIME, read(content, shown)).await?;
     known.echo = echo.map(|echo| echo.with(&content));
     Ok(known)
 }
@@ -88,6 +88,17 @@ fn reject_code(request: &Request<()>) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// Rejects a request whose content has not come by `end`.
+pub(super) async fn in_time<T>(
+    end: Instant,
+    reading: impl Future<Output = Result<T, Rejection>>,
+) -> Result<T, Rejection> {
+    timeout_at(end, reading).await.unwrap_or_else(|_| {
+        let line = format!("content: it may take {} seconds\n", TIME.as_secs());
+        Err(Rejection::new(StatusCode::REQUEST_TIMEOUT, line).and_close())
+    })
+}
+
 /// Reads `content` to its end and returns the first `kept` bytes.
 pub(super) async fn read<B: Body>(content: B, kept: usize) -> Result<Vec<u8>, Rejection> {
     if content.is_end_stream() {
@@ -99,29 +110,24 @@ pub(super) async fn read<B: Body>(content: B, kept: usize) -> Result<Vec<u8>, Re
         reject(StatusCode::PAYLOAD_TOO_LARGE, &line)
     };
     // Before the first read, so that the client gets no 100 (Continue).
-    if content.size_hint().lower() > MAX_CONTENT as u64 {
+    let known = usize::try_from(content.size_hint().lower()).unwrap_or(usize::MAX);
+    if known > MAX_CONTENT {
         return Err(too_large());
     }
     let mut content = pin!(content);
-    let reading = async {
-        let (mut first, mut length) = (Vec::new(), 0);
-        while let Some(frame) = content.frame().await {
-            let malformed = |_| reject(StatusCode::BAD_REQUEST, "content: it is malformed\n");
-            let Ok(mut data) = frame.map_err(malformed)?.into_data() else {
-                continue;
-            };
-            length += data.remaining();
-            if length > MAX_CONTENT {
-                return Err(too_large());
-            }
-            let room = kept.saturating_sub(first.len());
-            let some = data.copy_to_bytes(room.min(data.remaining()));
-            first.extend_from_slice(&some);
+    let (mut first, mut length) = (Vec::with_capacity(kept.min(known)), 0);
+    while let Some(frame) = content.frame().await {
+        let malformed = |_| reject(StatusCode::BAD_REQUEST, "content: it is malformed\n");
+        let Ok(mut data) = frame.map_err(malformed)?.into_data() else {
+            continue;
+        };
+        length += data.remaining();
+        if length > MAX_CONTENT {
+            return Err(too_large());
         }
-        Ok(first)
-    };
-    timeout(TIME, reading).await.unwrap_or_else(|_| {
-        let line = format!("content: it may take {} seconds\n", TIME.as_secs());
-        Err(reject(StatusCode::REQUEST_TIMEOUT, &line))
-    })
+        let room = kept.saturating_sub(first.len());
+        let some = data.copy_to_bytes(room.min(data.remaining()));
+        first.extend_from_slice(&some);
+    }
+    Ok(first)
 }

@@ -2,15 +2,17 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use http_body_util::Either;
 use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use hyper::{Method, Request, StatusCode};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use super::cors::allow;
-use super::extract::{MAX_CONTENT, read};
+use super::extract::{MAX_CONTENT, TIME, in_time, read};
 use super::{HttpResponse, HttpResult, Rejection, SmallFrames, headers, text, write_head};
 use crate::options;
 use crate::stats::Streams;
@@ -37,8 +39,11 @@ static CASES: LazyLock<File> = LazyLock::new(|| {
     File::new(suite::CASES.as_bytes(), "application/json", &head)
 });
 
-/// How many posts are read and judged at a time: each may hold a mebibyte.
+/// How many posts are read and judged at a time: each may hold 2 MiB, because its buffer doubles.
 static JUDGES: Semaphore = Semaphore::const_new(16);
+
+/// How long the content of a post may take, even after a long wait.
+const LEAST_TIME: Duration = Duration::from_millis(500);
 
 /// Returns the page, the statistics, or the cases and what is right about a client that played one,
 /// as JSON for a page of any origin.
@@ -63,8 +68,13 @@ pub async fn resource<B: Body, S>(request: Request<B>, streams: &Streams) -> Htt
 }
 
 async fn judge<B: Body, S>(request: Request<B>, streams: &Streams) -> HttpResult<S> {
+    // Frees the request head, which would stay in memory while the post waits.
+    let content = request.into_body();
+    // The time includes the wait, so that posts which never end do not add up their times.
+    let end = Instant::now() + TIME;
     let judging = JUDGES.acquire().await;
-    let content = read(request.into_body(), MAX_CONTENT).await?;
+    let end = end.max(Instant::now() + LEAST_TIME);
+    let content = in_time(end, read(content, MAX_CONTENT)).await?;
     let bad = |line| Rejection::new(StatusCode::BAD_REQUEST, line);
     let post = Post::parse(&content).map_err(bad)?;
     options::check_key(&post.key)?;

@@ -41,7 +41,7 @@ fn and_close(response: &str) -> String {
 
 /// The 405 of a path that allows POST, which other paths do not.
 fn with_post(path: &str, response: &str) -> String {
-    if !["/events", "/stream"].contains(&path) {
+    if !["/cases", "/events", "/stream"].contains(&path) {
         return response.to_owned();
     }
     let response = response.replace(

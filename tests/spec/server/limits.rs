@@ -7,6 +7,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -494,14 +495,15 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_does() {
     }
 }
 
+/// The longest request head that is allowed, with the header lines `more`.
+fn long_head(target: &str, more: &str) -> String {
+    let begin = format!("POST {target} HTTP/1.1\r\nHost: clock\r\n{more}X-Test-X: ");
+    let filler = "x".repeat(8192 - begin.len() - 4);
+    format!("{begin}{filler}\r\n\r\n")
+}
+
 #[test]
 fn a_connection_costs_less_than_32_kib_whatever_the_client_requests() {
-    let long_head = |target: &str, more: &str| {
-        let around =
-            format!("POST {target} HTTP/1.1\r\nHost: clock\r\n{more}X-Test-X: \r\n\r\n").len();
-        let filler = "x".repeat(8192 - around);
-        format!("POST {target} HTTP/1.1\r\nHost: clock\r\n{more}X-Test-X: {filler}\r\n\r\n")
-    };
     let delayed = |client: &mut Client| {
         let request = long_head("/events?delay=60000", "");
         client.0.write_all(request.as_bytes()).unwrap();
@@ -532,6 +534,11 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_requests() {
         let request = long_head("/events?echo", "Content-Length: 1000000\r\n");
         client.0.write_all(request.as_bytes()).unwrap();
         client.0.write_all(&vec![0; 200_000]).unwrap();
+    };
+    let half_a_result = |client: &mut Client| {
+        let request = long_head("/cases", "Content-Length: 900000\r\n");
+        client.0.write_all(request.as_bytes()).unwrap();
+        let _ = client.0.write_all(&vec![b' '; 64 * 1024]);
     };
     let whole_wire = |client: &mut Client| {
         let wire = "%0A".repeat(2500);
@@ -590,11 +597,63 @@ fn a_connection_costs_less_than_32_kib_whatever_the_client_requests() {
         ("an echo of much", &echo, false),
         ("content that does not end", &half_the_content, false),
         ("many fields and such content", &many_fields, false),
+        ("a result that does not end", &half_a_result, false),
         ("a wire byte by byte", &whole_wire, false),
         ("events of 16 MiB unread", &size, true),
     ] {
         assert_cost(what, behave, narrow);
     }
+}
+
+/// The server reads 16 results at a time. Each has 10 s from its request head, and at least 500 ms: the
+/// 184 that wait take 12 times that, 16 s in all.
+#[test]
+fn results_that_do_not_end_cost_at_most_32_mib_in_all_and_hold_up_another_for_seconds() {
+    const COUNT: usize = 200;
+    let server = Binary::start(&[]);
+    let result = r#"{"name": "status-404", "key": "k", "events": [], "closed": true}"#;
+    let post = |length: usize| {
+        format!("POST /cases HTTP/1.1\r\nHost: clock\r\nContent-Length: {length}\r\n\r\n")
+    };
+    let judged = |mut client: Client| {
+        let head = client.head();
+        assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+        assert!(client.until("}").contains(r#""done":true"#));
+    };
+    judged(server.send(post(result.len()) + result));
+    let before = server.memory();
+    let mut peak = before;
+    let start = Instant::now();
+    let mut clients: Vec<_> = (0..COUNT)
+        .map(|_| {
+            let mut client = server.send(post(1 << 20));
+            let brief = Some(Duration::from_millis(20));
+            client.0.set_write_timeout(brief).unwrap();
+            let _ = client.0.write_all(&vec![b' '; (1 << 20) - 1]);
+            peak = peak.max(server.memory());
+            client
+        })
+        .collect();
+    let other = server.send(post(result.len()) + result);
+    other.0.set_nonblocking(true).unwrap();
+    let first = peak - before;
+    assert!(first < 16 * 1024 + COUNT * 32, "{first} KiB");
+    while other.0.peek(&mut [0]).is_err() {
+        assert!(start.elapsed() < Duration::from_secs(30), "never judged");
+        peak = peak.max(server.memory());
+        thread::sleep(Duration::from_millis(20));
+    }
+    let time = start.elapsed();
+    other.0.set_nonblocking(false).unwrap();
+    judged(other);
+    let grown = peak - before;
+    println!("{first} KiB at first, {grown} KiB at most, another judged after {time:?}");
+    assert!(time > Duration::from_secs(10), "{time:?}");
+    // What the allocator keeps of the results before comes to those that are read.
+    assert!(grown < 32 * 1024 + COUNT * 32, "{grown} KiB");
+    // The first has sent nothing that the server has not read.
+    let first = clients[0].head();
+    assert!(first.starts_with("HTTP/1.1 408 "), "{first}");
 }
 
 /// Asserts that each of many clients that `behave` this way costs less than 32 KiB of memory.

@@ -4,11 +4,14 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use serde_json::ser::{Formatter, Serializer};
 use url::Url;
 
+use crate::suite::judge::judge;
 use crate::suite::reference_client::{EventStream, Message, is_stream};
 use crate::support::reply::{self, Reply};
 use crate::support::{Server, Serves};
@@ -29,7 +32,10 @@ pub struct Case {
     pub url: String,
     pub listen: Vec<String>,
     pub expect: Vec<Expected>,
-    reconnect: Option<Reconnect>,
+    pub later_requests: Option<Vec<Later>>,
+    redirects: Option<u64>,
+    close_after: Option<usize>,
+    deadline_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -48,18 +54,26 @@ pub enum Expected {
     },
 }
 
+/// A request that has to come after the first.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(untagged)]
-pub enum Reconnect {
-    Never(bool),
-    Back {
-        last_event_id: String,
-        after_ms: Option<u64>,
-    },
+pub struct Later {
+    last_event_id: String,
+    after_ms: Option<u64>,
+    /// How many of the expected events come on its connection.
+    events: usize,
+}
+
+/// The content of `GET /cases`.
+#[derive(Debug, Deserialize)]
+struct Suite {
+    version: u32,
+    cases: Vec<Case>,
 }
 
 pub fn cases() -> Vec<Case> {
-    serde_json::from_str(SUITE).expect("the fields of a case")
+    let suite: Suite = serde_json::from_str(SUITE).expect("the fields of a case");
+    assert_eq!(suite.version, 2);
+    suite.cases
 }
 
 impl Expected {
@@ -67,21 +81,6 @@ impl Expected {
         match self {
             Self::Told { event, .. } | Self::Sized { event, .. } => event,
         }
-    }
-
-    pub fn id(&self) -> &str {
-        match self {
-            Self::Told { id, .. } | Self::Sized { id, .. } => id,
-        }
-    }
-
-    /// Whether both events are equal, apart from their ids.
-    pub fn equals_except_id(&self, other: &Self) -> bool {
-        let without_id = |event: &Self| match event.clone() {
-            Self::Told { event, data, .. } => (event, Some(data), 0),
-            Self::Sized { event, size, .. } => (event, None, size),
-        };
-        without_id(self) == without_id(other)
     }
 }
 
@@ -156,15 +155,18 @@ fn play(server: &Server, case: &Case) {
         }
         assert_eq!(bytes, wire, "{name}");
         assert_eq!(server.stats_of(name).open, 1, "{name} is held");
-        assert_eq!(events(stream), case.expect, "{name}");
-        assert_eq!(case.reconnect, None, "{name}");
+        let events = events(stream);
+        assert_eq!(events, case.expect, "{name}");
+        assert_eq!(case.later_requests, None, "{name}");
+        assert_right(server, name, &events);
         return;
     }
 
     let first = response(server, &target, "");
     if !is_a_stream(&first) {
         assert_eq!(case.expect, [], "{name}");
-        assert_eq!(case.reconnect, Some(Reconnect::Never(false)), "{name}");
+        assert_eq!(case.later_requests, Some(Vec::new()), "{name}");
+        assert_right(server, name, &[]);
         let status = value("status").or(items.first().copied());
         let status = status.expect("a status, or responses");
         assert_eq!(first.status().as_bytes()[..3], *status, "{name}");
@@ -184,13 +186,19 @@ fn play(server: &Server, case: &Case) {
         assert_eq!(first.bytes(), wire, "{name}");
     }
     let id = stream.last_event_id.clone();
-    let back = is_header_value(&id).then(|| Reconnect::Back {
-        last_event_id: id.clone(),
-        after_ms: stream.reconnection_time.filter(|time| *time >= JUDGED),
+    let wait = stream.reconnection_time.filter(|time| *time >= JUDGED);
+    let later = is_header_value(&id).then(|| {
+        vec![Later {
+            last_event_id: id.clone(),
+            after_ms: wait,
+            events: 0,
+        }]
     });
-    assert_eq!(events(stream), case.expect, "{name}");
-    assert_eq!(back, case.reconnect, "{name}");
-    if back.is_some() {
+    let events = events(stream);
+    assert_eq!(events, case.expect, "{name}");
+    assert_eq!(later, case.later_requests, "{name}");
+    if later.is_some() {
+        thread::sleep(Duration::from_millis(wait.unwrap_or(0)));
         let second = response(server, &target, &id);
         assert_eq!(items[0], b"200", "{name}");
         assert_eq!(second.status().as_bytes()[..3], *items[1], "{name}");
@@ -200,6 +208,16 @@ fn play(server: &Server, case: &Case) {
         let after: Vec<_> = requests.iter().map(|it| it.after_ms.is_some()).collect();
         assert_eq!(after, [false, true], "{name}");
     }
+    assert_right(server, name, &events);
+}
+
+/// Asserts that the server judges a client as right that received `events` with the name of the case
+/// as its key.
+fn assert_right(server: &Server, name: &str, events: &[Expected]) {
+    let post = json!({"name": name, "key": name, "events": events, "closed": true});
+    let verdict = judge(server, &post);
+    assert_eq!(verdict["right"], true, "{verdict}");
+    assert_eq!(verdict["why"], json!([]), "{verdict}");
 }
 
 /// The items of `responses`.
@@ -242,22 +260,28 @@ fn laid_out(case: &Case) -> String {
         url,
         listen,
         expect,
-        reconnect,
+        later_requests,
+        redirects,
+        close_after,
+        deadline_ms,
     } = case;
-    let [name, section, why, url] = [name, section, why, url].map(json);
-    let mut events = json(expect);
+    let [name, section, why, url] = [name, section, why, url].map(spaced);
+    let mut events = spaced(expect);
     if events.len() > 88 {
-        let each: Vec<_> = expect.iter().map(json).collect();
+        let each: Vec<_> = expect.iter().map(spaced).collect();
         events = format!("[\n  {}]", each.join(",\n  "));
     }
-    let (listen, reconnect) = (json(listen), json(reconnect));
+    let (listen, later_requests) = (spaced(listen), spaced(later_requests));
+    let (redirects, close_after) = (spaced(redirects), spaced(close_after));
     format!(
         "{{\"name\": {name}, \"section\": {section},\n \"why\": {why},\n \"url\": {url},\n \
-         \"listen\": {listen},\n \"expect\": {events},\n \"reconnect\": {reconnect}}}"
+         \"listen\": {listen},\n \"expect\": {events},\n \"later_requests\": {later_requests}, \
+         \"redirects\": {redirects}, \"close_after\": {close_after}, \
+         \"deadline_ms\": {deadline_ms}}}"
     )
 }
 
-fn json(value: impl Serialize) -> String {
+fn spaced(value: impl Serialize) -> String {
     let mut bytes = Vec::new();
     let mut serializer = Serializer::with_formatter(&mut bytes, Spaced);
     value.serialize(&mut serializer).unwrap();
@@ -310,7 +334,7 @@ impl Formatter for Spaced {
 fn a_case_is_one_sentence_under_a_name_of_its_own() {
     let cases = cases();
     assert!(cases.len() >= 140, "{} cases", cases.len());
-    assert!(SUITE.len() < 92_000, "{} bytes", SUITE.len());
+    assert!(SUITE.len() < 120_000, "{} bytes", SUITE.len());
     let mut names = BTreeSet::new();
     for case in &cases {
         let Case { name, why, .. } = case;
@@ -330,7 +354,10 @@ fn a_case_is_one_sentence_under_a_name_of_its_own() {
 #[test]
 fn the_file_is_laid_out_by_one_rule() {
     let cases: Vec<_> = cases().iter().map(laid_out).collect();
-    let layout = format!("[\n{}\n]\n", cases.join(",\n"));
+    let layout = format!(
+        "{{\"version\": 2, \"cases\": [\n{}\n]}}\n",
+        cases.join(",\n")
+    );
     for (line, (is, should)) in SUITE.lines().zip(layout.lines()).enumerate() {
         assert_eq!(is, should, "line {}", line + 1);
     }
@@ -441,16 +468,35 @@ fn no_case_requests_what_the_server_rejects() {
 }
 
 #[test]
-fn a_case_listens_to_every_event_name_that_it_expects() {
+fn a_case_expects_what_its_other_fields_allow() {
     for case in cases() {
         let listen: BTreeSet<_> = case.listen.iter().map(String::as_str).collect();
         assert_eq!(listen.len(), case.listen.len(), "{}", case.name);
         assert_eq!(case.listen[0], "message", "{}", case.name);
         let mut heard = case.expect.iter().map(Expected::event);
         assert!(heard.all(|event| listen.contains(event)), "{}", case.name);
-        if let Some(Reconnect::Back { last_event_id, .. }) = case.reconnect {
-            assert!(last_event_id.len() <= 64, "{}: /stats cuts it", case.name);
-        }
+        let later = case.later_requests.as_deref().unwrap_or_default();
+        let is_whole = |it: &Later| it.last_event_id.len() <= 64;
+        assert!(later.iter().all(is_whole), "{}: /stats cuts it", case.name);
+        let events: usize = later.iter().map(|it| it.events).sum();
+        assert!(events <= case.expect.len(), "{}", case.name);
+        let closes = case
+            .close_after
+            .is_none_or(|it| (1..=case.expect.len()).contains(&it));
+        assert!(closes, "{}", case.name);
+    }
+}
+
+#[test]
+fn a_case_takes_12_seconds_and_one_more_for_every_128_000_bytes() {
+    for case in cases() {
+        let size = |(name, value): &(String, Vec<u8>)| {
+            let digits = str::from_utf8(value).unwrap_or_default();
+            (name == "size").then(|| digits.parse::<u64>().expect("a number"))
+        };
+        let size = parameters(&case.url).iter().find_map(size).unwrap_or(0);
+        let time = 12_000 + (size / 128).next_multiple_of(1000);
+        assert_eq!(case.deadline_ms, time, "{}", case.name);
     }
 }
 

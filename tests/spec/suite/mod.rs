@@ -3,5 +3,6 @@
 pub mod cases;
 pub mod client_suite;
 pub mod clients;
+pub mod judge;
 pub mod known;
 pub mod reference_client;

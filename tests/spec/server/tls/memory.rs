@@ -228,7 +228,7 @@ async fn a_stream_that_waits_costs_less_than_8_kib_whatever_its_request_head() {
 }
 
 #[tokio::test]
-async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines() {
+async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_many_lines_or_a_result() {
     let wire = format!("/events?interval=0&wire={}", "a".repeat(4096));
     let delayed = format!("/events?status=500&delay=60000&wire={}", "a".repeat(4096));
     let status = format!("/events?status=500&wire={}", "a".repeat(4096));
@@ -295,6 +295,16 @@ async fn a_stuck_stream_costs_less_than_16_kib_with_a_wire_an_echo_or_many_lines
                 fields: fields(),
                 content: vec![&[b'z'; 600]],
                 ..get(Shut::Streams, "/events?echo&interval=10")
+            },
+        ),
+        // Content that waits keeps the buffer in which it came.
+        (
+            "a result that does not end",
+            Stuck {
+                method: "POST",
+                fields: fields(),
+                content: vec![&[b' '; 600]],
+                ..get(Shut::Streams, "/cases")
             },
         ),
     ] {

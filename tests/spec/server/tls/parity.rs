@@ -149,6 +149,10 @@ fn requests() -> Vec<Requested> {
             .with("Access-Control-Request-Headers", "x-one, x-two"),
         requested("POST", "/events?echo&count=1&interval=10&data=x").bringing("what a form sends"),
         requested("POST", "/stream?count=1&data=x").bringing("some"),
+        requested("POST", "/cases").bringing(r#"{"name":"one-event","key":"nobody","events":[]}"#),
+        requested("POST", "/cases")
+            .bringing(r#"{"name":"one-event","key":"nobody","events":[],"closed":true}"#),
+        requested("POST", "/cases").bringing("some"),
         requested("POST", "/nowhere").bringing("some"),
         get("/events?count=1&interval=10&data=x").bringing("unrequested"),
         requested("PUT", "/").bringing("unrequested"),
