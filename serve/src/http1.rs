@@ -52,7 +52,7 @@ where
     async move {
         let shutdown = connection.shutdown();
         // The shutdown is looked at first: hyper would keep a connection alive after its response.
-        let mut served = shutdown.unless_begun(Pin::new(&mut serving)).await;
+        let mut served = shutdown.unless_begun(&mut serving).await;
         if served.is_none() && (connection.is_responding() || connection.is_blocked()) {
             Pin::new(&mut serving).graceful_shutdown();
             served = tokio::select! {

@@ -91,8 +91,7 @@ impl<I> ServerIo<I> {
 
     /// Records whether the bytes of a write wait for room in the socket.
     fn note<T>(&self, cx: &Context<'_>, written: Poll<T>) -> Poll<T> {
-        if !self.is_http2 && self.connection.set_blocked(written.is_pending()) && written.is_ready()
-        {
+        if self.connection.set_blocked(written.is_pending()) && written.is_ready() {
             // A body that waits for these bytes was polled before this write.
             cx.waker().wake_by_ref();
         }

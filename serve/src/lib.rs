@@ -133,11 +133,12 @@ impl Server {
 
     /// Serves the connections of `listener` on the current runtime until the shutdown is over.
     ///
-    /// [`Server::shutdown`] begins the shutdown. The module `shutdown` lists the steps. Dropping
-    /// the future drops the connections.
+    /// [`Server::shutdown`] begins the shutdown, with the steps that [`serve`] lists. Dropping the
+    /// future drops the connections.
     pub async fn serve<L: Accept, H: Handler>(&self, mut listener: L, handler: H) {
         let http = http1::settings(&self.limits);
         let guard = ShutdownGuard::default();
+        let accepting = self.permits.alive();
         loop {
             let (io, peer, permit) = tokio::select! {
                 biased;
@@ -163,6 +164,7 @@ impl Server {
             tokio::spawn(http1::serve(permit, io, &http, handler, connection));
         }
         drop(listener);
+        drop(accepting);
         guard.begin_shutdown();
         let drained = timeout(self.limits.time_to_drain(), self.permits.all_free());
         if drained.await.is_err() {

@@ -2,8 +2,9 @@
 //!
 //! 1. The accept loops stop and close their listeners (`Server::serve`).
 //! 2. The shutdown begins for the connections of each accept loop (`ShutdownGuard`). A connection
-//!    without a request is dropped, and so is a request without a response (`dispatch`). Any other
-//!    connection takes no further request (`http1::serve`, `http2::serve`).
+//!    without a request is dropped, and so are a handshake and a request without a response
+//!    (`dispatch`). Any other connection goes on until its responses are written, and takes no
+//!    further request, except those that cross the GOAWAY frame (`http1::serve`, `http2::serve`).
 //! 3. A body of unbounded length ends, with its terminating chunk. Any other body goes on
 //!    (`UntilShutdown`).
 //! 4. After `Limits::drain` the shutdown of the connections is over, and the remaining connections
@@ -40,10 +41,8 @@ impl Shutdown {
     /// Returns the output of `future`, or `None` once the shutdown has begun.
     ///
     /// The wait is polled once, to register the task. Later a look at the flag is cheaper.
-    pub(crate) async fn unless_begun<F: Future>(
-        &self,
-        mut future: Pin<&mut F>,
-    ) -> Option<F::Output> {
+    pub(crate) async fn unless_begun<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
         let mut begun = pin!(self.begun.wait());
         let mut is_waiting = false;
         poll_fn(|cx| {
@@ -159,9 +158,9 @@ impl<B: Body> Body for UntilShutdown<B> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if connection.is_blocked() && !*this.is_http2 {
+        if !*this.is_http2 {
             // `ServerIo` wakes the task when the bytes have left. Over HTTP/2 `Sent` waits.
-            return Poll::Pending;
+            ready!(connection.poll_unblocked());
         }
         Poll::Ready(Some(Err(Failed)))
     }

@@ -42,7 +42,7 @@ const FULL: usize = BUFFER / 2;
 
 /// Accepts the connections that a server serves.
 pub trait Accept: Send {
-    /// The byte stream of a connection.
+    /// The byte stream of a connection, with a waker each for reads and for writes.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Waits for the next connection.

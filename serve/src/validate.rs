@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 
@@ -40,7 +41,13 @@ pub(super) async fn dispatch<H: Handler>(
     let mut response = tokio::select! {
         biased;
         response = handler(request) => response,
-        () = connection.shutdown().begun.wait() => return Err(Dropped),
+        () = connection.shutdown().begun.wait() => {
+            if version != Version::HTTP_2 {
+                // The end of the response before; `ServerIo` wakes the task.
+                poll_fn(|_| connection.poll_unblocked()).await;
+            }
+            return Err(Dropped);
+        }
     };
     if response.extensions().get::<DropConnection>().is_some() {
         return Err(Dropped);

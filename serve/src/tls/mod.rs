@@ -5,7 +5,6 @@ mod peeked;
 
 use std::future::{pending, ready};
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -113,9 +112,8 @@ pub(super) async fn serve<I, H: Handler>(
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let deadline = Instant::now() + limits.head_timeout;
-    let negotiated = pin!(timeout_at(deadline, tls.negotiate(io)));
-    let shutdown = connection.shutdown();
-    let Some(negotiated) = shutdown.unless_begun(negotiated).await else {
+    let negotiating = timeout_at(deadline, tls.negotiate(io));
+    let Some(negotiated) = connection.shutdown().unless_begun(negotiating).await else {
         return;
     };
     // Each future is boxed by itself, because the futures differ much in size.
