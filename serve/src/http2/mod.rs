@@ -29,9 +29,7 @@ use super::validate::{Dropped, log_rejected};
 use body::respond;
 use streams::{ConnectionExecutor, Streams};
 
-/// The flow-control window of a connection and of each stream.
-///
-/// The smallest window that is sure to work: clients send short content.
+/// The flow-control window of a connection and of each stream: clients send short content.
 const WINDOW: u32 = 65_535;
 
 /// How long a client may take to acknowledge the end of its connection.
