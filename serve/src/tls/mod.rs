@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::SetOnce;
@@ -25,6 +25,7 @@ use super::handler::Handler;
 use super::io::ServerIo;
 use super::limits::Limits;
 use super::permits::Permit;
+use super::validate::rejection;
 use super::{http1, http2};
 pub use certificate::{BadPem, Certificate, Pem};
 use peeked::Peeked;
@@ -189,15 +190,9 @@ async fn serve_http1<I, H: Handler>(
 fn reject_plain_http(request: &Request<Content>) -> Response<Full<Bytes>> {
     let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
     let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
-    let line = host.map_or_else(
-        || "this port speaks HTTPS\n".to_owned(),
-        |host| format!("this port speaks HTTPS: https://{host}{path}\n"),
-    );
-    let mut rejection = Response::new(Full::from(line));
-    *rejection.status_mut() = StatusCode::BAD_REQUEST;
-    let headers = rejection.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    headers.insert(CONTENT_TYPE, text);
-    rejection
+    let url = host.map_or_else(String::new, |host| format!(": https://{host}{path}"));
+    rejection(
+        StatusCode::BAD_REQUEST,
+        format!("this port speaks HTTPS{url}\n"),
+    )
 }
