@@ -34,7 +34,9 @@ pub(super) struct ServerIo<I> {
     connection: Connection,
     peer: fn(&I) -> Peer,
     /// Whether many responses share the connection, and h2 always reads.
-    is_http2: bool,
+    pub(super) is_http2: bool,
+    /// The bytes of the handshake that may still be read; `None` for no limit.
+    pub(super) handshake_room: Option<usize>,
     lingering: Option<Pin<Box<Sleep>>>,
     /// Wakes the task when the peer has sent bytes, after a read that found none.
     readable: Option<Arc<Readable>>,
@@ -74,17 +76,12 @@ impl<I> ServerIo<I> {
             connection,
             peer,
             is_http2: false,
+            handshake_room: None,
             lingering: None,
             readable: None,
             is_heard: false,
             checks: None,
         }
-    }
-
-    /// Records that the handshake has chosen HTTP/2.
-    #[cfg(feature = "tls")]
-    pub(super) fn set_http2(&mut self) {
-        self.is_http2 = true;
     }
 
     /// Records whether the bytes of a write wait for room in the socket.
@@ -166,12 +163,17 @@ impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
         if self.readable.as_ref().is_some_and(waits) {
             return Poll::Pending;
         }
+        let before = buffer.filled().len();
         let (is_woken, task) = (AtomicBool::new(false), cx.waker().clone());
         let readable = Arc::new(Readable { is_woken, task });
         let waker = Waker::from(Arc::clone(&readable));
         let read = Pin::new(&mut self.io).poll_read(&mut Context::from_waker(&waker), buffer);
         self.is_heard = read.is_pending();
         self.readable = self.is_heard.then_some(readable);
+        if let Some(room) = &mut self.handshake_room {
+            let left = room.checked_sub(buffer.filled().len() - before);
+            *room = left.ok_or_else(|| io::Error::other("a handshake of too many bytes"))?;
+        }
         read
     }
 }
