@@ -15,6 +15,7 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::sign::SingleCertAndKey;
 use tokio_rustls::rustls::{ServerConfig, ServerConnection, crypto, version};
 use tokio_rustls::server::TlsStream;
 
@@ -57,7 +58,7 @@ impl Tls {
             .with_protocol_versions(&[&version::TLS13])
             .expect("ring has TLS 1.3")
             .with_no_client_auth()
-            .with_cert_resolver(certificate.resolver());
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate.certified)));
         config.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
         // A stream lives long, and a ticket costs a quarter of the handshake.
         config.send_tls13_tickets = 0;
