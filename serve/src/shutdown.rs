@@ -12,8 +12,6 @@
 //!
 //! Dropping the future of `Server::serve` goes straight to the fourth step (`ShutdownGuard`).
 
-use std::error::Error;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,6 +23,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::SetOnce;
 
 use super::connection::Connection;
+use super::validate::Dropped;
 
 /// The two steps of the shutdown that connections wait for.
 #[derive(Debug, Default)]
@@ -47,9 +46,7 @@ impl Shutdown {
         let mut begun = pin!(self.begun.wait());
         let mut is_waiting = false;
         poll_fn(|cx| {
-            if !is_waiting {
-                is_waiting = begun.as_mut().poll(cx).is_pending();
-            }
+            is_waiting = is_waiting || begun.as_mut().poll(cx).is_pending();
             if self.begun.initialized() {
                 return Poll::Ready(None);
             }
@@ -61,13 +58,9 @@ impl Shutdown {
 
 /// Guards the connections of an accept loop: their shutdown is over when the guard is dropped.
 #[derive(Debug, Default)]
-pub(super) struct ShutdownGuard(Arc<Shutdown>);
+pub(super) struct ShutdownGuard(pub(super) Arc<Shutdown>);
 
 impl ShutdownGuard {
-    pub(super) fn shutdown(&self) -> Arc<Shutdown> {
-        Arc::clone(&self.0)
-    }
-
     pub(super) fn begin_shutdown(&self) {
         // Only the guard sets this value, and a second call changes nothing.
         let _ = self.0.begun.set(());
@@ -112,16 +105,7 @@ pin_project! {
 }
 
 /// Replaces the error of a failed body, because a stream keeps no memory for that error.
-#[derive(Debug)]
-pub(super) struct Failed;
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body has failed")
-    }
-}
-
-impl Error for Failed {}
+pub(super) type Failed = Dropped;
 
 impl<B: Body> UntilShutdown<B> {
     pub(super) fn new(body: B, version: Version, underway: Underway) -> Self {
@@ -163,7 +147,7 @@ impl<B: Body> Body for UntilShutdown<B> {
             // `ServerIo` wakes the task when the bytes have left. Over HTTP/2 `Sent` waits.
             return Poll::Pending;
         }
-        Poll::Ready(Some(Err(Failed)))
+        Poll::Ready(Some(Err(Dropped)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -65,7 +65,7 @@ pub(super) async fn dispatch<H: Handler>(
     Ok(response.map(Either::Right).map(body))
 }
 
-/// No response is to be sent.
+/// No response, or no more of a response, is to be sent.
 #[derive(Debug)]
 pub(super) struct Dropped;
 
