@@ -34,6 +34,7 @@ mod shutdown;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::SetOnce;
 use tokio::time::timeout;
@@ -145,20 +146,13 @@ impl Server {
                 () = self.ends.wait() => break,
                 accepted = accept(&mut listener, &self.permits) => accepted,
             };
-            let connection = Connection::new(peer, guard.shutdown());
+            let connection = Connection::new(peer, Arc::clone(&guard.0));
             let io = ServerIo::new(io, connection.clone(), L::peer);
             let handler = handler.clone();
             #[cfg(feature = "tls")]
             if let Some(tls) = &self.tls {
-                let limits = self.limits.clone();
-                tokio::spawn(tls::serve(
-                    permit,
-                    io,
-                    tls.clone(),
-                    limits,
-                    handler,
-                    connection,
-                ));
+                let (tls, limits) = (tls.clone(), self.limits.clone());
+                tokio::spawn(tls::serve(permit, io, tls, limits, handler, connection));
                 continue;
             }
             tokio::spawn(http1::serve(permit, io, &http, handler, connection));
@@ -166,8 +160,8 @@ impl Server {
         drop(listener);
         drop(accepting);
         guard.begin_shutdown();
-        let drained = timeout(self.limits.time_to_drain(), self.permits.all_free());
-        if drained.await.is_err() {
+        let drain = self.limits.drain.max(Duration::from_millis(500));
+        if timeout(drain, self.permits.all_free()).await.is_err() {
             self.permits.log_unfinished();
             drop(guard);
             self.permits.all_free().await;

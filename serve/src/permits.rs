@@ -1,12 +1,13 @@
 //! Connection permits: a client waits for a free permit, the shutdown waits for all permits.
 
-use std::io;
+use std::io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, watch};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::socket::Accept;
@@ -84,12 +85,11 @@ impl Drop for Alive {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Permits {
-            all, free, full, ..
-        } = &*self.0.0;
-        free.add_permits(1);
+        let permits = &*self.0.0;
+        permits.free.add_permits(1);
         // Hysteresis of 10 %, so that the log does not flap.
-        if free.available_permits() > all / 10 && full.swap(false, Relaxed) {
+        let is_free = permits.free.available_permits() > permits.all / 10;
+        if is_free && permits.full.swap(false, Relaxed) {
             tracing::info!("a connection permit is free again: waiting clients get in");
         }
     }
@@ -103,12 +103,15 @@ pub(super) async fn accept<L: Accept>(
     const PAUSE: Duration = Duration::from_millis(10);
     let mut pause = PAUSE;
     loop {
-        match listener.accept().await {
+        let error = match listener.accept().await {
             Ok((io, peer)) => return (io, peer, permits.acquire().await),
+            Err(error) => error,
+        };
+        match error.kind() {
             // The client has given up already, so the next client need not wait.
-            Err(error) if is_of_one_connection(&error) => tokio::task::yield_now().await,
+            ConnectionAborted | ConnectionRefused | ConnectionReset => yield_now().await,
             // Out of file descriptors or memory: an immediate retry would spin.
-            Err(error) => {
+            _ => {
                 if pause == PAUSE {
                     tracing::error!("cannot accept a connection, will go on trying: {error}");
                 }
@@ -117,12 +120,4 @@ pub(super) async fn accept<L: Accept>(
             }
         }
     }
-}
-
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(
-        error.kind(),
-        ConnectionAborted | ConnectionRefused | ConnectionReset
-    )
 }

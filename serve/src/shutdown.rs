@@ -13,8 +13,6 @@
 //!
 //! Dropping the future of `Server::serve` goes straight to the fourth step (`ShutdownGuard`).
 
-use std::error::Error;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -26,6 +24,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::SetOnce;
 
 use super::connection::Connection;
+use super::validate::Dropped;
 
 /// The two steps of the shutdown that connections wait for.
 #[derive(Debug, Default)]
@@ -46,9 +45,7 @@ impl Shutdown {
         let mut begun = pin!(self.begun.wait());
         let mut is_waiting = false;
         poll_fn(|cx| {
-            if !is_waiting {
-                is_waiting = begun.as_mut().poll(cx).is_pending();
-            }
+            is_waiting = is_waiting || begun.as_mut().poll(cx).is_pending();
             if self.begun.initialized() {
                 return Poll::Ready(None);
             }
@@ -60,13 +57,9 @@ impl Shutdown {
 
 /// Guards the connections of an accept loop: their shutdown is over when the guard is dropped.
 #[derive(Debug, Default)]
-pub(super) struct ShutdownGuard(Arc<Shutdown>);
+pub(super) struct ShutdownGuard(pub(super) Arc<Shutdown>);
 
 impl ShutdownGuard {
-    pub(super) fn shutdown(&self) -> Arc<Shutdown> {
-        Arc::clone(&self.0)
-    }
-
     pub(super) fn begin_shutdown(&self) {
         // Only the guard sets this value, and a second call changes nothing.
         let _ = self.0.begun.set(());
@@ -110,18 +103,6 @@ pin_project! {
     }
 }
 
-/// Replaces the error of a failed body, because a stream keeps no memory for that error.
-#[derive(Debug)]
-pub(super) struct Failed;
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body has failed")
-    }
-}
-
-impl Error for Failed {}
-
 impl<B: Body> UntilShutdown<B> {
     pub(super) fn new(body: B, version: Version, underway: Underway) -> Self {
         Self {
@@ -137,12 +118,12 @@ impl<B: Body> UntilShutdown<B> {
 
 impl<B: Body> Body for UntilShutdown<B> {
     type Data = B::Data;
-    type Error = Failed;
+    type Error = Dropped;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, Failed>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, Dropped>>> {
         let this = self.project();
         let connection = &this.underway.0;
         if *this.endless && connection.is_shutting_down() {
@@ -162,7 +143,7 @@ impl<B: Body> Body for UntilShutdown<B> {
             // `ServerIo` wakes the task when the bytes have left. Over HTTP/2 `Sent` waits.
             ready!(connection.poll_unblocked());
         }
-        Poll::Ready(Some(Err(Failed)))
+        Poll::Ready(Some(Err(Dropped)))
     }
 
     fn is_end_stream(&self) -> bool {
