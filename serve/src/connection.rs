@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use super::content::{Unread, is_unread};
 use super::shutdown::Shutdown;
@@ -11,7 +12,7 @@ use super::shutdown::Shutdown;
 #[derive(Clone, Debug)]
 pub struct Connection(Arc<State>);
 
-/// HTTP/1.1 has one request at a time on a connection, and only there the flags are read.
+/// `responding` and `content` are read over HTTP/1.1 alone, which has one request at a time.
 #[derive(Debug)]
 struct State {
     peer: SocketAddr,
@@ -65,6 +66,11 @@ impl Connection {
         self.0.blocked.load(Relaxed)
     }
 
+    /// Waits until no written bytes wait for room, if a write wakes the task.
+    pub(crate) fn poll_unblocked(&self) -> Poll<()> {
+        ready_if(!self.is_blocked())
+    }
+
     /// Returns the previous value.
     pub(crate) fn set_blocked(&self, blocked: bool) -> bool {
         self.0.blocked.swap(blocked, Relaxed)
@@ -82,6 +88,14 @@ impl Connection {
     fn content(&self) -> MutexGuard<'_, Unread> {
         let content = self.0.content.lock();
         content.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn ready_if(is_ready: bool) -> Poll<()> {
+    if is_ready {
+        Poll::Ready(())
+    } else {
+        Poll::Pending
     }
 }
 

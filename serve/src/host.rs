@@ -1,7 +1,7 @@
 //! The host of a server: the loopback, one address, or all addresses.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Names the addresses at which a server can be reached.
@@ -30,9 +30,7 @@ impl FromStr for Host {
         if text.eq_ignore_ascii_case("localhost") {
             return Ok(Self::Localhost);
         }
-        let in_brackets = text
-            .strip_prefix('[')
-            .and_then(|text| text.strip_suffix(']'));
+        let in_brackets = text.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
         in_brackets.unwrap_or(text).parse().map(Self::Address)
     }
 }
@@ -40,17 +38,14 @@ impl FromStr for Host {
 /// Writes the host for a URL that reaches the server from this machine.
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let local = Self::Localhost.addresses();
         match self {
-            Self::Address(ip)
-                if !ip.is_unspecified() && !Self::Localhost.addresses().contains(ip) =>
-            {
-                write!(
-                    f,
-                    "{}",
-                    SocketAddr::new(*ip, 0).to_string().trim_end_matches(":0")
-                )
+            Self::Address(ip) if ip.is_unspecified() || local.contains(ip) => {
+                write!(f, "{}", Self::Localhost)
             }
-            _ => f.write_str("localhost"),
+            Self::Address(IpAddr::V4(ip)) => write!(f, "{ip}"),
+            Self::Address(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Localhost => f.write_str("localhost"),
         }
     }
 }

@@ -32,16 +32,13 @@ pub(super) fn settings(limits: &Limits) -> http1::Builder {
 /// Serves one connection until the connection closes or the shutdown drops it.
 ///
 /// The function returns a block because an `async fn` would keep its arguments twice in every task.
-pub(super) fn serve<I, H: Handler>(
+pub(super) fn serve<I: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     permit: Permit,
     io: I,
     http: &http1::Builder,
     handler: H,
     connection: Connection,
-) -> impl Future<Output = ()> + use<I, H>
-where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
+) -> impl Future<Output = ()> + use<I, H> {
     let requested = connection.clone();
     let service = service_fn(move |request: Request<Incoming>| {
         let request = request.map(Content::new);
@@ -52,7 +49,7 @@ where
     async move {
         let shutdown = connection.shutdown();
         // The shutdown is looked at first: hyper would keep a connection alive after its response.
-        let mut served = shutdown.unless_begun(Pin::new(&mut serving)).await;
+        let mut served = shutdown.unless_begun(&mut serving).await;
         if served.is_none() && (connection.is_responding() || connection.is_blocked()) {
             Pin::new(&mut serving).graceful_shutdown();
             served = tokio::select! {

@@ -8,15 +8,13 @@ use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{
-    AtomicBool,
-    Ordering::{Acquire, Release},
-};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Release};
 use std::task::{Context, Poll, Wake, Waker, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 
 use super::connection::Connection;
 use super::socket::Peer;
@@ -36,13 +34,15 @@ pub(super) struct ServerIo<I> {
     connection: Connection,
     peer: fn(&I) -> Peer,
     /// Whether many responses share the connection, and h2 always reads.
-    is_http2: bool,
+    pub(super) is_http2: bool,
+    /// The bytes of the handshake that may still be read; `None` for no limit.
+    pub(super) handshake_room: Option<usize>,
     lingering: Option<Pin<Box<Sleep>>>,
     /// Wakes the task when the peer has sent bytes, after a read that found none.
     readable: Option<Arc<Readable>>,
     /// Whether hyper, since the last flush, has begun to wait for bytes from the peer.
     is_heard: bool,
-    unread: Option<Unread>,
+    checks: Option<Checks>,
 }
 
 /// A waker that remembers to have woken: hyper reads after every event, and nearly always in vain.
@@ -59,14 +59,14 @@ impl Wake for Readable {
 }
 
 /// The checks of a peer while hyper does not read, because hyper has bytes of the next request.
-struct Unread {
-    next_look: Pin<Box<Sleep>>,
+struct Checks {
+    next: Pin<Box<Sleep>>,
     /// Whether the receive buffer was full at the last check.
     was_full: bool,
     /// The bytes that may be discarded before the next check.
-    allowance: usize,
-    /// Whether bytes were discarded, so that no request can follow.
-    is_cut: bool,
+    ///
+    /// `None` until bytes have to be discarded. Afterwards no request can follow.
+    allowance: Option<usize>,
 }
 
 impl<I> ServerIo<I> {
@@ -76,23 +76,17 @@ impl<I> ServerIo<I> {
             connection,
             peer,
             is_http2: false,
+            handshake_room: None,
             lingering: None,
             readable: None,
             is_heard: false,
-            unread: None,
+            checks: None,
         }
-    }
-
-    /// Records that the handshake has chosen HTTP/2.
-    #[cfg(feature = "tls")]
-    pub(super) fn set_http2(&mut self) {
-        self.is_http2 = true;
     }
 
     /// Records whether the bytes of a write wait for room in the socket.
     fn note<T>(&self, cx: &Context<'_>, written: Poll<T>) -> Poll<T> {
-        if !self.is_http2 && self.connection.set_blocked(written.is_pending()) && written.is_ready()
-        {
+        if self.connection.set_blocked(written.is_pending()) && written.is_ready() {
             // A body that waits for these bytes was polled before this write.
             cx.waker().wake_by_ref();
         }
@@ -106,38 +100,39 @@ impl<I: AsyncRead + Unpin> ServerIo<I> {
     /// Unread bytes that fill the receive buffer at two checks in a row are discarded, because a
     /// FIN of the peer would not fit behind them. Bytes that may be content are not discarded.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let unread = self.unread.get_or_insert_with(|| Unread {
-            next_look: Box::pin(sleep(CHECK_INTERVAL)),
+        let checks = self.checks.get_or_insert_with(|| Checks {
+            next: Box::pin(sleep(CHECK_INTERVAL)),
             was_full: false,
-            allowance: 0,
-            is_cut: false,
+            allowance: None,
         });
-        while unread.next_look.as_mut().poll(cx).is_ready() {
+        while checks.next.as_mut().poll(cx).is_ready() {
             let peer = (self.peer)(&self.io);
             if peer == Peer::Gone {
                 return Poll::Ready(());
             }
-            let was_full = std::mem::replace(&mut unread.was_full, peer == Peer::Full);
-            if unread.is_cut || (was_full && unread.was_full) {
-                unread.allowance = MAX_DISCARDED;
+            let is_full = peer == Peer::Full && !self.connection.has_content();
+            if checks.allowance.is_some() || (checks.was_full && is_full) {
+                checks.allowance = Some(MAX_DISCARDED);
             }
-            unread
-                .next_look
-                .as_mut()
-                .reset(Instant::now() + CHECK_INTERVAL);
+            checks.was_full = is_full;
+            checks.next.set(sleep(CHECK_INTERVAL));
         }
-        let mut scrap = [MaybeUninit::uninit(); 4096];
-        while unread.allowance > 0 && !self.connection.has_content() {
-            let mut scrap = ReadBuf::uninit(&mut scrap);
-            let read = ready!(Pin::new(&mut self.io).poll_read(cx, &mut scrap));
-            if read.is_err() || scrap.filled().is_empty() {
-                return Poll::Ready(());
+        while let Some(allowance @ 1..) = checks.allowance {
+            match ready!(poll_discard(&mut self.io, cx)) {
+                0 => return Poll::Ready(()),
+                count => checks.allowance = Some(allowance.saturating_sub(count)),
             }
-            unread.is_cut = true;
-            unread.allowance = unread.allowance.saturating_sub(scrap.filled().len());
         }
         Poll::Pending
     }
+}
+
+/// Reads bytes and discards them. Returns how many, or 0 when the peer is gone.
+fn poll_discard(io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<usize> {
+    let mut scrap = [MaybeUninit::uninit(); 4096];
+    let mut scrap = ReadBuf::uninit(&mut scrap);
+    let read = ready!(Pin::new(io).poll_read(cx, &mut scrap));
+    Poll::Ready(read.map_or(0, |()| scrap.filled().len()))
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
@@ -146,30 +141,35 @@ impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.unread.as_ref().is_some_and(|unread| unread.is_cut) {
-            return match (
-                self.connection.is_responding(),
-                self.connection.has_content(),
-            ) {
+        let discards = |checks: &Checks| checks.allowance.is_some();
+        if self.checks.as_ref().is_some_and(discards) {
+            return if !self.connection.is_responding() {
+                Poll::Ready(Ok(()))
+            } else if self.connection.has_content() {
                 // The content of the request may be among the discarded bytes.
-                (true, true) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            } else {
                 // The checks go on and wake the task.
-                (true, false) => Poll::Pending,
-                (false, _) => Poll::Ready(Ok(())),
+                Poll::Pending
             };
         }
-        self.unread = None;
+        self.checks = None;
         self.is_heard = true;
         let waits = |readable: &Arc<Readable>| !readable.is_woken.load(Acquire);
         if self.readable.as_ref().is_some_and(waits) {
             return Poll::Pending;
         }
+        let before = buffer.filled().len();
         let (is_woken, task) = (AtomicBool::new(false), cx.waker().clone());
         let readable = Arc::new(Readable { is_woken, task });
         let waker = Waker::from(Arc::clone(&readable));
         let read = Pin::new(&mut self.io).poll_read(&mut Context::from_waker(&waker), buffer);
         self.is_heard = read.is_pending();
         self.readable = self.is_heard.then_some(readable);
+        if let Some(room) = &mut self.handshake_room {
+            let left = room.checked_sub(buffer.filled().len() - before);
+            *room = left.ok_or_else(|| io::Error::other("a handshake of too many bytes"))?;
+        }
         read
     }
 }
@@ -211,28 +211,23 @@ impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<I> {
     /// Closing a socket with unread bytes resets the connection, and the reset may overtake the
     /// response.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ends = self.connection.is_shutting_down();
-        let (is_http2, Self { io, lingering, .. }) = (self.is_http2, &mut *self);
-        if lingering.is_none() {
-            ready!(Pin::new(&mut *io).poll_shutdown(cx))?;
+        let this = &mut *self;
+        let ends = this.connection.is_shutting_down();
+        if this.lingering.is_none() {
+            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
         }
-        if ends && !is_http2 {
+        if ends && !this.is_http2 {
             return Poll::Ready(Ok(()));
         }
         // Over HTTP/2 the peer still sends WINDOW_UPDATE frames for the bytes that were read.
         let time = if ends { LINGER / 2 } else { LINGER };
-        let lingering = lingering.get_or_insert_with(|| Box::pin(sleep(time)));
-        let mut scrap = [MaybeUninit::uninit(); 4096];
+        let lingering = this.lingering.get_or_insert_with(|| Box::pin(sleep(time)));
         loop {
             // Polled first, because both use one task budget and a fast sender would use up that
             // budget.
-            if lingering.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
-            let mut scrap = ReadBuf::uninit(&mut scrap);
-            let read = ready!(Pin::new(&mut *io).poll_read(cx, &mut scrap));
+            let is_over = lingering.as_mut().poll(cx).is_ready();
             // A peer that resets now is gone, which is no failure of the connection.
-            if read.is_err() || scrap.filled().is_empty() {
+            if is_over || ready!(poll_discard(&mut this.io, cx)) == 0 {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -34,6 +34,7 @@ mod shutdown;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::SetOnce;
 use tokio::time::timeout;
@@ -133,39 +134,34 @@ impl Server {
 
     /// Serves the connections of `listener` on the current runtime until the shutdown is over.
     ///
-    /// [`Server::shutdown`] begins the shutdown. The module `shutdown` lists the steps. Dropping
-    /// the future drops the connections.
+    /// [`Server::shutdown`] begins the shutdown, with the steps that [`serve`] lists. Dropping the
+    /// future drops the connections.
     pub async fn serve<L: Accept, H: Handler>(&self, mut listener: L, handler: H) {
         let http = http1::settings(&self.limits);
         let guard = ShutdownGuard::default();
+        let accepting = self.permits.alive();
         loop {
             let (io, peer, permit) = tokio::select! {
                 biased;
                 () = self.ends.wait() => break,
                 accepted = accept(&mut listener, &self.permits) => accepted,
             };
-            let connection = Connection::new(peer, guard.shutdown());
+            let connection = Connection::new(peer, Arc::clone(&guard.0));
             let io = ServerIo::new(io, connection.clone(), L::peer);
             let handler = handler.clone();
             #[cfg(feature = "tls")]
             if let Some(tls) = &self.tls {
-                let limits = self.limits.clone();
-                tokio::spawn(tls::serve(
-                    permit,
-                    io,
-                    tls.clone(),
-                    limits,
-                    handler,
-                    connection,
-                ));
+                let (tls, limits) = (tls.clone(), self.limits.clone());
+                tokio::spawn(tls::serve(permit, io, tls, limits, handler, connection));
                 continue;
             }
             tokio::spawn(http1::serve(permit, io, &http, handler, connection));
         }
         drop(listener);
+        drop(accepting);
         guard.begin_shutdown();
-        let drained = timeout(self.limits.time_to_drain(), self.permits.all_free());
-        if drained.await.is_err() {
+        let drain = self.limits.drain.max(Duration::from_millis(500));
+        if timeout(drain, self.permits.all_free()).await.is_err() {
             self.permits.log_unfinished();
             drop(guard);
             self.permits.all_free().await;

@@ -52,10 +52,4 @@ impl Limits {
     pub(super) fn least_head(&self) -> usize {
         self.max_head.max(8192)
     }
-
-    /// Returns the time from the beginning of the shutdown to the end of the shutdown.
-    pub(super) fn time_to_drain(&self) -> Duration {
-        const LEAST: Duration = Duration::from_millis(500);
-        self.drain.max(LEAST)
-    }
 }

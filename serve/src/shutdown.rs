@@ -2,8 +2,9 @@
 //!
 //! 1. The accept loops stop and close their listeners (`Server::serve`).
 //! 2. The shutdown begins for the connections of each accept loop (`ShutdownGuard`). A connection
-//!    without a request is dropped, and so is a request without a response (`dispatch`). Any other
-//!    connection takes no further request (`http1::serve`, `http2::serve`).
+//!    without a request is dropped, and so are a handshake and a request without a response
+//!    (`dispatch`). Any other connection goes on until its responses are written, and takes no
+//!    further request, except those that cross the GOAWAY frame (`http1::serve`, `http2::serve`).
 //! 3. A body of unbounded length ends, with its terminating chunk. Any other body goes on
 //!    (`UntilShutdown`).
 //! 4. After `Limits::drain` the shutdown of the connections is over, and the remaining connections
@@ -12,8 +13,6 @@
 //!
 //! Dropping the future of `Server::serve` goes straight to the fourth step (`ShutdownGuard`).
 
-use std::error::Error;
-use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -25,6 +24,7 @@ use pin_project_lite::pin_project;
 use tokio::sync::SetOnce;
 
 use super::connection::Connection;
+use super::validate::Dropped;
 
 /// The two steps of the shutdown that connections wait for.
 #[derive(Debug, Default)]
@@ -40,16 +40,12 @@ impl Shutdown {
     /// Returns the output of `future`, or `None` once the shutdown has begun.
     ///
     /// The wait is polled once, to register the task. Later a look at the flag is cheaper.
-    pub(crate) async fn unless_begun<F: Future>(
-        &self,
-        mut future: Pin<&mut F>,
-    ) -> Option<F::Output> {
+    pub(crate) async fn unless_begun<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
         let mut begun = pin!(self.begun.wait());
         let mut is_waiting = false;
         poll_fn(|cx| {
-            if !is_waiting {
-                is_waiting = begun.as_mut().poll(cx).is_pending();
-            }
+            is_waiting = is_waiting || begun.as_mut().poll(cx).is_pending();
             if self.begun.initialized() {
                 return Poll::Ready(None);
             }
@@ -61,13 +57,9 @@ impl Shutdown {
 
 /// Guards the connections of an accept loop: their shutdown is over when the guard is dropped.
 #[derive(Debug, Default)]
-pub(super) struct ShutdownGuard(Arc<Shutdown>);
+pub(super) struct ShutdownGuard(pub(super) Arc<Shutdown>);
 
 impl ShutdownGuard {
-    pub(super) fn shutdown(&self) -> Arc<Shutdown> {
-        Arc::clone(&self.0)
-    }
-
     pub(super) fn begin_shutdown(&self) {
         // Only the guard sets this value, and a second call changes nothing.
         let _ = self.0.begun.set(());
@@ -111,18 +103,6 @@ pin_project! {
     }
 }
 
-/// Replaces the error of a failed body, because a stream keeps no memory for that error.
-#[derive(Debug)]
-pub(super) struct Failed;
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the body has failed")
-    }
-}
-
-impl Error for Failed {}
-
 impl<B: Body> UntilShutdown<B> {
     pub(super) fn new(body: B, version: Version, underway: Underway) -> Self {
         Self {
@@ -138,12 +118,12 @@ impl<B: Body> UntilShutdown<B> {
 
 impl<B: Body> Body for UntilShutdown<B> {
     type Data = B::Data;
-    type Error = Failed;
+    type Error = Dropped;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<B::Data>, Failed>>> {
+    ) -> Poll<Option<Result<Frame<B::Data>, Dropped>>> {
         let this = self.project();
         let connection = &this.underway.0;
         if *this.endless && connection.is_shutting_down() {
@@ -159,11 +139,11 @@ impl<B: Body> Body for UntilShutdown<B> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if connection.is_blocked() && !*this.is_http2 {
+        if !*this.is_http2 {
             // `ServerIo` wakes the task when the bytes have left. Over HTTP/2 `Sent` waits.
-            return Poll::Pending;
+            ready!(connection.poll_unblocked());
         }
-        Poll::Ready(Some(Err(Failed)))
+        Poll::Ready(Some(Err(Dropped)))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -42,7 +42,7 @@ const FULL: usize = BUFFER / 2;
 
 /// Accepts the connections that a server serves.
 pub trait Accept: Send {
-    /// The byte stream of a connection.
+    /// The byte stream of a connection, with a waker each for reads and for writes.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
     /// Waits for the next connection.
@@ -77,20 +77,15 @@ impl Accept for TcpListener {
     }
 
     fn peer(io: &TcpStream) -> Peer {
-        peer(io)
-    }
-}
-
-fn peer(io: &TcpStream) -> Peer {
-    let mut ready = pin!(io.ready(Interest::READABLE));
-    let ready = ready.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-    if matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed()) {
-        return Peer::Gone;
-    }
-    let mut unread = [MaybeUninit::uninit(); FULL];
-    match SockRef::from(io).peek(&mut unread) {
-        Ok(FULL) => Peer::Full,
-        _ => Peer::Open,
+        let ready = pin!(io.ready(Interest::READABLE));
+        let ready = ready.poll(&mut Context::from_waker(Waker::noop()));
+        if matches!(ready, Poll::Ready(Ok(ready)) if ready.is_read_closed()) {
+            return Peer::Gone;
+        }
+        match SockRef::from(io).peek(&mut [MaybeUninit::uninit(); FULL]) {
+            Ok(FULL) => Peer::Full,
+            _ => Peer::Open,
+        }
     }
 }
 
@@ -141,11 +136,8 @@ fn bind_all(addresses: &[IpAddr], port: u16) -> io::Result<Sockets> {
 }
 
 fn listen(address: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
     // On Windows the option with this name lets two servers share a port.
     if cfg!(unix) {
         socket.set_reuse_address(true)?;
@@ -188,8 +180,7 @@ impl Sockets {
     /// Returns the port of the sockets, or `None` when there is no socket.
     #[must_use]
     pub fn port(&self) -> Option<u16> {
-        let address = self.0.first()?.local_addr().ok()?;
-        address.as_socket().map(|address| address.port())
+        Some(self.0.first()?.local_addr().ok()?.as_socket()?.port())
     }
 
     /// Returns a listener for the current runtime.
@@ -204,10 +195,8 @@ impl Sockets {
     ///
     /// Panics outside a tokio runtime.
     pub fn listener(&self) -> io::Result<Listener> {
-        let listeners = self
-            .0
-            .iter()
-            .map(|socket| TcpListener::from_std(socket.try_clone()?.into()));
+        let listener = |socket: &Socket| TcpListener::from_std(socket.try_clone()?.into());
+        let listeners = self.0.iter().map(listener);
         listeners.collect::<io::Result<_>>().map(Listener)
     }
 }
@@ -232,6 +221,6 @@ impl Accept for Listener {
     }
 
     fn peer(io: &TcpStream) -> Peer {
-        peer(io)
+        TcpListener::peer(io)
     }
 }

@@ -3,7 +3,9 @@
 
 use std::error::Error;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
+use std::iter::successors;
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -19,9 +21,7 @@ use super::shutdown::{Underway, UntilShutdown};
 
 /// Validates `request` and passes it to the handler, or returns a rejection.
 ///
-/// # Errors
-///
-/// When the handler or the shutdown wants no response to be sent.
+/// Fails when the handler or the shutdown wants no response to be sent.
 pub(super) async fn dispatch<H: Handler>(
     mut request: Request<Content>,
     handler: H,
@@ -40,7 +40,13 @@ pub(super) async fn dispatch<H: Handler>(
     let mut response = tokio::select! {
         biased;
         response = handler(request) => response,
-        () = connection.shutdown().begun.wait() => return Err(Dropped),
+        () = connection.shutdown().begun.wait() => {
+            if version != Version::HTTP_2 {
+                // The end of the response before; `ServerIo` wakes the task.
+                poll_fn(|_| connection.poll_unblocked()).await;
+            }
+            return Err(Dropped);
+        }
     };
     if response.extensions().get::<DropConnection>().is_some() {
         return Err(Dropped);
@@ -66,7 +72,7 @@ pub(super) async fn dispatch<H: Handler>(
     Ok(response.map(Either::Right).map(body))
 }
 
-/// No response is to be sent.
+/// No response, or no more of a response, is to be sent.
 #[derive(Debug)]
 pub(super) struct Dropped;
 
@@ -81,14 +87,12 @@ impl Error for Dropped {}
 /// Logs why hyper has closed a connection by itself, before any handler saw the request.
 pub(super) fn log_rejected(peer: SocketAddr, error: &hyper::Error) {
     let mut reasons = error.to_string();
-    let mut source = error.source();
-    while let Some(reason) = source {
+    for reason in successors(error.source(), |&reason| reason.source()) {
         if reason.is::<io::Error>() {
             // The client is gone.
             return;
         }
         reasons = format!("{reasons}: {reason}");
-        source = reason.source();
     }
     if !(error.is_user() || error.is_incomplete_message() || error.is_canceled()) {
         tracing::debug!(%peer, "no valid request: {reasons}");
@@ -117,12 +121,10 @@ fn has_one_host<B>(request: &Request<B>) -> bool {
     let mut hosts = request.headers().get_all(HOST).iter();
     let authority = request.uri().authority();
     let authority = authority.filter(|_| request.version() == Version::HTTP_2);
-    match (hosts.next(), hosts.next()) {
-        (Some(host), None) => {
-            authority.is_none_or(|it| host.as_bytes().eq_ignore_ascii_case(it.as_str().as_bytes()))
-        }
-        _ => false,
-    }
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        return false;
+    };
+    authority.is_none_or(|it| host.to_str().is_ok_and(|host| it == host))
 }
 
 #[cfg(feature = "tls")]
@@ -139,35 +141,29 @@ pub(super) fn name_host<B>(request: &mut Request<B>) {
 
 /// Returns a rejection for a malformed request (RFC 9112 section 3.2) or for unexpected content.
 fn validate_head<B: Body>(request: &Request<B>) -> Option<Response<Full<Bytes>>> {
-    let (status, reason) = if request.version() != Version::HTTP_10 && !has_one_host(request) {
-        (
-            StatusCode::BAD_REQUEST,
-            "a request needs exactly one Host\n",
-        )
+    if request.version() != Version::HTTP_10 && !has_one_host(request) {
+        let reason = "a request needs exactly one Host\n";
+        Some(rejection(StatusCode::BAD_REQUEST, reason))
     } else if !request.body().is_end_stream() && request.method() != Method::POST {
-        (
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "only POST may have content\n",
-        )
+        let reason = "only POST may have content\n";
+        Some(rejection(StatusCode::PAYLOAD_TOO_LARGE, reason))
     } else if has_other_coding(request.headers()) {
-        (
-            StatusCode::NOT_IMPLEMENTED,
-            "content may be coded in chunks only\n",
-        )
+        let reason = "content may be coded in chunks only\n";
+        Some(rejection(StatusCode::NOT_IMPLEMENTED, reason))
     } else {
-        return None;
-    };
-    Some(rejection(status, reason))
+        None
+    }
 }
 
-fn rejection(status: StatusCode, reason: &'static str) -> Response<Full<Bytes>> {
-    let mut rejection = Response::new(Full::from(reason));
-    *rejection.status_mut() = status;
-    let headers = rejection.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    headers.insert(
-        CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
-    rejection
+/// Returns a text response, after which the server closes the connection.
+pub(super) fn rejection(
+    status: StatusCode,
+    reason: impl Into<Full<Bytes>>,
+) -> Response<Full<Bytes>> {
+    Response::builder()
+        .status(status)
+        .header(CONNECTION, "close")
+        .header(CONTENT_TYPE, "text/plain; charset=utf-8")
+        .body(reason.into())
+        .expect("the headers are valid")
 }

@@ -16,7 +16,6 @@ use super::stream::{InFlight, Stream};
 use crate::connection::Connection;
 use crate::content::{Content, Unread, is_unread};
 use crate::handler::Handler;
-use crate::shutdown::Failed;
 use crate::validate::{Dropped, dispatch, name_host};
 
 /// The frames of a stream that may be in flight: h2 keeps half a KiB for each.
@@ -28,7 +27,7 @@ pub(super) async fn respond<H: Handler>(
     handler: H,
     connection: Connection,
     stream: Arc<Stream>,
-) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Failed>>>, Dropped> {
+) -> Result<Response<Sent<impl Body<Data = Bytes, Error = Dropped>>>, Dropped> {
     let is_head = request.method() == Method::HEAD;
     let mut request = request.map(Content::new);
     let unread = request.body().unread();

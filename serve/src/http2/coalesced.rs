@@ -1,5 +1,4 @@
-//! Coalesces data that is ready at once into one frame, because many small frames look like an
-//! attack to some clients.
+//! Coalesces data that is ready at once: many small frames look like an attack to some clients.
 
 use std::mem::replace;
 use std::pin::Pin;

@@ -11,7 +11,6 @@ mod ready_queue;
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -30,9 +29,7 @@ use super::validate::{Dropped, log_rejected};
 use body::respond;
 use streams::{ConnectionExecutor, Streams};
 
-/// The flow-control window of a connection and of each stream.
-///
-/// This is the smallest window that is sure to work. The content that clients send is short.
+/// The flow-control window of a connection and of each stream: clients send short content.
 const WINDOW: u32 = 65_535;
 
 /// How long a client may take to acknowledge the end of its connection.
@@ -57,7 +54,7 @@ pub(super) async fn serve<I, H: Handler>(
         let (handler, connection) = (handler.clone(), requested.clone());
         let (stream, queue) = (begun.begin(), Arc::clone(&begun.queue));
         let mut response = Box::pin(respond(request, handler, connection, stream));
-        // Polled at once, so that a request head is freed before the next one is read. The stream
+        // Polled at once, so that a request head is freed before the next one is accepted. The stream
         // is polled again, by a waker of its own.
         let mut cx = Context::from_waker(Waker::noop());
         let poll = || response.as_mut().poll(&mut cx);
@@ -79,28 +76,28 @@ pub(super) async fn serve<I, H: Handler>(
     let http = settings(&limits, ConnectionExecutor(Arc::downgrade(&streams)));
     let mut serving = Box::pin(http.serve_connection(TokioIo::new(io), service));
     let shutdown = connection.shutdown();
-    let served = {
-        let served = pin!(async {
-            tokio::select! {
-                biased;
-                served = poll_fn(|cx| streams.poll(&mut serving, cx)) => Some(served),
-                () = streams.idle(deadline, limits.head_timeout) => None,
-                never = streams.reset_stuck(limits.stuck_timeout) => match never {},
-            }
-        });
-        shutdown.unless_begun(served).await
-    };
-    let served = match served {
+    let served = shutdown.unless_begun(async {
+        tokio::select! {
+            biased;
+            served = poll_fn(|cx| streams.poll(&mut serving, cx)) => Some(served),
+            () = streams.idle(deadline, limits.head_timeout) => None,
+            never = streams.reset_stuck(limits.stuck_timeout) => match never {},
+        }
+    });
+    let served = match served.await {
         Some(Some(served)) => Some(served),
         // hyper would wait for a first request.
-        None if !streams.are_open() => None,
+        None if !streams.are_open() && !connection.is_blocked() => None,
         _ => {
             serving.as_mut().graceful_shutdown();
             let left = async {
                 streams.none().await;
                 sleep(FAREWELL).await;
-                // A request may have crossed the GOAWAY frame.
-                streams.none().await;
+                // A request may have crossed the GOAWAY frame. The shutdown waits for full sockets.
+                let is_draining = || connection.is_shutting_down() && connection.is_blocked();
+                while streams.are_open() || is_draining() {
+                    sleep(FAREWELL).await;
+                }
             };
             tokio::select! {
                 biased;

@@ -1,4 +1,4 @@
-//! One stream, and its frames that are in flight: given to h2 and not written.
+//! One stream, and its frames in flight: given to h2, and neither written nor in its buffer.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -11,13 +11,16 @@ use bytes::{Buf, Bytes};
 use tokio::time::sleep;
 
 use super::ready_queue::ReadyQueue;
-use crate::connection::Connection;
+use crate::connection::{Connection, ready_if};
 
 /// How long a client gets to read its last frames before a reset.
 ///
 /// curl, nghttp2 and Chromium drop data that they have not handed over when the reset comes in the
 /// same read. 10 ms are enough for a client that has a processor to itself.
 const BEFORE_RESET: Duration = Duration::from_millis(250);
+
+/// How often that time is given while the socket is full.
+const MAX_WAITS: u32 = 40;
 
 /// A stream of a connection.
 ///
@@ -56,11 +59,7 @@ impl Stream {
     pub(super) fn poll_in_flight(&self, most: usize) -> Poll<()> {
         let is_waiting = self.in_flight() > most;
         self.is_waiting.store(is_waiting, Relaxed);
-        if is_waiting {
-            Poll::Pending
-        } else {
-            Poll::Ready(())
-        }
+        ready_if(!is_waiting)
     }
 
     pub(super) fn in_flight(&self) -> usize {
@@ -75,13 +74,16 @@ impl Stream {
         }
     }
 
-    /// Waits until all frames are written to the socket, then gives the client time to read them.
+    /// Waits until no frame is in flight, then gives the socket and the client time for the frames.
     pub(super) async fn read_by_client(self: Arc<Self>, connection: Connection) {
         poll_fn(|_| self.poll_in_flight(0)).await;
-        while connection.is_blocked() {
+        for _ in 0..MAX_WAITS {
+            let is_written = !connection.is_blocked();
             sleep(BEFORE_RESET).await;
+            if is_written {
+                break;
+            }
         }
-        sleep(BEFORE_RESET).await;
     }
 }
 
@@ -98,7 +100,8 @@ impl Wake for Stream {
     }
 }
 
-/// The bytes of a frame in flight; h2 drops them once they are written.
+/// The bytes of a frame in flight; h2 drops them once they are written, or copied into its buffer of
+/// 16 KiB for the socket.
 pub(super) struct InFlight {
     bytes: Bytes,
     stream: Arc<Stream>,

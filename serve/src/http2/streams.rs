@@ -61,7 +61,7 @@ impl Streams {
         stream
     }
 
-    /// Polls the streams in the ready queue and the connection, until the queue is empty.
+    /// Polls the connection and the streams in the ready queue, until the queue is empty.
     ///
     /// In each poll the connection writes the frames that the streams have given.
     pub(super) fn poll<F: Future + Unpin>(
@@ -72,12 +72,7 @@ impl Streams {
         let mut polls = 0;
         loop {
             self.queue.begin();
-            while polls < POLLS_AT_ONCE
-                && let Some(slot) = self.queue.pop()
-            {
-                self.poll_stream(slot);
-                polls += 1;
-            }
+            // First, so that streams that use up the task's budget do not keep it from the socket.
             if let Poll::Ready(output) = Pin::new(&mut *serving).poll(cx) {
                 return Poll::Ready(output);
             }
@@ -85,9 +80,15 @@ impl Streams {
                 return Poll::Pending;
             }
             if polls >= POLLS_AT_ONCE {
-                // The budget is used up: let other tasks run.
+                // Let other tasks run.
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
+            }
+            while polls < POLLS_AT_ONCE
+                && let Some(slot) = self.queue.pop()
+            {
+                self.poll_stream(slot);
+                polls += 1;
             }
         }
     }

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, KeyPair};
@@ -10,10 +9,12 @@ use ring::digest::{SHA256, digest};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, DnsName, PrivateKeyDer, UnixTime};
 use time::OffsetDateTime;
+use tokio_rustls::rustls::CertificateError::{ExpiredContext, NotValidYetContext, UnknownIssuer};
+use tokio_rustls::rustls::Error::{InconsistentKeys, InvalidCertificate};
 use tokio_rustls::rustls::client::verify_server_cert_signed_by_trust_anchor;
 use tokio_rustls::rustls::server::ParsedCertificate;
-use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
-use tokio_rustls::rustls::{CertificateError, Error, RootCertStore, crypto};
+use tokio_rustls::rustls::sign::CertifiedKey;
+use tokio_rustls::rustls::{RootCertStore, crypto};
 
 /// How long a generated certificate is valid: 30 days.
 const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -23,7 +24,7 @@ const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The key matches the certificate, and the certificate has not expired.
 #[derive(Debug)]
 pub struct Certificate {
-    certified: CertifiedKey,
+    pub(super) certified: CertifiedKey,
     is_self_signed: bool,
 }
 
@@ -109,12 +110,11 @@ impl Certificate {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(certificate).collect();
         let chain = chain.unwrap_or_default();
         let Some(leaf) = chain.first() else {
-            let has_key = PrivateKeyDer::from_pem_slice(certificate).is_ok();
-            return Err(BadPem::Certificate(if has_key {
-                "holds a private key, and no certificate".into()
-            } else {
-                "holds no certificate in PEM".into()
-            }));
+            let what = match PrivateKeyDer::from_pem_slice(certificate) {
+                Ok(_) => "holds a private key, and no certificate",
+                Err(_) => "holds no certificate in PEM",
+            };
+            return Err(BadPem::Certificate(what.into()));
         };
         let is_self_signed = check(leaf)?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| {
@@ -131,7 +131,7 @@ impl Certificate {
         let provider = crypto::ring::default_provider();
         let certified = CertifiedKey::from_der(chain, key, &provider).map_err(|error| {
             BadPem::Key(match error {
-                Error::InconsistentKeys(_) => "is not the key of the certificate".into(),
+                InconsistentKeys(_) => "is not the key of the certificate".into(),
                 error => format!("holds a key that cannot be used: {error}"),
             })
         })?;
@@ -139,10 +139,6 @@ impl Certificate {
             certified,
             is_self_signed,
         })
-    }
-
-    pub(super) fn resolver(self) -> Arc<SingleCertAndKey> {
-        Arc::new(self.certified.into())
     }
 
     /// Returns the SHA-256 fingerprint of the certificate, as browsers show fingerprints.
@@ -167,25 +163,17 @@ impl Certificate {
 fn of_this_machine() -> Vec<String> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let addresses = interfaces.iter().map(if_addrs::Interface::ip);
-    let is_known = |address: &IpAddr| match address {
-        IpAddr::V4(_) => true,
-        IpAddr::V6(address) => !address.is_unicast_link_local(),
-    };
-    let addresses = addresses.filter(is_known);
+    let is_link_local = |it: &IpAddr| matches!(it, IpAddr::V6(it) if it.is_unicast_link_local());
+    let addresses = addresses.filter(|address| !is_link_local(address));
     let addresses = addresses.map(|address| address.to_string());
-    addresses.chain(name_of_this_machine()).collect()
-}
-
-#[cfg(unix)]
-fn name_of_this_machine() -> Option<String> {
+    #[cfg(unix)]
     let system = rustix::system::uname();
-    let name = system.nodename().to_str().ok()?;
-    DnsName::try_from(name).is_ok().then(|| name.to_owned())
-}
-
-#[cfg(not(unix))]
-fn name_of_this_machine() -> Option<String> {
-    None
+    #[cfg(unix)]
+    let name = system.nodename().to_str().ok();
+    #[cfg(not(unix))]
+    let name = None;
+    let name = name.filter(|name: &&str| DnsName::try_from(*name).is_ok());
+    addresses.chain(name.map(str::to_owned)).collect()
 }
 
 /// Checks that a certificate is valid now, and returns whether clients are sure to warn of it.
@@ -195,22 +183,17 @@ fn check(leaf: &CertificateDer<'_>) -> Result<bool, BadPem> {
     let parsed = ParsedCertificate::try_from(leaf).map_err(unreadable)?;
     let mut roots = RootCertStore::empty();
     roots.add(leaf.clone().into_owned()).map_err(unreadable)?;
-    let algorithms = crypto::ring::default_provider().signature_verification_algorithms;
-    let verified = verify_server_cert_signed_by_trust_anchor(
-        &parsed,
-        &roots,
-        &[],
-        UnixTime::now(),
-        algorithms.all,
-    );
-    match verified {
-        Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+    let provider = crypto::ring::default_provider();
+    let algorithms = provider.signature_verification_algorithms.all;
+    let now = UnixTime::now();
+    match verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], now, algorithms) {
+        Err(InvalidCertificate(ExpiredContext { not_after, .. })) => {
             Err(BadPem::Expired(date(not_after)))
         }
-        Err(Error::InvalidCertificate(CertificateError::NotValidYetContext {
-            not_before, ..
-        })) => Err(bad(format!("is not valid before {}", date(not_before)))),
-        Err(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => Ok(false),
+        Err(InvalidCertificate(NotValidYetContext { not_before, .. })) => {
+            Err(bad(format!("is not valid before {}", date(not_before))))
+        }
+        Err(InvalidCertificate(UnknownIssuer)) => Ok(false),
         // Self-signed, or invalid in another way.
         _ => Ok(true),
     }

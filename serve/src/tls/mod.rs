@@ -1,22 +1,21 @@
 //! TLS for a connection: the handshake, and the HTTP version that follows.
 
 mod certificate;
-mod peeked;
 
 use std::future::{pending, ready};
 use std::io;
-use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
+use hyper::header::HOST;
 use hyper::{Request, Response, StatusCode};
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::SetOnce;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::{ServerConfig, crypto, version};
+use tokio_rustls::rustls::sign::SingleCertAndKey;
+use tokio_rustls::rustls::{ServerConfig, ServerConnection, crypto, version};
 use tokio_rustls::server::TlsStream;
 
 use super::connection::Connection;
@@ -25,12 +24,17 @@ use super::handler::Handler;
 use super::io::ServerIo;
 use super::limits::Limits;
 use super::permits::Permit;
+use super::validate::rejection;
 use super::{http1, http2};
 pub use certificate::{BadPem, Certificate, Pem};
-use peeked::Peeked;
 
 /// The type of the record that opens a handshake (RFC 8446 section 5.1).
 const HANDSHAKE: u8 = 22;
+
+/// The most bytes of a handshake after its first byte.
+///
+/// A browser's `ClientHello` is about 2 KiB. rustls would buffer 64 KiB.
+const MAX_HANDSHAKE: usize = 32 * 1024;
 
 /// The most bytes that rustls buffers when the socket has no room.
 const BUFFER: usize = 4096;
@@ -53,7 +57,7 @@ impl Tls {
             .with_protocol_versions(&[&version::TLS13])
             .expect("ring has TLS 1.3")
             .with_no_client_auth()
-            .with_cert_resolver(certificate.resolver());
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certificate.certified)));
         config.alpn_protocols = vec![b"h2".into(), b"http/1.1".into()];
         // A stream lives long, and a ticket costs a quarter of the handshake.
         config.send_tls13_tickets = 0;
@@ -65,23 +69,21 @@ impl Tls {
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        let mut io = Peeked::of(io).await?;
-        if io.byte() != Some(HANDSHAKE) {
-            io.release();
-            return Ok(Negotiated::Not(io));
+        // The buffer holds the first byte only. Further reads bypass the buffer.
+        let mut io = BufReader::with_capacity(1, io);
+        match io.fill_buf().await? {
+            [] => return Err(io::ErrorKind::UnexpectedEof.into()),
+            [HANDSHAKE, ..] => {}
+            _ => return Ok(Negotiated::Plain(io)),
         }
-        let accept = self
-            .0
-            .accept_with(io, |tls| tls.set_buffer_limit(Some(BUFFER)));
-        let mut stream = accept.await?;
-        stream.get_mut().0.release();
-        Ok(match stream.get_ref().1.alpn_protocol() {
-            Some(b"h2") => {
-                stream.get_mut().0.io.set_http2();
-                Negotiated::Http2(stream)
-            }
-            _ => Negotiated::Http1(stream),
-        })
+        io.get_mut().handshake_room = Some(MAX_HANDSHAKE);
+        let limit = |tls: &mut ServerConnection| tls.set_buffer_limit(Some(BUFFER));
+        let mut stream = self.0.accept_with(io, limit).await?;
+        let (io, tls) = stream.get_mut();
+        let io = io.get_mut();
+        io.handshake_room = None;
+        io.is_http2 = tls.alpn_protocol() == Some(b"h2");
+        Ok(Negotiated::Tls(stream))
     }
 }
 
@@ -91,91 +93,68 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// The protocol of a connection.
+/// A connection after its handshake, or without TLS if the peer does not speak TLS.
+#[expect(clippy::large_enum_variant, reason = "the value is matched at once")]
 enum Negotiated<I> {
-    Http2(TlsStream<Peeked<ServerIo<I>>>),
-    Http1(TlsStream<Peeked<ServerIo<I>>>),
-    /// The peer does not speak TLS.
-    Not(Peeked<ServerIo<I>>),
+    Tls(TlsStream<BufReader<ServerIo<I>>>),
+    Plain(BufReader<ServerIo<I>>),
 }
 
 /// Serves one connection until the connection closes or the shutdown drops it.
 ///
 /// The handshake and the first request share the time of one request head.
-pub(super) async fn serve<I, H: Handler>(
+pub(super) async fn serve<I: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     permit: Permit,
     io: ServerIo<I>,
     tls: Tls,
     limits: Limits,
     handler: H,
     connection: Connection,
-) where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
+) {
     let deadline = Instant::now() + limits.head_timeout;
-    let negotiated = pin!(timeout_at(deadline, tls.negotiate(io)));
-    let shutdown = connection.shutdown();
-    let Some(negotiated) = shutdown.unless_begun(negotiated).await else {
+    let negotiating = timeout_at(deadline, tls.negotiate(io));
+    let negotiated = connection.shutdown().unless_begun(Box::pin(negotiating));
+    let Some(Ok(negotiated)) = negotiated.await else {
         return;
     };
     // Each future is boxed by itself, because the futures differ much in size.
     match negotiated {
-        Ok(Ok(Negotiated::Http2(io))) => {
-            Box::pin(http2::serve(
-                permit, io, limits, deadline, handler, connection,
-            ))
-            .await;
+        Ok(Negotiated::Tls(io)) if io.get_ref().0.get_ref().is_http2 => {
+            let serving = http2::serve(permit, io, limits, deadline, handler, connection);
+            Box::pin(serving).await;
         }
-        Ok(Ok(Negotiated::Http1(io))) => {
-            Box::pin(serve_http1(
-                permit, io, limits, deadline, handler, connection,
-            ))
-            .await;
+        Ok(Negotiated::Tls(io)) => {
+            let serving = serve_http1(permit, io, limits, deadline, handler, connection);
+            Box::pin(serving).await;
         }
-        Ok(Ok(Negotiated::Not(io))) => {
-            let reject_plain_http = |request| ready(reject_plain_http(&request));
-            Box::pin(serve_http1(
-                permit,
-                io,
-                limits,
-                deadline,
-                reject_plain_http,
-                connection,
-            ))
-            .await;
+        Ok(Negotiated::Plain(io)) => {
+            let handler = |request| ready(reject_plain_http(&request));
+            let serving = serve_http1(permit, io, limits, deadline, handler, connection);
+            Box::pin(serving).await;
         }
-        Ok(Err(error)) => {
-            let peer = connection.peer();
-            tracing::debug!(%peer, "no handshake: {error}");
-        }
-        Err(_) => {}
+        Err(error) => tracing::debug!(peer = %connection.peer(), "no handshake: {error}"),
     }
 }
 
 /// Serves HTTP/1.1, with `deadline` for the first request.
 ///
 /// hyper starts the time for a request head only when the handshake is over.
-async fn serve_http1<I, H: Handler>(
+async fn serve_http1<I: AsyncRead + AsyncWrite + Unpin, H: Handler>(
     permit: Permit,
     io: I,
     limits: Limits,
     deadline: Instant,
     handler: H,
     connection: Connection,
-) where
-    I: AsyncRead + AsyncWrite + Unpin,
-{
-    let requested = Arc::new(SetOnce::new());
-    let handler = {
-        let requested = Arc::clone(&requested);
-        move |request| {
-            // An error means that an earlier request has set the value.
-            let _ = requested.set(());
-            handler(request)
-        }
+) {
+    let requested = Arc::new(Notify::new());
+    let notify = Arc::clone(&requested);
+    let handler = move |request| {
+        notify.notify_one();
+        handler(request)
     };
     let late = async {
-        if timeout_at(deadline, requested.wait()).await.is_ok() {
+        if timeout_at(deadline, requested.notified()).await.is_ok() {
             pending::<()>().await;
         }
     };
@@ -189,15 +168,9 @@ async fn serve_http1<I, H: Handler>(
 fn reject_plain_http(request: &Request<Content>) -> Response<Full<Bytes>> {
     let host = request.headers().get(HOST).and_then(|it| it.to_str().ok());
     let path = request.uri().path_and_query().map_or("/", |it| it.as_str());
-    let line = host.map_or_else(
-        || "this port speaks HTTPS\n".to_owned(),
-        |host| format!("this port speaks HTTPS: https://{host}{path}\n"),
-    );
-    let mut rejection = Response::new(Full::from(line));
-    *rejection.status_mut() = StatusCode::BAD_REQUEST;
-    let headers = rejection.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-    let text = HeaderValue::from_static("text/plain; charset=utf-8");
-    headers.insert(CONTENT_TYPE, text);
-    rejection
+    let url = host.map_or_else(String::new, |host| format!(": https://{host}{path}"));
+    rejection(
+        StatusCode::BAD_REQUEST,
+        format!("this port speaks HTTPS{url}\n"),
+    )
 }

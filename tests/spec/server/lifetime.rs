@@ -1,22 +1,27 @@
 //! How streams begin and end: by the client, by a fault, by the server's shutdown.
 
-use std::future::{pending, ready};
+use std::future::{pending, poll_fn, ready};
 use std::io::{ErrorKind, Read, Write};
 use std::iter::repeat_with;
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Response;
-use longhaul::{Limits, serve};
+use longhaul::host::Host;
+use longhaul::{Limits, serve, socket};
 use rustix::process::Signal;
 use sse_clock::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt;
@@ -808,4 +813,38 @@ async fn a_server_that_is_dropped_while_it_drains_drops_its_connections() {
     let rest = timeout(DEADLINE, client.read_to_end(&mut Vec::new())).await;
     let length = rest.expect("the connection is closed").unwrap_or_default();
     assert!(length < 1 << 20, "the whole response");
+}
+
+#[tokio::test]
+async fn after_a_shutdown_every_accept_loop_has_closed_its_listener() {
+    let host = Host::Address([127, 0, 0, 1].into());
+    for _ in 0..20 {
+        let server = longhaul::Server::new(Limits::default());
+        let sockets = Arc::new(socket::bind(host, 0).unwrap());
+        let port = sockets.port().unwrap();
+        let accepts = || {
+            let (server, sockets) = (server.clone(), Arc::clone(&sockets));
+            let (running, runs) = oneshot::channel();
+            std::thread::spawn(move || {
+                let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async move {
+                    let hello = |_| async { Response::new(Full::new(Bytes::from("hello"))) };
+                    let listener = sockets.listener().unwrap();
+                    drop(sockets);
+                    let mut serving = pin!(server.serve(listener, hello));
+                    let polled = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await;
+                    assert!(polled.is_pending());
+                    running.send(()).unwrap();
+                    serving.await;
+                });
+            });
+            runs
+        };
+        for runs in [accepts(), accepts(), accepts()] {
+            runs.await.unwrap();
+        }
+        drop(sockets);
+        server.shutdown().await;
+        socket::bind(host, port).expect("the port is free");
+    }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use longhaul::Limits;
 use serde_json::json;
+use tokio::time::sleep;
 
 use crate::support::browser::Browser;
 use crate::support::frames::{
@@ -270,4 +271,37 @@ async fn a_reset_waits_for_a_client_that_reads_and_not_for_one_that_does_not() {
     client.send(frame(HEADERS, END_HEADERS, 1, begun)).await;
     let reset = until_reset(&mut client, 1).await;
     assert!(reset > Duration::from_millis(200), "{reset:?}");
+}
+
+#[tokio::test]
+async fn a_reset_waits_until_a_full_socket_has_taken_the_last_event() {
+    let server = Server::start_tls();
+    let data = "d".repeat(190);
+    let reads_late = async |events: usize| {
+        let open = [(INITIAL_WINDOW_SIZE, 1 << 30)];
+        let mut client = Peer::connect_narrow(server.address(), &open).await;
+        client.send(window(0, 1 << 30)).await;
+        let path = format!("/events?data={data}&interval=10&count={events}&end=abort");
+        client.send(frames::get(1, &path)).await;
+        sleep(Duration::from_secs(4)).await;
+        let mut last = Instant::now();
+        while let Some(frame) = client.next().await {
+            match frame.kind {
+                DATA => last = Instant::now(),
+                RST_STREAM => break,
+                _ => {}
+            }
+        }
+        let pause = last.elapsed();
+        let is_late = pause > Duration::from_millis(150);
+        assert!(is_late, "{events} events: {pause:?}");
+    };
+    // The two sockets hold some 80 events, h2 and TLS as many more.
+    tokio::join!(
+        reads_late(100),
+        reads_late(115),
+        reads_late(130),
+        reads_late(145),
+        reads_late(250),
+    );
 }
