@@ -19,21 +19,11 @@ const MAX_CONTENT: u64 = 1 << 20;
 /// How long content may take.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The destinations (Fetch section 2.2.5) of requests for code, styles and
-/// embedded documents. The URL of a stream can contain the code of an attacker, which would control
-/// the whole origin as a service worker.
-const AS_CODE: [&str; 10] = [
-    "audioworklet",
-    "embed",
-    "object",
-    "paintworklet",
-    "script",
-    "serviceworker",
-    "sharedworker",
-    "style",
-    "worker",
-    "xslt",
-];
+/// The destinations (Fetch section 2.2.5) of requests for code, styles and embedded documents. The
+/// URL of a stream can contain the code of an attacker, which would control the whole origin as a
+/// service worker.
+const AS_CODE: &str = "audioworklet embed object paintworklet script serviceworker sharedworker \
+    style worker xslt";
 
 /// Reads and validates a request for a stream.
 ///
@@ -75,11 +65,11 @@ async fn read_request<B: Body>(request: Request<B>) -> Result<StreamRequest, Rej
 
 /// Refuses a request for code. Old browsers name no destination, but all name a service worker.
 fn reject_code(request: &Request<()>) -> Result<(), Rejection> {
-    let has = |name, values: &[&str]| {
+    let has = |name, values: &str| {
         let mut given = request.headers().get_all(name).iter();
-        given.any(|value| values.iter().any(|known| value == known))
+        given.any(|value| values.split(' ').any(|known| value == known))
     };
-    if has("sec-fetch-dest", &AS_CODE) || has("service-worker", &["script"]) {
+    if has("sec-fetch-dest", AS_CODE) || has("service-worker", "script") {
         let line = "a stream is no script, worker, style sheet or embedded object\n";
         return Err(Rejection::new(StatusCode::FORBIDDEN, line));
     }
