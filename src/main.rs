@@ -48,7 +48,7 @@ fn run(settings: &Settings) -> Result<(), String> {
     let room = os::room_for_connections();
     let limits = Limits {
         max_connections: settings.max_connections.unwrap_or(room),
-        drain: settings.drain(),
+        drain: settings.drain,
         ..Limits::default()
     };
     let host = settings.host().map_err(explain)?;

@@ -11,11 +11,7 @@ use longhaul::tls::{BadPem, Certificate, Pem};
 use super::settings::Files;
 
 /// The certificate of `files`, or a generated one that names `host`, with a note for the user
-/// if it was generated.
-///
-/// # Errors
-///
-/// One line that says why the certificate cannot be used.
+/// if it was generated. The error is one line that says why the certificate cannot be used.
 pub(crate) fn load(host: Host, files: Option<Files<'_>>) -> Result<(Certificate, String), String> {
     let make = || match host {
         Host::Address(address) => Certificate::make(Some(address)),
@@ -45,8 +41,7 @@ pub(crate) fn describe(certificate: &Certificate) -> String {
 
 /// The certificate and the key of `files`, which are generated if neither exists, with a note for
 /// the user.
-fn read_or_make(files: Files<'_>, make: impl Fn() -> Pem) -> Result<(Pem, String), String> {
-    let Files { cert, key } = files;
+fn read_or_make((cert, key): Files<'_>, make: impl Fn() -> Pem) -> Result<(Pem, String), String> {
     if cert == key && !cert.exists() {
         return Err("--cert and --key are two files".into());
     }
@@ -117,17 +112,14 @@ fn publish(beside: &Path, file: &Path) -> io::Result<()> {
 
 /// Returns one line that says why the certificate cannot be used.
 fn explain(bad: BadPem, files: Option<Files<'_>>) -> String {
-    let Some(Files { cert, key }) = files else {
+    let Some((cert, key)) = files.map(|(cert, key)| (cert.display(), key.display())) else {
         return format!("of what was made, {bad}");
     };
     match bad {
-        BadPem::Expired(day) => {
-            let (cert, key) = (cert.display(), key.display());
-            format!(
-                "{cert} has expired on {day}: renew it, or delete it and {key} to have new ones made"
-            )
-        }
-        BadPem::Certificate(what) => format!("{} {what}", cert.display()),
-        BadPem::Key(what) => format!("{} {what}", key.display()),
+        BadPem::Expired(day) => format!(
+            "{cert} has expired on {day}: renew it, or delete it and {key} to have new ones made"
+        ),
+        BadPem::Certificate(what) => format!("{cert} {what}"),
+        BadPem::Key(what) => format!("{key} {what}"),
     }
 }
