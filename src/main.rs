@@ -10,7 +10,6 @@ use std::thread;
 #[cfg(feature = "tls")]
 use command::certificate;
 use command::settings::Settings;
-use command::signals::Signals;
 use command::{log, os};
 use longhaul::socket::{self, Sockets};
 #[cfg(feature = "tls")]
@@ -82,7 +81,7 @@ fn announcement(url: &str, curl: &str) -> String {
 fn serve(server: &Server, sockets: Sockets, announcement: String) -> io::Result<()> {
     serve_on_every_core(server, &sockets)?;
     runtime()?.block_on(async {
-        let mut signals = Signals::listen()?;
+        let mut signals = os::Signals::listen()?;
         // Before the announcement: a reader may look at the open files at once.
         drop(sockets);
         announce(announcement);
@@ -100,10 +99,7 @@ fn serve_on_every_core(server: &Server, sockets: &Sockets) -> io::Result<()> {
     let shared = Arc::<Shared>::default();
     for _ in 0..thread::available_parallelism()?.get() {
         let runtime = runtime()?;
-        let listener = {
-            let _context = runtime.enter();
-            sockets.listener()?
-        };
+        let listener = runtime.block_on(async { sockets.listener() })?;
         let (server, shared) = (server.clone(), Arc::clone(&shared));
         thread::spawn(move || {
             let handler = move |request| respond(request, Arc::clone(&shared));

@@ -127,23 +127,20 @@ impl TestServer {
 
     /// Stops the server and returns its final counts.
     #[must_use = "dropping the server stops it as well"]
-    pub fn stop(mut self) -> Stats {
-        self.end();
-        self.stats()
-    }
-
-    fn end(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the server has been reported by its own thread.
-            let _ = thread.join();
-        }
+    pub fn stop(self) -> Stats {
+        let streams = Arc::clone(&self.streams);
+        drop(self);
+        streams.stats(None)
     }
 }
 
 /// Ends the open streams and waits until the server is gone.
 impl Drop for TestServer {
     fn drop(&mut self) {
-        self.end();
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the server has been reported by its own thread.
+            let _ = thread.join();
+        }
     }
 }
