@@ -3,15 +3,11 @@
 use std::fmt;
 
 use hyper::Request;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::HeaderValue;
 
 use super::Options;
-use super::conflicts::CONFLICTS;
-use super::table::{KEY, Parameter, parameters};
+use super::table::{CONFLICTS, KEY, Parameter, parameters};
 use super::value::Value;
-
-/// The header with which a client resumes, HTML 9.2.4.
-pub(super) const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// The most characters of a bad name or value in an error text.
 const REPEATED: usize = 64;
@@ -57,11 +53,12 @@ impl Options {
                 .ok_or_else(|| BadParameter::new(&name, &value, parameter.allowed))?;
             seen.push((parameter, value));
         }
-        for (name, allowed, is_broken) in CONFLICTS {
-            let given = seen.iter().find(|(known, _)| known.name == *name);
+        for (names, allowed, is_broken) in CONFLICTS {
+            let given = |name: &&str| seen.iter().find(|(known, _)| known.name == *name);
+            let given = names.iter().find_map(given);
             if let Some((known, given)) = given.filter(|_| is_broken(&options)) {
                 let allowed = allowed.unwrap_or(known.allowed);
-                return Err(BadParameter::new(name, given, allowed));
+                return Err(BadParameter::new(known.name, given, allowed));
             }
         }
         options.any = !seen.is_empty();
@@ -93,16 +90,18 @@ pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
 
 /// The parameters; names that begin with `_` belong to the client and are left out.
 fn query<B>(request: &Request<B>) -> impl Iterator<Item = (Value<'_>, Value<'_>)> {
-    let parameters = pairs(request).map(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (Value::of(name), Value::of(value))
-    });
+    let parameters = pairs(request).map(|(_, name, value)| (name, value));
     parameters.filter(|(name, _)| !name.starts_with('_'))
 }
 
-fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = &str> {
+/// All parameters: each as it is, its name and its value.
+fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = (&str, Value<'_>, Value<'_>)> {
     let query = request.uri().query().unwrap_or_default();
-    query.split('&').filter(|pair| !pair.is_empty())
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (pair, Value::of(name), Value::of(value))
+    })
 }
 
 /// Returns where a `redirect` leads: the path and the other parameters, byte for byte.
@@ -111,12 +110,8 @@ fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = &str> {
 ///
 /// Never: a URI has no control characters.
 pub fn location<B>(request: &Request<B>) -> HeaderValue {
-    let is_other = |pair: &&str| {
-        let name = pair.split('=').next().unwrap_or_default();
-        &*Value::of(name) != "redirect"
-    };
-    let others = pairs(request).filter(is_other);
-    let others = others.collect::<Vec<_>>().join("&");
+    let others = pairs(request).filter(|(_, name, _)| &**name != "redirect");
+    let others = others.map(|(pair, ..)| pair).collect::<Vec<_>>().join("&");
     let mark = if others.is_empty() { "" } else { "?" };
     let location = format!("{}{mark}{others}", request.uri().path());
     HeaderValue::try_from(location).expect("a URI has no control characters")
