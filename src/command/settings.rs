@@ -3,11 +3,11 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
 use longhaul::host::Host;
+use sse_clock::options::number;
 
 /// A clock over Server-Sent Events: the Node http example, written directly on hyper.
 #[derive(Debug, Parser)]
@@ -68,12 +68,6 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = number(text).filter(|seconds| *seconds <= 3600);
     let drain = seconds.map(Duration::from_secs);
     drain.ok_or("a number of seconds is needed, at most 3600")
-}
-
-/// A number of digits alone: `parse` takes a plus sign too.
-fn number<T: FromStr>(text: &str) -> Option<T> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
 }
 
 impl Settings {

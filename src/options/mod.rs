@@ -13,6 +13,7 @@ use hyper::http::Extensions;
 
 pub use parser::{BadParameter, asks_for_credentials, key, location};
 pub use table::{GROUPS, Parameter, parameters};
+pub use value::number;
 
 /// What a client asks for; without a query string the Node example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,6 +23,13 @@ static HEADERS: [HeaderName; 5] = [
     HeaderName::from_static("x-accel-buffering"),
 ];
 
+/// Parses digits and nothing else: `parse` takes a plus sign too.
+#[must_use]
+pub fn number<T: FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}
+
 /// A decoded name or value, as bytes and as text. Both borrow from the request where nothing was
 /// encoded.
 #[derive(Debug)]
@@ -62,11 +69,8 @@ impl<'a> Value<'a> {
         self.text(|text| fits && !text.contains(['\n', '\r', '\0']))
     }
 
-    /// Parses digits and nothing else.
     pub(super) fn number<T: FromStr + PartialOrd>(&self, range: RangeInclusive<T>) -> Option<T> {
-        let digits = self.text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = self.text.parse().ok().filter(|_| digits)?;
-        range.contains(&number).then_some(number)
+        number(&self.text).filter(|number| range.contains(number))
     }
 
     pub(super) fn milliseconds(&self, range: RangeInclusive<u64>) -> Option<Duration> {
