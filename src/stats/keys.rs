@@ -3,10 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::iter::once;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::counts::{Arrival, Counts, Stats, json};
+use serde::Serialize;
+
+use super::{Arrival, Counts, Stats, json};
 use crate::options::{Planned, StreamRequest};
 
 /// The most keys that are kept.
@@ -122,34 +124,24 @@ impl Keys {
         let counts = counts.strip_suffix('}').unwrap_or_default();
         let begin = format!("{counts},\"last_event_ids\":[");
         let past = lock(&key.past);
-        let (ids, requests) = (past.ids.numbers(), past.requests.numbers());
+        let ids = list(&key, past.ids.numbers(), |past| &past.ids);
+        let requests = list(&key, past.requests.numbers(), |past| &past.requests);
         let (redirects, dropped) = (past.redirects, past.dropped);
-        drop(past);
-        let key = Arc::downgrade(&key);
-        let ids = list(ids, Weak::clone(&key), |past, number| {
-            past.ids.get(number).map(json)
-        });
-        let requests = list(requests, key, |past, number| {
-            past.requests.get(number).map(json)
-        });
-        once(begin)
-            .chain(ids)
-            .chain(once("],\"requests\":[".to_owned()))
-            .chain(requests)
-            .chain(once(format!(
-                "],\"redirects\":{redirects},\"dropped\":{dropped}}}"
-            )))
+        let end = format!("],\"redirects\":{redirects},\"dropped\":{dropped}}}");
+        let requests = once("],\"requests\":[".to_owned()).chain(requests);
+        once(begin).chain(ids).chain(requests).chain(once(end))
     }
 }
 
 /// The items of these numbers that `key` still remembers, as JSON separated by commas.
-fn list(
+fn list<T: Serialize>(
+    key: &Arc<Key>,
     numbers: Range<usize>,
-    key: Weak<Key>,
-    item: fn(&Past, usize) -> Option<String>,
-) -> impl Iterator<Item = String> + Send {
-    let items = numbers.filter_map(move |number| item(&lock(&key.upgrade()?.past), number));
-    items.enumerate().map(|(index, item)| {
+    items: fn(&Past) -> &Newest<T>,
+) -> impl Iterator<Item = String> + Send + use<T> {
+    let key = Arc::downgrade(key);
+    let item = move |number| items(&lock(&key.upgrade()?.past)).get(number).map(json);
+    numbers.filter_map(item).enumerate().map(|(index, item)| {
         let comma = if index == 0 { "" } else { "," };
         format!("{comma}{item}")
     })
