@@ -1,5 +1,6 @@
 //! Reads the options from a query string, or returns the error text.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use hyper::Request;
@@ -25,9 +26,9 @@ impl fmt::Display for BadParameter {
 impl std::error::Error for BadParameter {}
 
 impl BadParameter {
-    fn new(name: &str, given: &str, allowed: &str) -> Self {
+    fn new(name: &str, given: &Value<'_>, allowed: &str) -> Self {
         let cut = |text: &str| text.escape_debug().take(REPEATED).collect::<String>();
-        let (name, given) = (cut(name), cut(given));
+        let (name, given) = (cut(name), cut(&given.text));
         Self(format!("{name}: given \"{given}\", allowed {allowed}\n"))
     }
 }
@@ -42,7 +43,7 @@ impl Options {
         let mut options = Self::default();
         let mut seen = Vec::<(&Parameter, Value<'_>)>::new();
         for (name, value) in query(request) {
-            let Some(parameter) = parameters().find(|known| known.name == &*name) else {
+            let Some(parameter) = parameters().find(|known| known.name == name) else {
                 let names: Vec<_> = parameters().map(|known| known.name).collect();
                 return Err(BadParameter::new(&name, &value, &names.join(", ")));
             };
@@ -74,33 +75,33 @@ impl Options {
 pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
     let mut key = None;
     for (name, value) in query(request) {
-        if &*name != "key" || key.is_some() || !value.is_key() {
+        if name != "key" || key.is_some() || !value.is_key() {
             return Err(BadParameter::new(&name, &value, &format!("one key: {KEY}")));
         }
-        key = Some(value.to_string());
+        key = Some(value.text.to_string());
     }
     Ok(key)
 }
 
 /// Returns whether the query string has `credentials`, even if the whole query string is not allowed.
 pub fn asks_for_credentials<B>(request: &Request<B>) -> bool {
-    let given = query(request).find(|(name, _)| &**name == "credentials");
+    let given = query(request).find(|(name, _)| name == "credentials");
     given.is_some_and(|(_, value)| value.flag() == Some(true))
 }
 
 /// The parameters; names that begin with `_` belong to the client and are left out.
-fn query<B>(request: &Request<B>) -> impl Iterator<Item = (Value<'_>, Value<'_>)> {
+fn query<B>(request: &Request<B>) -> impl Iterator<Item = (Cow<'_, str>, Value<'_>)> {
     let parameters = pairs(request).map(|(_, name, value)| (name, value));
     parameters.filter(|(name, _)| !name.starts_with('_'))
 }
 
 /// All parameters: each as it is, its name and its value.
-fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = (&str, Value<'_>, Value<'_>)> {
+fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = (&str, Cow<'_, str>, Value<'_>)> {
     let query = request.uri().query().unwrap_or_default();
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     pairs.map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (pair, Value::of(name), Value::of(value))
+        (pair, Value::of(name).text, Value::of(value))
     })
 }
 
@@ -110,7 +111,7 @@ fn pairs<B>(request: &Request<B>) -> impl Iterator<Item = (&str, Value<'_>, Valu
 ///
 /// Never: a URI has no control characters.
 pub fn location<B>(request: &Request<B>) -> HeaderValue {
-    let others = pairs(request).filter(|(_, name, _)| &**name != "redirect");
+    let others = pairs(request).filter(|(_, name, _)| name != "redirect");
     let others = others.map(|(pair, ..)| pair).collect::<Vec<_>>().join("&");
     let mark = if others.is_empty() { "" } else { "?" };
     let location = format!("{}{mark}{others}", request.uri().path());

@@ -57,7 +57,7 @@ pub const GROUPS: [(&str, &[Parameter]); 4] = [
             ]))),
         row("bom", "no value",
             "a byte order mark ahead of the stream",
-            |it, value| value.is_empty().then(|| it.script.framing.bom = true)),
+            |it, value| value.text.is_empty().then(|| it.script.framing.bom = true)),
         row("comment", "0, or 50 to 3600000 (ms)",
             "the silence after which a comment is sent, 15000 without it; 0 for no comment at all",
             |it, value| set(&mut it.script.comment, value.milliseconds(0..=HOUR)
@@ -83,7 +83,7 @@ pub const GROUPS: [(&str, &[Parameter]); 4] = [
         row("redirect", "301, 302, 303, 307 or 308, not with status",
             "a redirect to the same URL without this parameter",
             |it, value| set(&mut it.head.redirect, value.status()
-                .filter(|_| ["301", "302", "303", "307", "308"].contains(&&**value)))),
+                .filter(|_| ["301", "302", "303", "307", "308"].contains(&&*value.text)))),
         row("then", STATUS,
             "the status for a request with a `Last-Event-ID`",
             |it, value| set(&mut it.then, value.status())),

@@ -1,27 +1,19 @@
 //! Names and values of a query string, and their types.
 
 use std::borrow::Cow;
-use std::ops::{Deref, RangeInclusive};
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::StatusCode;
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER,
-};
+use hyper::header::{HeaderName, HeaderValue};
 use percent_encoding::percent_decode;
 
 use super::Planned;
 
 /// The headers that a query string may change.
-static HEADERS: [HeaderName; 5] = [
-    CACHE_CONTROL,
-    CONTENT_ENCODING,
-    CONTENT_TYPE,
-    RETRY_AFTER,
-    HeaderName::from_static("x-accel-buffering"),
-];
+const HEADERS: &str = "cache-control content-encoding content-type retry-after x-accel-buffering";
 
 /// Parses digits and nothing else: `parse` takes a plus sign too.
 #[must_use]
@@ -35,7 +27,8 @@ pub fn number<T: FromStr>(text: &str) -> Option<T> {
 #[derive(Debug)]
 pub(super) struct Value<'a> {
     bytes: Cow<'a, [u8]>,
-    text: Cow<'a, str>,
+    /// The text; bytes that are not UTF-8 are U+FFFD.
+    pub(super) text: Cow<'a, str>,
 }
 
 impl<'a> Value<'a> {
@@ -105,16 +98,16 @@ impl<'a> Value<'a> {
         let mut headers = Vec::<(HeaderName, _)>::new();
         for line in self.text.split('\n') {
             let (name, value) = line.split_once(':')?;
-            let name = HEADERS
-                .iter()
-                .find(|known| name.eq_ignore_ascii_case(known.as_str()))?;
+            let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+            let is_known = HEADERS.split(' ').any(|known| name == known);
             let is_printable = value.bytes().all(|byte| matches!(byte, b' '..=b'~'));
             let fits = value.len() <= 128 && value.trim_matches(' ') == value;
-            if !is_printable || !fits || headers.iter().any(|(known, _)| known == name) {
+            let is_repeated = headers.iter().any(|(other, _)| *other == name);
+            if !is_known || !is_printable || !fits || is_repeated {
                 return None;
             }
             let value = HeaderValue::from_str(value).ok()?;
-            headers.push((name.clone(), Some(value).filter(|value| !value.is_empty())));
+            headers.push((name, Some(value).filter(|value| !value.is_empty())));
         }
         (headers.len() <= 5).then_some(headers)
     }
@@ -123,14 +116,5 @@ impl<'a> Value<'a> {
     pub(super) fn is_key(&self) -> bool {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         (1..=64).contains(&self.text.len()) && self.text.bytes().all(allowed)
-    }
-}
-
-/// The text; bytes that are not UTF-8 are U+FFFD.
-impl Deref for Value<'_> {
-    type Target = str;
-
-    fn deref(&self) -> &str {
-        &self.text
     }
 }
