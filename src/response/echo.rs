@@ -1,7 +1,5 @@
 //! The request as JSON of bounded length.
 
-use std::borrow::Cow;
-
 use hyper::Request;
 use hyper::header::{HeaderMap, HeaderName};
 use serde::{Serialize, Serializer};
@@ -89,7 +87,7 @@ fn visible(headers: &HeaderMap) -> Vec<(&str, String)> {
         let values = headers.get_all(name).iter();
         let values = values.map(|value| String::from_utf8_lossy(value.as_bytes()));
         if is_shown(name.as_str()) {
-            values.collect::<Vec<Cow<'_, str>>>().join(", ")
+            values.collect::<Vec<_>>().join(", ")
         } else {
             "…".to_owned()
         }
