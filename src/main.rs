@@ -7,13 +7,9 @@ use std::process::{ExitCode, exit};
 use std::sync::Arc;
 use std::thread;
 
-#[cfg(feature = "tls")]
-use command::certificate;
 use command::settings::Settings;
 use command::{log, os};
 use longhaul::socket::{self, Sockets};
-#[cfg(feature = "tls")]
-use longhaul::tls::Tls;
 use longhaul::{Limits, Server};
 use sse_clock::service::{Shared, respond};
 use sse_clock::stream::time;
@@ -57,15 +53,11 @@ fn run(settings: &Settings) -> Result<(), String> {
     // Last, because it may write files.
     #[cfg(feature = "tls")]
     if settings.tls {
-        let (certificate, note) = certificate::load(host, settings.files()?)?;
-        let insecure = if certificate.is_self_signed() {
-            "k"
-        } else {
-            ""
-        };
-        let lines = announcement(&format!("https://{address}"), &format!("curl -{insecure}N"));
-        let lines = lines + &note + &certificate::describe(&certificate);
-        let server = server.with_tls(Tls::new(certificate));
+        use command::certificate::{describe, load};
+        let (certificate, note) = load(host, settings.files()?)?;
+        let (curl, description) = describe(&certificate);
+        let lines = announcement(&format!("https://{address}"), curl) + &note + &description;
+        let server = server.with_tls(longhaul::tls::Tls::new(certificate));
         return serve(&server, sockets, lines).map_err(explain);
     }
     let lines = announcement(&format!("http://{address}"), "curl -N");
@@ -84,7 +76,8 @@ fn serve(server: &Server, sockets: Sockets, announcement: String) -> io::Result<
         let mut signals = os::Signals::listen()?;
         // Before the announcement: a reader may look at the open files at once.
         drop(sockets);
-        announce(announcement);
+        // In a thread of its own: nothing waits for a full stdout.
+        thread::spawn(move || drop(io::stdout().write_all(announcement.as_bytes())));
         let signal = signals.stop().await;
         tracing::info!("{signal}: stopping");
         tokio::select! {
@@ -111,9 +104,4 @@ fn serve_on_every_core(server: &Server, sockets: &Sockets) -> io::Result<()> {
 
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
-}
-
-/// Says where the server listens, in a thread of its own: nothing waits for a full stdout.
-fn announce(lines: String) {
-    thread::spawn(move || drop(io::stdout().write_all(lines.as_bytes())));
 }

@@ -11,8 +11,6 @@ use tokio::sync::oneshot;
 use crate::service::{Shared, respond};
 use crate::stats::{Stats, Streams};
 use longhaul::host::Host;
-#[cfg(feature = "tls")]
-use longhaul::tls::{Certificate, Tls};
 use longhaul::{Limits, Server, socket};
 
 /// A server that runs in a thread of its own until it is dropped.
@@ -64,6 +62,7 @@ pub fn start_with(limits: Limits) -> io::Result<TestServer> {
 /// As [`start`].
 #[cfg(feature = "tls")]
 pub fn start_tls(limits: Limits) -> io::Result<(TestServer, String)> {
+    use longhaul::tls::{Certificate, Tls};
     let made = Certificate::make(None);
     let certificate = Certificate::from_pem(made.certificate.as_bytes(), made.key.as_bytes());
     let certificate = certificate.map_err(io::Error::other)?;

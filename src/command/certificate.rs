@@ -26,17 +26,17 @@ pub(crate) fn load(host: Host, files: Option<Files<'_>>) -> Result<(Certificate,
     Ok((certificate, note))
 }
 
-/// Returns what the user is told of `certificate`.
-pub(crate) fn describe(certificate: &Certificate) -> String {
+/// Returns the curl command that accepts `certificate`, and what the user is told of it.
+pub(crate) fn describe(certificate: &Certificate) -> (&'static str, String) {
     let fingerprint = certificate.fingerprint();
     let fingerprint = format!("SHA-256 fingerprint of the certificate: {fingerprint}\n");
     if !certificate.is_self_signed() {
-        return fingerprint;
+        return ("curl -N", fingerprint);
     }
-    fingerprint
-        + "A browser warns of it once. For one without a warning:\n  \
+    let advice = "A browser warns of it once. For one without a warning:\n  \
            mkcert -install && mkcert -cert-file cert.pem -key-file key.pem localhost 127.0.0.1 ::1\n\
-           and start with --tls --cert cert.pem --key key.pem\n"
+           and start with --tls --cert cert.pem --key key.pem\n";
+    ("curl -kN", fingerprint + advice)
 }
 
 /// The certificate and the key of `files`, which are generated if neither exists, with a note for
@@ -49,10 +49,7 @@ fn read_or_make((cert, key): Files<'_>, make: impl Fn() -> Pem) -> Result<(Pem, 
     if are_there == [false, false] {
         let pem = make();
         write(key, &pem.key, true)?;
-        if let Err(error) = write(cert, &pem.certificate, false) {
-            let _ = fs::remove_file(key);
-            return Err(error);
-        }
+        write(cert, &pem.certificate, false).inspect_err(|_| drop(fs::remove_file(key)))?;
         let (cert, key) = (cert.display(), key.display());
         let note = format!("Made {cert} and {key}: the next start uses them again.\n");
         return Ok((pem, note));
