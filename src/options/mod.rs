@@ -2,7 +2,6 @@
 
 mod parser;
 mod table;
-mod value;
 
 use std::time::Duration;
 
@@ -11,9 +10,8 @@ use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::http::Extensions;
 
-pub use parser::{BadParameter, asks_for_credentials, key, location};
+pub use parser::{BadParameter, asks_for_credentials, key, location, number};
 pub use table::{GROUPS, Parameter, parameters};
-pub use value::number;
 
 /// What a client asks for; without a query string the Node example.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

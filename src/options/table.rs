@@ -1,7 +1,7 @@
 //! The table of the options: names, bounds, effects, where each value goes, and which options
 //! exclude or need each other.
 
-use super::value::Value;
+use super::parser::Value;
 use super::{End, Eol, Options, WITHOUT_BODY};
 
 /// The characters of a key.
