@@ -42,10 +42,11 @@ pub(crate) struct Signals(UnboundedReceiver<&'static str>);
 
 impl Signals {
     /// Takes the signals over from the operating system's defaults.
-    #[cfg(unix)]
     pub(crate) fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
         use tokio::signal::unix::{SignalKind, signal};
         let (sender, receiver) = unbounded_channel();
+        #[cfg(unix)]
         for (name, kind) in [
             ("SIGINT", SignalKind::interrupt()),
             ("SIGTERM", SignalKind::terminate()),
@@ -58,12 +59,7 @@ impl Signals {
                 while signal.recv().await.is_some() && sender.send(name).is_ok() {}
             });
         }
-        Ok(Self(receiver))
-    }
-
-    #[cfg(not(unix))]
-    pub(crate) fn listen() -> io::Result<Self> {
-        let (sender, receiver) = unbounded_channel();
+        #[cfg(not(unix))]
         tokio::spawn(async move {
             while tokio::signal::ctrl_c().await.is_ok() && sender.send("ctrl-C").is_ok() {}
         });
