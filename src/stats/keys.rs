@@ -21,15 +21,9 @@ const ID_BYTES: usize = 64;
 /// The end of an id that was cut.
 const MARK: char = '…';
 
-/// The keys by their names.
+/// The keys by their names, each with the time of its first request.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    keys: HashMap<String, (u64, Arc<Key>)>,
-    seen: u64,
-}
+pub(crate) struct Keys(Mutex<HashMap<String, (Instant, Arc<Key>)>>);
 
 /// The streams of one name; each open stream and each waiting request holds it.
 #[derive(Debug, Default)]
@@ -82,7 +76,7 @@ impl Keys {
     /// The key of this name. A new one takes the place of the oldest that no request holds; if all
     /// are held, there is none. Without `is_kept`, a new key is not stored.
     pub(super) fn get(&self, name: &str, is_kept: bool) -> Option<Arc<Key>> {
-        let Kept { keys, seen } = &mut *lock(&self.0);
+        let mut keys = lock(&self.0);
         if let Some((_, key)) = keys.get(name) {
             return Some(Arc::clone(key));
         }
@@ -91,14 +85,13 @@ impl Keys {
             let free = keys
                 .iter()
                 .filter(|(_, (_, key))| Arc::strong_count(key) == 1);
-            let oldest = free.min_by_key(|(_, (age, _))| *age)?.0.clone();
+            let oldest = free.min_by_key(|(_, (since, _))| *since)?.0.clone();
             if is_kept {
                 keys.remove(&oldest);
             }
         }
         if is_kept {
-            *seen += 1;
-            keys.insert(name.to_owned(), (*seen, Arc::clone(&key)));
+            keys.insert(name.to_owned(), (Instant::now(), Arc::clone(&key)));
         }
         Some(key)
     }
