@@ -18,7 +18,7 @@ use hyper::body::{Body, Frame};
 use pin_project_lite::pin_project;
 use tokio_stream::{Stream, StreamExt, once};
 
-use crate::options::{Framing, Options, Script, StreamRequest};
+use crate::options::{Framing, Script, StreamRequest};
 use crate::stats::StreamGuard;
 use interval::{Interval, Source};
 use keep_alive::{SILENCE, keep_alive};
@@ -95,7 +95,7 @@ fn scripted(interval: Interval, request: &StreamRequest) -> Boxed<Result<Block, 
 
 /// Returns the events of `interval` as `request` changes them.
 fn events(interval: Interval, request: &StreamRequest) -> Boxed<Block> {
-    let Options { script, .. } = &request.options;
+    let script = &request.options.script;
     let (mut template, callback) = (Template::of(script), interval.callback);
     let echo = request.echo.as_deref();
     let echo = echo.map(|echo| template.uncounted("request", echo));
