@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::body::{Body, Buf};
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::time::timeout;
 
@@ -19,21 +20,11 @@ const MAX_CONTENT: u64 = 1 << 20;
 /// How long content may take.
 const TIME: Duration = Duration::from_secs(10);
 
-/// The destinations (Fetch section 2.2.5) of requests for code, styles and
-/// embedded documents. The URL of a stream can contain the code of an attacker, which would control
-/// the whole origin as a service worker.
-const AS_CODE: [&str; 10] = [
-    "audioworklet",
-    "embed",
-    "object",
-    "paintworklet",
-    "script",
-    "serviceworker",
-    "sharedworker",
-    "style",
-    "worker",
-    "xslt",
-];
+/// The destinations (Fetch section 2.2.5) of requests for code, styles and embedded documents. The
+/// URL of a stream can contain the code of an attacker, which would control the whole origin as a
+/// service worker.
+const AS_CODE: &str = "audioworklet embed object paintworklet script serviceworker sharedworker \
+    style worker xslt";
 
 /// Reads and validates a request for a stream.
 ///
@@ -58,10 +49,9 @@ async fn read_request<B: Body>(request: Request<B>) -> Result<StreamRequest, Rej
     allow(&request, &[Method::GET, Method::HEAD, Method::POST])?;
     let options = Options::of(&request)?;
     let echo = options.script.echo.then(|| Echo::of(&request));
-    let redirects = options.head.redirect.is_some();
     let mut known = StreamRequest {
         is_head: request.method() == Method::HEAD,
-        location: redirects.then(|| location(&request)),
+        location: options.head.redirect.map(|_| location(&request)),
         options,
         ..StreamRequest::default()
     };
@@ -75,11 +65,11 @@ async fn read_request<B: Body>(request: Request<B>) -> Result<StreamRequest, Rej
 
 /// Refuses a request for code. Old browsers name no destination, but all name a service worker.
 fn reject_code(request: &Request<()>) -> Result<(), Rejection> {
-    let has = |name, values: &[&str]| {
+    let has = |name, values: &str| {
         let mut given = request.headers().get_all(name).iter();
-        given.any(|value| values.iter().any(|known| value == known))
+        given.any(|value| values.split(' ').any(|known| value == known))
     };
-    if has("sec-fetch-dest", &AS_CODE) || has("service-worker", &["script"]) {
+    if has("sec-fetch-dest", AS_CODE) || has("service-worker", "script") {
         let line = "a stream is no script, worker, style sheet or embedded object\n";
         return Err(Rejection::new(StatusCode::FORBIDDEN, line));
     }
@@ -91,20 +81,19 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
     if content.is_end_stream() {
         return Ok(Vec::new());
     }
-    let reject = |status, line: &str| Rejection::new(status, line.to_owned()).and_close();
     let too_large = || {
-        let line = format!("content: at most {MAX_CONTENT} bytes are taken\n");
-        reject(StatusCode::PAYLOAD_TOO_LARGE, &line)
+        let why = format!("at most {MAX_CONTENT} bytes are taken");
+        (StatusCode::PAYLOAD_TOO_LARGE, why)
     };
-    // Before the first read, so that the client gets no 100 (Continue).
-    if content.size_hint().lower() > MAX_CONTENT {
-        return Err(too_large());
-    }
     let mut content = pin!(content);
     let reading = async {
+        // Before the first read, so that the client gets no 100 (Continue).
+        if content.size_hint().lower() > MAX_CONTENT {
+            return Err(too_large());
+        }
         let (mut shown, mut length) = (Vec::new(), 0);
         while let Some(frame) = content.frame().await {
-            let malformed = |_| reject(StatusCode::BAD_REQUEST, "content: it is malformed\n");
+            let malformed = |_| (StatusCode::BAD_REQUEST, "it is malformed".to_owned());
             let Ok(mut data) = frame.map_err(malformed)?.into_data() else {
                 continue;
             };
@@ -115,14 +104,20 @@ async fn read<B: Body>(content: B, is_shown: bool) -> Result<Vec<u8>, Rejection>
             if is_shown {
                 // One byte more than fits, so that a cut is noticed.
                 let room = (echo::MAX_ECHO + 1).saturating_sub(shown.len());
-                let some = data.copy_to_bytes(room.min(data.remaining()));
-                shown.extend_from_slice(&some);
+                shown.extend_from_slice(&data.copy_to_bytes(room.min(data.remaining())));
             }
         }
         Ok(shown)
     };
-    timeout(TIME, reading).await.unwrap_or_else(|_| {
-        let line = format!("content: it may take {} seconds\n", TIME.as_secs());
-        Err(reject(StatusCode::REQUEST_TIMEOUT, &line))
+    let read = timeout(TIME, reading).await.unwrap_or_else(|_| {
+        let why = format!("it may take {} seconds", TIME.as_secs());
+        Err((StatusCode::REQUEST_TIMEOUT, why))
+    });
+    read.map_err(|(status, why)| {
+        let Rejection(mut response) = Rejection::new(status, format!("content: {why}\n"));
+        // Some content may be left unread.
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+        Rejection(response)
     })
 }

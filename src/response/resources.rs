@@ -8,7 +8,7 @@ use hyper::header::{CONTENT_TYPE, ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use hyper::{Method, Request, StatusCode};
 
 use super::cors::allow;
-use super::{HttpResult, SmallFrames, headers, text, write_head};
+use super::{HttpResult, SmallFrames, headers, write_head};
 use crate::options;
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
@@ -97,15 +97,18 @@ impl File {
     /// Returns the file, or 304 for a client that has it already (RFC 9110 section 13.1.2).
     fn respond<B, S>(&self, request: &Request<B>) -> HttpResult<S> {
         allow(request, &[Method::GET, Method::HEAD])?;
-        let whole = Either::Left(self.content.into());
-        let mut response = write_head(StatusCode::OK, &self.head, whole);
-        if has(request.headers(), &self.head[ETAG]) {
-            response = text(StatusCode::NOT_MODIFIED, "");
-            let known = self.head.iter().filter(|(name, _)| *name != CONTENT_TYPE);
-            let known = known.map(|(name, value)| (name.clone(), value.clone()));
-            *response.headers_mut() = known.collect();
+        if !has(request.headers(), &self.head[ETAG]) {
+            let whole = Either::Left(self.content.into());
+            return Ok(write_head(StatusCode::OK, &self.head, whole));
         }
-        Ok(response)
+        let known = self.head.iter().filter(|(name, _)| *name != CONTENT_TYPE);
+        let known = known.map(|(name, value)| (name.clone(), value.clone()));
+        let nothing = Either::Left(SmallFrames::default());
+        Ok(write_head(
+            StatusCode::NOT_MODIFIED,
+            &known.collect(),
+            nothing,
+        ))
     }
 }
 
