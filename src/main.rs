@@ -7,14 +7,9 @@ use std::process::{ExitCode, exit};
 use std::sync::Arc;
 use std::thread;
 
-#[cfg(feature = "tls")]
-use command::certificate;
 use command::settings::Settings;
-use command::signals::Signals;
 use command::{log, os};
 use longhaul::socket::{self, Sockets};
-#[cfg(feature = "tls")]
-use longhaul::tls::Tls;
 use longhaul::{Limits, Server};
 use sse_clock::service::{Shared, respond};
 use sse_clock::stream::time;
@@ -48,7 +43,7 @@ fn run(settings: &Settings) -> Result<(), String> {
     let room = os::room_for_connections();
     let limits = Limits {
         max_connections: settings.max_connections.unwrap_or(room),
-        drain: settings.drain(),
+        drain: settings.drain,
         ..Limits::default()
     };
     let host = settings.host().map_err(explain)?;
@@ -58,15 +53,11 @@ fn run(settings: &Settings) -> Result<(), String> {
     // Last, because it may write files.
     #[cfg(feature = "tls")]
     if settings.tls {
-        let (certificate, note) = certificate::load(host, settings.files()?)?;
-        let insecure = if certificate.is_self_signed() {
-            "k"
-        } else {
-            ""
-        };
-        let lines = announcement(&format!("https://{address}"), &format!("curl -{insecure}N"));
-        let lines = lines + &note + &certificate::describe(&certificate);
-        let server = server.with_tls(Tls::new(certificate));
+        use command::certificate::{describe, load};
+        let (certificate, note) = load(host, settings.files()?)?;
+        let (curl, description) = describe(&certificate);
+        let lines = announcement(&format!("https://{address}"), curl) + &note + &description;
+        let server = server.with_tls(longhaul::tls::Tls::new(certificate));
         return serve(&server, sockets, lines).map_err(explain);
     }
     let lines = announcement(&format!("http://{address}"), "curl -N");
@@ -82,10 +73,11 @@ fn announcement(url: &str, curl: &str) -> String {
 fn serve(server: &Server, sockets: Sockets, announcement: String) -> io::Result<()> {
     serve_on_every_core(server, &sockets)?;
     runtime()?.block_on(async {
-        let mut signals = Signals::listen()?;
+        let mut signals = os::Signals::listen()?;
         // Before the announcement: a reader may look at the open files at once.
         drop(sockets);
-        announce(announcement);
+        // In a thread of its own: nothing waits for a full stdout.
+        thread::spawn(move || drop(io::stdout().write_all(announcement.as_bytes())));
         let signal = signals.stop().await;
         tracing::info!("{signal}: stopping");
         tokio::select! {
@@ -100,10 +92,7 @@ fn serve_on_every_core(server: &Server, sockets: &Sockets) -> io::Result<()> {
     let shared = Arc::<Shared>::default();
     for _ in 0..thread::available_parallelism()?.get() {
         let runtime = runtime()?;
-        let listener = {
-            let _context = runtime.enter();
-            sockets.listener()?
-        };
+        let listener = runtime.block_on(async { sockets.listener() })?;
         let (server, shared) = (server.clone(), Arc::clone(&shared));
         thread::spawn(move || {
             let handler = move |request| respond(request, Arc::clone(&shared));
@@ -115,9 +104,4 @@ fn serve_on_every_core(server: &Server, sockets: &Sockets) -> io::Result<()> {
 
 fn runtime() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
-}
-
-/// Says where the server listens, in a thread of its own: nothing waits for a full stdout.
-fn announce(lines: String) {
-    thread::spawn(move || drop(io::stdout().write_all(lines.as_bytes())));
 }

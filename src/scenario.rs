@@ -20,15 +20,6 @@ pub enum Plan {
     Drop,
 }
 
-impl Plan {
-    fn status(status: StatusCode, body: Option<&Bytes>) -> Self {
-        match status {
-            StatusCode::OK => Self::Stream,
-            status => Self::Status(status, body.cloned()),
-        }
-    }
-}
-
 /// Returns what `request` gets, and notes the request for its key. A HEAD request leaves no trace,
 /// and a key that cannot be kept gets the stream.
 #[must_use]
@@ -53,18 +44,22 @@ pub fn plan(request: &StreamRequest, next: impl FnOnce(&[Planned]) -> Planned) -
     let Options { head, script, .. } = &request.options;
     let then = request.options.then.filter(|_| request.is_reconnect());
     let responses = &request.options.responses;
-    if let Some(status) = then {
-        Plan::status(status, None)
+    let (status, body) = if let Some(status) = then {
+        (status, None)
     } else if let (Some(status), Some(location)) = (head.redirect, &request.location) {
-        Plan::Redirect(status, location.clone())
+        return Plan::Redirect(status, location.clone());
     } else if let Some(status) = head.status {
-        Plan::status(status, script.wire.as_ref())
+        (status, script.wire.clone())
     } else if responses.is_empty() {
-        Plan::Stream
+        return Plan::Stream;
     } else {
         match next(responses) {
-            Planned::Status(status) => Plan::status(status, None),
-            Planned::Drop => Plan::Drop,
+            Planned::Status(status) => (status, None),
+            Planned::Drop => return Plan::Drop,
         }
+    };
+    match status {
+        StatusCode::OK => Plan::Stream,
+        status => Plan::Status(status, body),
     }
 }

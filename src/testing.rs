@@ -11,8 +11,6 @@ use tokio::sync::oneshot;
 use crate::service::{Shared, respond};
 use crate::stats::{Stats, Streams};
 use longhaul::host::Host;
-#[cfg(feature = "tls")]
-use longhaul::tls::{Certificate, Tls};
 use longhaul::{Limits, Server, socket};
 
 /// A server that runs in a thread of its own until it is dropped.
@@ -64,6 +62,7 @@ pub fn start_with(limits: Limits) -> io::Result<TestServer> {
 /// As [`start`].
 #[cfg(feature = "tls")]
 pub fn start_tls(limits: Limits) -> io::Result<(TestServer, String)> {
+    use longhaul::tls::{Certificate, Tls};
     let made = Certificate::make(None);
     let certificate = Certificate::from_pem(made.certificate.as_bytes(), made.key.as_bytes());
     let certificate = certificate.map_err(io::Error::other)?;
@@ -127,23 +126,20 @@ impl TestServer {
 
     /// Stops the server and returns its final counts.
     #[must_use = "dropping the server stops it as well"]
-    pub fn stop(mut self) -> Stats {
-        self.end();
-        self.stats()
-    }
-
-    fn end(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the server has been reported by its own thread.
-            let _ = thread.join();
-        }
+    pub fn stop(self) -> Stats {
+        let streams = Arc::clone(&self.streams);
+        drop(self);
+        streams.stats(None)
     }
 }
 
 /// Ends the open streams and waits until the server is gone.
 impl Drop for TestServer {
     fn drop(&mut self) {
-        self.end();
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the server has been reported by its own thread.
+            let _ = thread.join();
+        }
     }
 }

@@ -11,11 +11,7 @@ use longhaul::tls::{BadPem, Certificate, Pem};
 use super::settings::Files;
 
 /// The certificate of `files`, or a generated one that names `host`, with a note for the user
-/// if it was generated.
-///
-/// # Errors
-///
-/// One line that says why the certificate cannot be used.
+/// if it was generated. The error is one line that says why the certificate cannot be used.
 pub(crate) fn load(host: Host, files: Option<Files<'_>>) -> Result<(Certificate, String), String> {
     let make = || match host {
         Host::Address(address) => Certificate::make(Some(address)),
@@ -30,23 +26,22 @@ pub(crate) fn load(host: Host, files: Option<Files<'_>>) -> Result<(Certificate,
     Ok((certificate, note))
 }
 
-/// Returns what the user is told of `certificate`.
-pub(crate) fn describe(certificate: &Certificate) -> String {
+/// Returns the curl command that accepts `certificate`, and what the user is told of it.
+pub(crate) fn describe(certificate: &Certificate) -> (&'static str, String) {
     let fingerprint = certificate.fingerprint();
     let fingerprint = format!("SHA-256 fingerprint of the certificate: {fingerprint}\n");
     if !certificate.is_self_signed() {
-        return fingerprint;
+        return ("curl -N", fingerprint);
     }
-    fingerprint
-        + "A browser warns of it once. For one without a warning:\n  \
+    let advice = "A browser warns of it once. For one without a warning:\n  \
            mkcert -install && mkcert -cert-file cert.pem -key-file key.pem localhost 127.0.0.1 ::1\n\
-           and start with --tls --cert cert.pem --key key.pem\n"
+           and start with --tls --cert cert.pem --key key.pem\n";
+    ("curl -kN", fingerprint + advice)
 }
 
 /// The certificate and the key of `files`, which are generated if neither exists, with a note for
 /// the user.
-fn read_or_make(files: Files<'_>, make: impl Fn() -> Pem) -> Result<(Pem, String), String> {
-    let Files { cert, key } = files;
+fn read_or_make((cert, key): Files<'_>, make: impl Fn() -> Pem) -> Result<(Pem, String), String> {
     if cert == key && !cert.exists() {
         return Err("--cert and --key are two files".into());
     }
@@ -54,10 +49,7 @@ fn read_or_make(files: Files<'_>, make: impl Fn() -> Pem) -> Result<(Pem, String
     if are_there == [false, false] {
         let pem = make();
         write(key, &pem.key, true)?;
-        if let Err(error) = write(cert, &pem.certificate, false) {
-            let _ = fs::remove_file(key);
-            return Err(error);
-        }
+        write(cert, &pem.certificate, false).inspect_err(|_| drop(fs::remove_file(key)))?;
         let (cert, key) = (cert.display(), key.display());
         let note = format!("Made {cert} and {key}: the next start uses them again.\n");
         return Ok((pem, note));
@@ -117,17 +109,14 @@ fn publish(beside: &Path, file: &Path) -> io::Result<()> {
 
 /// Returns one line that says why the certificate cannot be used.
 fn explain(bad: BadPem, files: Option<Files<'_>>) -> String {
-    let Some(Files { cert, key }) = files else {
+    let Some((cert, key)) = files.map(|(cert, key)| (cert.display(), key.display())) else {
         return format!("of what was made, {bad}");
     };
     match bad {
-        BadPem::Expired(day) => {
-            let (cert, key) = (cert.display(), key.display());
-            format!(
-                "{cert} has expired on {day}: renew it, or delete it and {key} to have new ones made"
-            )
-        }
-        BadPem::Certificate(what) => format!("{} {what}", cert.display()),
-        BadPem::Key(what) => format!("{} {what}", key.display()),
+        BadPem::Expired(day) => format!(
+            "{cert} has expired on {day}: renew it, or delete it and {key} to have new ones made"
+        ),
+        BadPem::Certificate(what) => format!("{cert} {what}"),
+        BadPem::Key(what) => format!("{key} {what}"),
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::iter::repeat_n;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicIsize, AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
@@ -23,7 +22,7 @@ const FOR_WARNINGS: isize = 100;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// The target of the line that says how many lines were left out, at most once a second and at the end.
-const LEFT_OUT: &str = "sse_clock::left_out";
+const REPORT: &str = "sse_clock::left_out";
 
 /// Bytes of lines that are written together.
 const TOGETHER: usize = 8 * 1024;
@@ -34,10 +33,19 @@ const REST: Duration = Duration::from_millis(10);
 /// The filter without `RUST_LOG`: h2 would warn of every fault of a client.
 const USUAL: &str = "info,h2=error";
 
+/// How many lines may be logged now.
+///
+/// A line takes one of these, and the writer gives it back a second after the line was written; each
+/// event makes one line. So the lines that wait have a bound as well, however slow the reader of
+/// stderr is.
+static BUDGET: AtomicIsize = AtomicIsize::new(A_SECOND);
+
+/// How many lines were left out since the last report.
+static LEFT_OUT: AtomicU64 = AtomicU64::new(0);
+
 /// The running log. Dropping it flushes what was logged, for a second at most.
 pub(crate) struct Log {
     lines: Lines,
-    budget: Arc<Budget>,
     flushed: Receiver<()>,
 }
 
@@ -45,29 +53,18 @@ pub(crate) struct Log {
 #[derive(Clone)]
 struct Lines(SyncSender<Vec<u8>>);
 
-/// How many lines may be logged now, and how many were left out.
-///
-/// A line takes one of the budget, and the writer gives it back a second after the line was
-/// written; each event makes one line. So the lines that wait have a bound as well, however slow the reader of stderr is.
-struct Budget {
-    left: AtomicIsize,
-    left_out: AtomicU64,
-}
-
 /// Starts the log with the filter of `RUST_LOG`, or the usual one.
 pub(crate) fn start() -> Log {
     // Three more: two that say what was left out, and the end.
     let (lines, waiting) = mpsc::sync_channel(A_SECOND.unsigned_abs() + 3);
     let (lines, (done, flushed)) = (Lines(lines), mpsc::channel());
-    let (left, left_out) = (AtomicIsize::new(A_SECOND), AtomicU64::new(0));
-    let budget = Arc::new(Budget { left, left_out });
     // `sse_clock` in RUST_LOG means the server's crate too.
     let own = env::var("RUST_LOG").map(|own| [own.replace("sse_clock", "longhaul"), own].join(","));
     let filter = EnvFilter::builder()
         .with_default_directive(Level::INFO.into())
         .parse(own.as_deref().unwrap_or(USUAL))
         .unwrap_or_else(|_| EnvFilter::new(USUAL));
-    let always = format!("{LEFT_OUT}=warn").parse();
+    let always = format!("{REPORT}=warn").parse();
     let always = always.expect("a target and a level");
     let writer = lines.clone();
     tracing_subscriber::fmt()
@@ -77,11 +74,10 @@ pub(crate) fn start() -> Log {
         .log_internal_errors(false)
         .with_writer(move || writer.clone())
         .finish()
-        .with(Limit(Arc::clone(&budget)))
+        .with(Limit)
         .init();
-    let shared = Arc::clone(&budget);
     let writer = thread::Builder::new().name("log".into()).spawn(move || {
-        write(&waiting, &shared);
+        write(&waiting);
         drop(done);
     });
     writer.expect("a thread starts");
@@ -89,15 +85,11 @@ pub(crate) fn start() -> Log {
     panic::set_hook(Box::new(|panic| {
         tracing::error!("a task panicked: {panic}");
     }));
-    Log {
-        lines,
-        budget,
-        flushed,
-    }
+    Log { lines, flushed }
 }
 
 /// Writes the lines to stderr, as many as wait at a time. If stderr is closed they are lost.
-fn write(waiting: &Receiver<Vec<u8>>, budget: &Budget) {
+fn write(waiting: &Receiver<Vec<u8>>) {
     let (mut written, mut reported) = (VecDeque::<Instant>::new(), None::<Instant>);
     loop {
         let oldest = written.front();
@@ -128,43 +120,41 @@ fn write(waiting: &Receiver<Vec<u8>>, budget: &Budget) {
         }
         let is_old = |time: &Instant| time.elapsed() >= SECOND;
         let old = written.iter().take_while(|time| is_old(time)).count();
-        if old > 0 && reported.as_ref().is_none_or(is_old) && budget.report() {
+        if old > 0 && reported.as_ref().is_none_or(is_old) && report() {
             reported = Some(Instant::now());
         }
         written.drain(..old);
-        budget.left.fetch_add(old.cast_signed(), Relaxed);
+        BUDGET.fetch_add(old.cast_signed(), Relaxed);
     }
 }
 
-impl Budget {
-    /// Logs how many lines were left out since the last report, and returns whether there were any.
-    fn report(&self) -> bool {
-        let left_out = self.left_out.swap(0, Relaxed);
-        if left_out > 0 {
-            tracing::warn!(
-                target: LEFT_OUT,
-                "{left_out} lines were left out: at most {A_SECOND} are written a second"
-            );
-        }
-        left_out > 0
+/// Logs how many lines were left out since the last report, and returns whether there were any.
+fn report() -> bool {
+    let left_out = LEFT_OUT.swap(0, Relaxed);
+    if left_out > 0 {
+        tracing::warn!(
+            target: REPORT,
+            "{left_out} lines were left out: at most {A_SECOND} are written a second"
+        );
     }
+    left_out > 0
 }
 
-struct Limit(Arc<Budget>);
+struct Limit;
 
 /// A line that is left out is not formatted either.
 impl<S: Subscriber> Layer<S> for Limit {
     fn event_enabled(&self, event: &Event<'_>, _: Context<'_, S>) -> bool {
         let metadata = event.metadata();
         let kept = match *metadata.level() {
-            _ if metadata.target() == LEFT_OUT => isize::MIN,
+            _ if metadata.target() == REPORT => isize::MIN,
             Level::ERROR | Level::WARN => 0,
             _ => FOR_WARNINGS,
         };
         let take = |left: isize| (left > kept).then(|| left - 1);
-        let fits = self.0.left.fetch_update(Relaxed, Relaxed, take).is_ok();
+        let fits = BUDGET.fetch_update(Relaxed, Relaxed, take).is_ok();
         if !fits {
-            self.0.left_out.fetch_add(1, Relaxed);
+            LEFT_OUT.fetch_add(1, Relaxed);
         }
         fits
     }
@@ -184,7 +174,7 @@ impl Write for Lines {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        self.budget.report();
+        report();
         let _ = self.lines.0.try_send(Vec::new());
         let _ = self.flushed.recv_timeout(SECOND);
     }

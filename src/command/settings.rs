@@ -3,11 +3,11 @@
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Parser;
 use longhaul::host::Host;
+use sse_clock::options::number;
 
 /// A clock over Server-Sent Events: the Node http example, written directly on hyper.
 #[derive(Debug, Parser)]
@@ -27,8 +27,8 @@ pub(crate) struct Settings {
     pub(crate) max_connections: Option<usize>,
 
     /// Seconds that shutdown waits for streams that cannot be written to
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = seconds)]
-    drain: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    pub(crate) drain: Duration,
 
     /// Speak HTTPS: HTTP/2 if the client offers it, else HTTP/1.1 [in builds with --features tls]
     #[arg(long)]
@@ -44,15 +44,10 @@ pub(crate) struct Settings {
 }
 
 /// The files of a certificate and its key.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(feature = "tls"),
-    expect(dead_code, reason = "without TLS they are not read")
-)]
-pub(crate) struct Files<'a> {
-    pub(crate) cert: &'a Path,
-    pub(crate) key: &'a Path,
-}
+pub(crate) type Files<'a> = (&'a Path, &'a Path);
+
+const NO_TLS: &str = "this build has no TLS; to build one with TLS: \
+    cargo run --features tls -- --tls";
 
 const PORT: u16 = 3000;
 
@@ -69,23 +64,15 @@ fn at_least_one(text: &str) -> Result<usize, &'static str> {
     connections.ok_or("a number of connections is needed, at least 1")
 }
 
-fn seconds(text: &str) -> Result<u64, &'static str> {
+fn seconds(text: &str) -> Result<Duration, &'static str> {
     let seconds = number(text).filter(|seconds| *seconds <= 3600);
-    seconds.ok_or("a number of seconds is needed, at most 3600")
-}
-
-/// A number of digits alone: `parse` takes a plus sign too.
-fn number<T: FromStr>(text: &str) -> Option<T> {
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|_| digits)
+    let drain = seconds.map(Duration::from_secs);
+    drain.ok_or("a number of seconds is needed, at most 3600")
 }
 
 impl Settings {
-    /// The settings that this process was started with.
-    ///
-    /// # Errors
-    ///
-    /// The exit status, once the help, the version or the error has been printed.
+    /// Returns the settings that this process was started with, or the exit status, once the help,
+    /// the version or the error has been printed.
     pub(crate) fn from_process() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|error| {
             if !error.use_stderr() {
@@ -99,40 +86,23 @@ impl Settings {
         })
     }
 
-    /// The host to listen on.
-    ///
-    /// # Errors
-    ///
-    /// `InvalidData` when it is neither `localhost` nor an address.
+    /// Returns the host to listen on, or `InvalidData` if it is neither `localhost` nor an address.
     pub(crate) fn host(&self) -> io::Result<Host> {
         let parsed = self.host.parse();
         parsed.map_err(|_| io::Error::from(ErrorKind::InvalidData))
     }
 
-    /// The files of the certificate, if both flags are set.
-    ///
-    /// # Errors
-    ///
-    /// One line for the user: a flag without the other, or without `--tls`, or a build without TLS.
+    /// Returns the files of the certificate, if both flags are set, or one line for the user: a flag
+    /// without the other, or without `--tls`, or a build without TLS.
     pub(crate) fn files(&self) -> Result<Option<Files<'_>>, String> {
-        if cfg!(not(feature = "tls")) && self.tls {
-            let build = "cargo run --features tls -- --tls";
-            return Err(format!(
-                "this build has no TLS; to build one with TLS: {build}"
-            ));
-        }
         match (&self.cert, &self.key) {
+            _ if self.tls && cfg!(not(feature = "tls")) => Err(NO_TLS.into()),
             (None, None) => Ok(None),
             (Some(_), None) => Err("--cert FILE needs --key FILE".into()),
             (None, Some(_)) => Err("--key FILE needs --cert FILE".into()),
             (Some(_), Some(_)) if !self.tls => Err("--cert and --key need --tls".into()),
-            (Some(cert), Some(key)) => Ok(Some(Files { cert, key })),
+            (Some(cert), Some(key)) => Ok(Some((cert, key))),
         }
-    }
-
-    /// How long streams that cannot be written to may hold up shutdown.
-    pub(crate) fn drain(&self) -> Duration {
-        Duration::from_secs(self.drain)
     }
 
     /// One line for the user: why the host and port cannot be bound.

@@ -17,10 +17,6 @@ const MAX_ORIGIN: usize = 512;
 const MAX_NAMES: usize = 1024;
 
 /// Rejects all methods except `methods`: OPTIONS gets a preflight response, others get a 405.
-///
-/// # Errors
-///
-/// The response to such a method.
 pub(super) fn allow<B>(request: &Request<B>, methods: &[Method]) -> Result<(), Rejection> {
     if methods.contains(request.method()) {
         return Ok(());
@@ -52,7 +48,8 @@ fn preflight(request: &HeaderMap, allow: &str, has_post: bool) -> Rejection {
     ];
     let is_preflight = request.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let head = headers(head.into_iter().take(if is_preflight { 5 } else { 1 }));
-    write_head(StatusCode::NO_CONTENT, &head, SmallFrames::default()).into()
+    let response = write_head(StatusCode::NO_CONTENT, &head, SmallFrames::default());
+    Rejection(Box::new(response))
 }
 
 /// Returns the header names of a preflight, if they are tokens (RFC 9110 section 5.6.2) and few.

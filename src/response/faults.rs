@@ -30,7 +30,11 @@ pub fn with_faults<S>(
         Plan::Stream => stream.map(Either::Right),
         Plan::Status(status, body) => with_status(status, body, stream).map(Either::Left),
         Plan::Redirect(status, location) => redirect(status, location).map(Either::Left),
-        Plan::Drop => dropped().map(Either::Left),
+        Plan::Drop => {
+            let mut response = Response::new(Either::Left(SmallFrames::default()));
+            response.extensions_mut().insert(DropConnection);
+            response
+        }
     };
     if !response.headers().contains_key(LOCATION) {
         for (name, value) in faults.headers {
@@ -53,10 +57,8 @@ pub fn with_faults<S>(
 /// Keeps bytes that someone else put into the URL from running as a page or a script of this origin, and from
 /// loading anything. No browser runs an event stream.
 fn guard_bytes(head: &mut HeaderMap) {
-    if head
-        .get(CONTENT_TYPE)
-        .is_none_or(|it| it != "text/event-stream")
-    {
+    let media_type = head.get(CONTENT_TYPE);
+    if media_type.is_none_or(|it| it != "text/event-stream") {
         let policy = HeaderValue::from_static("sandbox; default-src 'none'");
         head.insert(CONTENT_SECURITY_POLICY, policy);
         head.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -89,11 +91,5 @@ fn redirect(status: StatusCode, location: HeaderValue) -> Response<SmallFrames> 
     let head = response.headers_mut();
     head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     head.insert(LOCATION, location);
-    response
-}
-
-fn dropped() -> Response<SmallFrames> {
-    let mut response = Response::new(SmallFrames::default());
-    response.extensions_mut().insert(DropConnection);
     response
 }

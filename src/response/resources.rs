@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use super::cors::allow;
-use super::extract::{MAX_CONTENT, TIME, in_time, read};
-use super::{HttpResponse, HttpResult, Rejection, SmallFrames, headers, text, write_head};
+use super::extract::{MAX_CONTENT, TIME, read};
+use super::{HttpResponse, HttpResult, Rejection, SmallFrames, headers, write_head};
 use crate::options;
 use crate::stats::Streams;
 use crate::suite::{self, Post};
@@ -74,7 +74,7 @@ async fn judge<B: Body, S>(request: Request<B>, streams: &Streams) -> HttpResult
     let end = Instant::now() + TIME;
     let judging = JUDGES.acquire().await;
     let end = end.max(Instant::now() + LEAST_TIME);
-    let content = in_time(end, read(content, MAX_CONTENT)).await?;
+    let content = read(content, MAX_CONTENT, end).await?;
     let bad = |line| Rejection::new(StatusCode::BAD_REQUEST, line);
     let post = Post::parse(&content).map_err(bad)?;
     options::check_key(&post.key)?;
@@ -120,15 +120,14 @@ impl File {
 
     /// Returns the file, or 304 for a client that has it already (RFC 9110 section 13.1.2).
     fn respond<B, S>(&self, request: &Request<B>) -> HttpResponse<S> {
-        let whole = Either::Left(self.content.into());
-        let mut response = write_head(StatusCode::OK, &self.head, whole);
-        if has(request.headers(), &self.head[ETAG]) {
-            response = text(StatusCode::NOT_MODIFIED, "");
-            let known = self.head.iter().filter(|(name, _)| *name != CONTENT_TYPE);
-            let known = known.map(|(name, value)| (name.clone(), value.clone()));
-            *response.headers_mut() = known.collect();
+        if !has(request.headers(), &self.head[ETAG]) {
+            let whole = Either::Left(self.content.into());
+            return write_head(StatusCode::OK, &self.head, whole);
         }
-        response
+        let known = self.head.iter().filter(|(name, _)| *name != CONTENT_TYPE);
+        let known = known.map(|(name, value)| (name.clone(), value.clone()));
+        let nothing = Either::Left(SmallFrames::default());
+        write_head(StatusCode::NOT_MODIFIED, &known.collect(), nothing)
     }
 }
 

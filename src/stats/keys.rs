@@ -3,10 +3,12 @@
 use std::collections::{HashMap, VecDeque};
 use std::iter::once;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::counts::{Arrival, Counts, Stats, json};
+use serde::Serialize;
+
+use super::{Arrival, Counts, Stats, json};
 use crate::options::{Planned, StreamRequest};
 
 /// The most keys that are kept.
@@ -19,15 +21,9 @@ const ID_BYTES: usize = 64;
 /// The end of an id that was cut.
 const MARK: char = '…';
 
-/// The keys by their names.
+/// The keys by their names, each with the time of its first request.
 #[derive(Debug, Default)]
-pub(crate) struct Keys(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    keys: HashMap<String, (u64, Arc<Key>)>,
-    seen: u64,
-}
+pub(crate) struct Keys(Mutex<HashMap<String, (Instant, Arc<Key>)>>);
 
 /// The streams of one name; each open stream and each waiting request holds it.
 #[derive(Debug, Default)]
@@ -82,7 +78,7 @@ impl Keys {
     /// The key of this name. A new one takes the place of the oldest that no request holds; if all
     /// are held, there is none. Without `is_kept`, a new key is not stored.
     pub(super) fn get(&self, name: &str, is_kept: bool) -> Option<Arc<Key>> {
-        let Kept { keys, seen } = &mut *lock(&self.0);
+        let mut keys = lock(&self.0);
         if let Some((_, key)) = keys.get(name) {
             return Some(Arc::clone(key));
         }
@@ -91,14 +87,13 @@ impl Keys {
             let free = keys
                 .iter()
                 .filter(|(_, (_, key))| Arc::strong_count(key) == 1);
-            let oldest = free.min_by_key(|(_, (age, _))| *age)?.0.clone();
+            let oldest = free.min_by_key(|(_, (since, _))| *since)?.0.clone();
             if is_kept {
                 keys.remove(&oldest);
             }
         }
         if is_kept {
-            *seen += 1;
-            keys.insert(name.to_owned(), (*seen, Arc::clone(&key)));
+            keys.insert(name.to_owned(), (Instant::now(), Arc::clone(&key)));
         }
         Some(key)
     }
@@ -130,34 +125,24 @@ impl Keys {
         let counts = counts.strip_suffix('}').unwrap_or_default();
         let begin = format!("{counts},\"last_event_ids\":[");
         let past = lock(&key.past);
-        let (ids, requests) = (past.ids.numbers(), past.requests.numbers());
+        let ids = list(&key, past.ids.numbers(), |past| &past.ids);
+        let requests = list(&key, past.requests.numbers(), |past| &past.requests);
         let (redirects, dropped) = (past.redirects, past.dropped);
-        drop(past);
-        let key = Arc::downgrade(&key);
-        let ids = list(ids, Weak::clone(&key), |past, number| {
-            past.ids.get(number).map(json)
-        });
-        let requests = list(requests, key, |past, number| {
-            past.requests.get(number).map(json)
-        });
-        once(begin)
-            .chain(ids)
-            .chain(once("],\"requests\":[".to_owned()))
-            .chain(requests)
-            .chain(once(format!(
-                "],\"redirects\":{redirects},\"dropped\":{dropped}}}"
-            )))
+        let end = format!("],\"redirects\":{redirects},\"dropped\":{dropped}}}");
+        let requests = once("],\"requests\":[".to_owned()).chain(requests);
+        once(begin).chain(ids).chain(requests).chain(once(end))
     }
 }
 
 /// The items of these numbers that `key` still remembers, as JSON separated by commas.
-fn list(
+fn list<T: Serialize>(
+    key: &Arc<Key>,
     numbers: Range<usize>,
-    key: Weak<Key>,
-    item: fn(&Past, usize) -> Option<String>,
-) -> impl Iterator<Item = String> + Send {
-    let items = numbers.filter_map(move |number| item(&lock(&key.upgrade()?.past), number));
-    items.enumerate().map(|(index, item)| {
+    items: fn(&Past) -> &Newest<T>,
+) -> impl Iterator<Item = String> + Send + use<T> {
+    let key = Arc::downgrade(key);
+    let item = move |number| items(&lock(&key.upgrade()?.past)).get(number).map(json);
+    numbers.filter_map(item).enumerate().map(|(index, item)| {
         let comma = if index == 0 { "" } else { "," };
         format!("{comma}{item}")
     })

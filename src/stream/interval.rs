@@ -92,7 +92,8 @@ impl Stream for Interval {
         let mut next = sleep.deadline() + *this.period;
         let now = Instant::now();
         if next <= now {
-            next += *this.period * (1 + missed(now - next, *this.period));
+            let missed = (now - next).as_nanos() / this.period.as_nanos();
+            next += *this.period * (1 + u32::try_from(missed).unwrap_or(u32::MAX - 1));
         }
         sleep.reset(next);
         let id = match this.source {
@@ -102,9 +103,4 @@ impl Stream for Interval {
         let event = (this.callback)(id);
         Poll::Ready(Some(Tick { id, event }))
     }
-}
-
-/// Returns how many whole periods fit into a delay.
-fn missed(late: Duration, period: Duration) -> u32 {
-    u32::try_from(late.as_nanos() / period.as_nanos()).unwrap_or(u32::MAX - 1)
 }

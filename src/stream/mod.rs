@@ -5,7 +5,6 @@ pub mod resume;
 mod slack;
 pub mod time;
 pub mod sse;
-mod events;
 pub mod wire;
 pub mod keep_alive;
 pub mod script;
@@ -21,11 +20,15 @@ use tokio_stream::{Stream, StreamExt, once};
 
 use crate::options::{Framing, Script, StreamRequest};
 use crate::stats::StreamGuard;
-use events::{Boxed, events};
 use interval::{Interval, Source};
 use keep_alive::{SILENCE, keep_alive};
+use resume::{Due, resume, tick_of};
 use script::{Aborted, frames};
-use sse::Block;
+use sse::{Block, Fields, data};
+use wire::wire;
+
+/// A boxed stream.
+type Boxed<T> = Pin<Box<dyn Stream<Item = T> + Send>>;
 
 pin_project! {
     /// The body of a stream; dropping it is Node's `clearInterval`.
@@ -87,6 +90,72 @@ fn scripted(interval: Interval, request: &StreamRequest) -> Boxed<Result<Block, 
         Box::pin(frames(blocks, script.framing))
     } else {
         blocks
+    }
+}
+
+/// Returns the events of `interval` as `request` changes them.
+fn events(interval: Interval, request: &StreamRequest) -> Boxed<Block> {
+    let script = &request.options.script;
+    let (mut template, callback) = (Template::of(script), interval.callback);
+    let echo = request.echo.as_deref();
+    let echo = echo.map(|echo| template.uncounted("request", echo));
+    let seen = request.last_event_id().filter(|_| script.ids);
+    let blocks: Boxed<Block> = match (&script.wire, &interval.source) {
+        (Some(bytes), _) => {
+            // `setInterval` turns 0 into 1 ms, but a wire with `interval=0` is sent at once.
+            let period = request.options.interval.map(Duration::from_millis);
+            Box::pin(wire(bytes, period.unwrap_or(interval.period), seen))
+        }
+        (None, Source::Time(now)) if script.ids => {
+            let ticks = resume(interval.period, *now, seen.and_then(tick_of));
+            Box::pin(ticks.map(move |due| match due {
+                Due::Tick(at) => template.event(at, callback(at)),
+                Due::Gap(left_out) => template.uncounted("gap", &left_out.to_string()),
+            }))
+        }
+        _ => Box::pin(interval.map(move |tick| template.event(tick.id, tick.event))),
+    };
+    match echo {
+        Some(echo) => Box::pin(once(echo).chain(blocks)),
+        None => blocks,
+    }
+}
+
+/// What each event of a stream has in addition to, or in place of, the data of the callback.
+struct Template {
+    retry: Option<u64>,
+    event: Option<String>,
+    ids: bool,
+    data: Option<Bytes>,
+    xs: u64,
+}
+
+impl Template {
+    fn of(script: &Script) -> Self {
+        let size = script.size.map(|_| Bytes::from_static(b"data: "));
+        Self {
+            retry: script.retry,
+            event: script.event.clone(),
+            ids: script.ids,
+            data: size.or_else(|| script.data.as_deref().map(data)),
+            xs: script.size.unwrap_or(0),
+        }
+    }
+
+    /// Returns the event of the tick `id`, with `plain`, which the callback has written.
+    fn event(&mut self, id: u64, plain: Bytes) -> Block {
+        let (retry, event) = (self.retry.take(), self.event.as_deref());
+        let id = self.ids.then_some(id);
+        let data = self.data.clone().unwrap_or(plain);
+        let bytes = Fields { retry, event, id }.prefix_to(data);
+        let (xs, events) = (self.xs, 1);
+        Block { bytes, xs, events }
+    }
+
+    /// Returns an event of another type, without an id, that does not count.
+    fn uncounted(&mut self, event: &str, text: &str) -> Block {
+        let (retry, event, id) = (self.retry.take(), Some(event), None);
+        Block::uncounted(Fields { retry, event, id }.prefix_to(data(text)))
     }
 }
 

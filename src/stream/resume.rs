@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tokio_stream::Stream;
 
 use super::time::until;
+use crate::options::number;
 
 /// The most missed ticks that are sent late.
 pub const CATCH_UP: u64 = 1000;
@@ -33,8 +34,7 @@ pub fn due(last: u64, interval: u64, now: u64) -> Option<Due> {
 /// Parses the id of a tick: digits and nothing else.
 #[must_use]
 pub fn tick_of(id: &str) -> Option<u64> {
-    let digits = id.bytes().all(|byte| byte.is_ascii_digit());
-    id.parse().ok().filter(|_| digits)
+    number(id)
 }
 
 /// Returns the tick after which a stream resumes: the `last` one that its client saw, or `now` if

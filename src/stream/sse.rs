@@ -72,15 +72,10 @@ impl Fields<'_> {
             return data;
         }
         let mut event = String::with_capacity(64);
-        if let Some(time) = self.retry {
-            field(&mut event, "retry", time);
-        }
-        if let Some(name) = self.event {
-            field(&mut event, "event", name.replace(['\n', '\r', '\0'], ""));
-        }
-        if let Some(id) = self.id {
-            field(&mut event, "id", id);
-        }
+        let name = self.event.map(|name| name.replace(['\n', '\r', '\0'], ""));
+        field(&mut event, "retry", self.retry);
+        field(&mut event, "event", name);
+        field(&mut event, "id", self.id);
         [event.as_bytes(), &data].concat().into()
     }
 }
@@ -90,7 +85,7 @@ impl Fields<'_> {
 pub fn data(text: &str) -> Bytes {
     let mut event = String::with_capacity(text.len() + 16);
     for line in text.replace("\r\n", "\n").split(['\n', '\r']) {
-        field(&mut event, "data", line);
+        field(&mut event, "data", Some(line));
     }
     event.push('\n');
     // A stream keeps the event; many short lines leave much spare capacity.
@@ -98,6 +93,8 @@ pub fn data(text: &str) -> Bytes {
     event.into()
 }
 
-fn field(event: &mut String, name: &str, value: impl Display) {
-    writeln!(event, "{name}: {value}").expect("a string takes all");
+fn field(event: &mut String, name: &str, value: Option<impl Display>) {
+    if let Some(value) = value {
+        writeln!(event, "{name}: {value}").expect("a string takes all");
+    }
 }

@@ -69,12 +69,10 @@ fn unmarked(stream: &[u8]) -> &[u8] {
 
 /// Returns the value of `line` if it is a field of this name.
 fn value<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    let rest = line.strip_prefix(name.as_bytes())?;
-    if rest.is_empty() {
-        return Some(rest);
+    match line.strip_prefix(name.as_bytes())? {
+        [b':', b' ', value @ ..] | [b':', value @ ..] => Some(value),
+        rest => rest.is_empty().then_some(rest),
     }
-    let value = rest.strip_prefix(b":")?;
-    Some(value.strip_prefix(b" ").unwrap_or(value))
 }
 
 /// Returns the blocks, each up to the end of its blank line; what follows the last is no block.
