@@ -21,7 +21,7 @@ function parameters(target) {
 export async function bare() {
   const keys = new Map();
   const key = (name) => {
-    if (!keys.has(name)) keys.set(name, { requests: [], closed: { client: 0, finished: 0 } });
+    if (!keys.has(name)) keys.set(name, { requests: [], made: Date.now() });
     return keys.get(name);
   };
   const answer = async (socket, head) => {
@@ -60,7 +60,6 @@ export async function bare() {
     if (String(end) === "stall") return;
     if (String(end) === "abort") socket.resetAndDestroy();
     else socket.end("0\r\n\r\n");
-    seen.closed.finished += 1;
     seen.ended = Date.now();
   };
   const server = createServer((socket) => {
@@ -75,9 +74,14 @@ export async function bare() {
     });
   });
   await new Promise((listens) => server.listen(0, "127.0.0.1", listens));
+  /** Judges nothing: a stream is done once the client has ended or reconnected, or after `ms`. */
+  const watch = (ms) => ({ key: name, closed }) => {
+    const { requests, made } = key(name);
+    return { done: closed || requests.length > 1 || Date.now() - made > ms, requests };
+  };
   return {
     url: `http://127.0.0.1:${server.address().port}`,
-    seen: (name) => key(name),
+    watch,
     close: () => server.close(),
   };
 }

@@ -1,56 +1,72 @@
-// Plays cases to one client, by its driver, and judges what it made of them.
+// Plays cases to one client, by its driver. What is right about the client is judged elsewhere.
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { here } from "./clients.mjs";
 import { hand } from "./hand.mjs";
-import { judge, over } from "./judge.mjs";
 
 /** The longest that a driver may take, in milliseconds. */
 const ENDS = 20 * 60_000;
 
+/** How long a case waits for a client to reconnect, in milliseconds: one client waits 10 s, when the
+ * server closes the connection that the client would use again, and then 20 s more. */
+const RECONNECTS = 40_000;
+
+/** How long a case waits for one event too many, if nothing else can follow. */
+const EXTRA = 500;
+
 let runs = 0;
 
-/** Plays `cases` from the server at `origin`; `seen` tells what that saw of a key. */
-export async function play(client, cases, origin, seen) {
+/** Plays `cases` from the server at `origin`. `judge` gets each post of what the client has dispatched
+ * so far, and returns a verdict on it, which says whether the case is done. Returns the last verdicts. */
+export async function play(client, cases, origin, judge) {
   runs += 1;
   const run = runs;
-  const stats = new Map();
-  const key = (at) => `${process.pid}.${run}.${at}`;
-  const look = async (at) => {
-    const now = await seen(key(at));
-    // A key is forgotten some time after its last request.
-    if (now.requests.length > 0 || !stats.has(at)) stats.set(at, now);
-    return stats.get(at);
+  const plays = cases.map((it, at) => ({ it, key: `${process.pid}.${run}.${at}`, events: [] }));
+  const report = async (at, { events, closed, error }) => {
+    const one = plays[at];
+    const now = Date.now();
+    one.start ??= now;
+    Object.assign(one, { events, error });
+    const isOver = closed || now - one.start > lasts(client, one.it) || now - allCame(one, now) >= EXTRA;
+    const { name } = one.it;
+    const verdict = await judge({ name, key: one.key, events, closed: isOver, reconnects: client.reconnects });
+    if (verdict.done) one.verdict = verdict;
+    return verdict;
   };
-  const reported = new Set();
-  const until = (at) => over(cases[at], () => look(at), () => reported.has(at));
   const told = (url) => {
-    const handed = cases.map(({ url: path, listen }, at) => ({
-      name: String(at),
-      url: `${origin}${path}&key=${key(at)}`,
-      listen,
-      until: `${url}/until/${at}`,
+    const handed = plays.map(({ it, key }, at) => ({
+      url: `${origin}${it.url}&key=${key}`,
+      listen: it.listen,
+      close_after: it.close_after ?? null,
+      report: `${url}/report/${at}`,
     }));
     return { atOnce: client.atOnce, cases: handed };
   };
-  const runner = await hand(until, told);
-  const lookAgain = (at) => {
-    reported.add(at);
-    return look(at);
-  };
-  const { reports, last } = await drive(client, `${runner.url}/cases`, lookAgain);
+  const runner = await hand(report, told);
+  const last = await drive(client, `${runner.url}/cases`);
   runner.close();
-  return cases.map((it, at) => {
-    const { events: heard = [], error = null } = reports.get(String(at)) ?? { error: `no report: ${last}` };
-    const requests = stats.get(at)?.requests ?? [];
-    return { name: it.name, heard, requests, error, ...judge(it, heard, requests, client.comesBack) };
-  });
+  for (const [at, { events, verdict }] of plays.entries()) {
+    if (!verdict) await report(at, { events, closed: true, error: `the driver has ended: ${last}` });
+  }
+  return plays.map(({ events, error, verdict }) => ({ ...verdict, heard: events, error }));
 }
 
-/** Runs a driver and collects its reports; `look` looks at each case once more, for a client that
- * ended by itself may have done something since the last look. */
-async function drive({ command: [program, ...args] }, url, look) {
-  const child = spawn(program, [...args, url], { cwd: here, stdio: ["ignore", "pipe", "pipe"], detached: true });
+/** How long a case may take, in milliseconds. */
+function lasts(client, { later_requests, deadline_ms }) {
+  const isAwaited = client.reconnects && later_requests?.length > 0;
+  return isAwaited ? Math.max(deadline_ms, RECONNECTS) : deadline_ms;
+}
+
+/** When all events had come, if no later request is judged. */
+function allCame(one, now) {
+  const { expect, later_requests } = one.it;
+  if (later_requests === null && expect.length > 0 && one.events.length >= expect.length) one.allCame ??= now;
+  return one.allCame;
+}
+
+/** Runs a driver to its end, and returns the last error that it printed. */
+async function drive({ command: [program, ...args] }, url) {
+  const child = spawn(program, [...args, url], { cwd: here, stdio: ["ignore", "ignore", "pipe"], detached: true });
   // What it started is in a group of its number.
   const end = () => {
     try {
@@ -59,16 +75,11 @@ async function drive({ command: [program, ...args] }, url, look) {
       // It is gone.
     }
   };
-  const reports = new Map();
-  const looks = [];
   let last = "";
-  createInterface(child.stdout).on("line", (line) => {
-    if (!line.startsWith("{")) return;
-    const report = JSON.parse(line);
-    reports.set(report.name, report);
-    looks.push(look(Number(report.name)));
+  createInterface(child.stderr).on("line", (line) => {
+    // A stack trace follows its error.
+    if (/error/i.test(line) || !/error/i.test(last)) last = line;
   });
-  createInterface(child.stderr).on("line", (line) => (last = line));
   const timer = setTimeout(end, ENDS);
   process.once("exit", end);
   await new Promise((ended) => {
@@ -78,6 +89,5 @@ async function drive({ command: [program, ...args] }, url, look) {
   process.off("exit", end);
   clearTimeout(timer);
   end();
-  await Promise.all(looks);
-  return { reports, last };
+  return last;
 }

@@ -1,29 +1,32 @@
-// README.md, from what a run has found.
+// README.md, from results.json and bugs.json.
 import { execFileSync } from "node:child_process";
-import { node } from "./clients.mjs";
+import { readFileSync } from "node:fs";
+import { clients, here, node } from "./clients.mjs";
 
-/** What a case is judged by; waits are not in the table's order, for a busy machine changes them. */
-export const SCORES = ["events", "ids", "reconnects", "waits"];
+/** The scores of a case. */
+export const SCORES = ["events", "ids", "reconnects"];
 
 const says = (...command) => /\d+(\.\d+)+/.exec(execFileSync(command[0], [command[1]], { encoding: "utf8" }))[0];
 const code = (text) => `\`${text}\``;
 const anchor = ({ id }) => `#${id}`;
 
-/** The names of the cases that a client is not right in, waits apart. */
-const wrong = (row) => new Set(SCORES.slice(0, 3).flatMap((score) => row.wrong[score]));
+/** The names of the cases in which a score of a client is wrong. */
+const wrong = (row) => new Set(SCORES.flatMap((score) => row[score]));
 
 function line(row, cases) {
-  const score = (name) => cases.length - row.wrong[name].length;
-  const due = cases.filter(({ reconnect }) => reconnect?.after_ms).length;
-  const back = row.comesBack ? [score("reconnects"), due - row.wrong.waits.length] : ["–", "–"];
-  const cells = [`[${row.name}](${anchor(row)})`, row.from, row.release, cases.length - wrong(row).size, score("events"), score("ids"), ...back];
+  const score = (name) => cases.length - row[name].length;
+  const back = row.isReconnecting ? score("reconnects") : "–";
+  const cells = [`[${row.name}](${anchor(row)})`, row.from, row.release, cases.length - wrong(row).size, score("events"), score("ids"), back];
   return `| ${cells.join(" | ")} |`;
 }
 
 function section(row) {
-  const failed = new Set(SCORES.flatMap((score) => row.wrong[score]));
-  const bugs = row.bugs.map(({ says, stream, cases }) => {
+  const failed = wrong(row);
+  const named = new Set(row.bugs.flatMap(({ cases }) => cases));
+  const unnamed = [...failed].filter((name) => !named.has(name)).length;
+  const bugs = row.bugs.map(({ says, stream, cases, more }) => {
     const names = cases.filter((name) => failed.has(name)).map(code);
+    if (more) names.push(`and ${unnamed} more ${more}`);
     return `| ${says} | ${code(stream)} | ${names.join(" ")} |`;
   });
   const head = [`### <a id="${row.id}"></a>${row.name} ${row.release} (${row.from})`, ""];
@@ -31,26 +34,32 @@ function section(row) {
   return [...head, ...table, ""];
 }
 
-export function table(rows, cases) {
+/** README.md for `results`, the content of results.json. */
+export function table(results, cases) {
+  const bugs = JSON.parse(readFileSync(`${here}bugs.json`, "utf8"));
+  const rows = clients.map((client) => {
+    const { id, name, from, reconnects: isReconnecting } = client;
+    return { id, name, from, isReconnecting, ...results[id], bugs: bugs.filter((bug) => bug.clients.includes(id)) };
+  });
   const sorted = rows.toSorted((one, other) => wrong(one).size - wrong(other).size || one.id.localeCompare(other.id));
-  const due = cases.filter(({ reconnect }) => reconnect?.after_ms).length;
   const versions = `Node ${says(node, "--version")}, Python ${says("python3", "--version")} and Rust ${says("rustc", "--version")}`;
   return `${[
     "# Other people's clients, tested with the suite",
     "",
     `Written by \`make clients\` on ${new Date().toISOString().slice(0, 10)}, with ${cases.length} cases, on ${versions}.`,
-    "A fresh run finds the same, except `waits`, which change on a busy machine.",
+    "The server judges each case, by `POST /cases`.",
+    "A fresh run finds the same, except that a client may wait longer than `retry` says on a busy machine.",
     "",
     `- \`events\`: the cases, of ${cases.length}, in which the client makes the right events of a stream.`,
     "- `ids`: the cases in which each event has the right id.",
-    "- `reconnects`: the cases in which the client reconnects with the right id, or does not reconnect where it must not.",
+    "- `reconnects`: the cases in which the client makes the right requests after the first: as many as expected, each with the right id and, where `retry` is judged, after 0.3 to 4 times that time.",
     "- `right`: the cases with nothing wrong in these three columns.",
-    `- \`waits\`: the cases, of ${due}, in which the client waits from 0.3 to 4 times the time that \`retry\` sets.`,
     "",
-    "A client that leaves reconnecting to you has a dash for the last two columns.",
+    "A client that leaves reconnecting to you has a dash for `reconnects`.",
+    "A client that reconnects after 204 fails nearly every case by `reconnects`, since most cases end with that status.",
     "",
-    "| client | from | release | right | events | ids | reconnects | waits |",
-    "|---|---|---|---:|---:|---:|---:|---:|",
+    "| client | from | release | right | events | ids | reconnects |",
+    "|---|---|---|---:|---:|---:|---:|",
     ...sorted.map((row) => line(row, cases)),
     "",
     "## What each does",
@@ -66,7 +75,7 @@ export function table(rows, cases) {
     "",
     "Write `drivers/NAME.mjs`, `drivers/NAME.py` or `rust/src/bin/NAME.rs`, with an existing driver as a model.",
     "A driver opens the client for a URL in the client's own manner, and passes on the type, data and id of each event.",
-    "`drivers/suite.mjs`, `drivers/suite.py` and `rust/src/lib.rs` do the rest: they take the cases, end them and report the events.",
+    "`drivers/suite.mjs`, `drivers/suite.py` and `rust/src/lib.rs` do the rest: they take the cases, post the events and close the client.",
     "",
     "1. Add the client's release to `package.json`, `requirements.txt` or `rust/Cargo.toml`.",
     "2. Add a line to `clients.mjs`.",
@@ -75,12 +84,11 @@ export function table(rows, cases) {
     "5. Write each bug there with the smallest stream that shows it.",
     "6. When a bug explains every failure, `make clients` writes the table.",
     "",
-    "A driver in another language takes one argument, a URL, from which it gets `{\"atOnce\", \"cases\": [{\"name\", \"url\", \"listen\", \"until\"}]}`.",
-    "For each case it does this:",
+    "A driver in another language takes one argument, a URL, from which it gets `{\"atOnce\", \"cases\": [{\"url\", \"listen\", \"close_after\", \"report\"}]}`.",
+    "It plays `atOnce` cases at a time. For each case it does this:",
     "",
-    "1. Open `url`.",
-    "2. Request `until`: the response comes when the case is over.",
-    "3. Close the client.",
-    "4. Print `{\"name\", \"events\": [{\"event\", \"data\", \"id\"}]}` on a line of its own, with `\"data\": null, \"size\"` in place of more than 4,096 `x`.",
+    "1. Open `url`, and close the client in the listener of event number `close_after`, unless that is `null`.",
+    "2. Every 500 ms, post `{\"events\": [{\"event\", \"data\", \"id\"}], \"closed\"}` to `report`: all events so far, with `\"data\": null, \"size\"` in place of more than 4,096 `x`, and whether the client is closed, gave up, or has ended.",
+    "3. When the response is `{\"done\": true}`, close the client.",
   ].join("\n")}\n`;
 }

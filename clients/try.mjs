@@ -8,8 +8,10 @@ const [id, stream, ...types] = process.argv.slice(2);
 const client = clients.find((it) => it.id === id);
 if (!client) throw new Error(`the clients are ${clients.map(({ id }) => id).join(", ")}`);
 const socket = await bare();
-const it = { name: "", url: `/events?${stream}`, listen: ["message", ...types], expect: [], reconnect: { last_event_id: "", after_ms: null } };
-const [{ heard, requests, error }] = await play(client, [it], socket.url, socket.seen);
+// One client waits 10 s, and then 20 s more, before it reconnects.
+const LASTS = 35_000;
+const it = { name: "", url: `/events?${stream}`, listen: ["message", ...types], expect: [], later_requests: [], deadline_ms: LASTS };
+const [{ heard, requests, error }] = await play(client, [it], socket.url, socket.watch(LASTS));
 for (const event of heard) console.log("heard", JSON.stringify(event));
 for (const request of requests) console.log("asked", JSON.stringify(request));
 if (error) console.log(error);

@@ -7,6 +7,6 @@ const open = ({ url }, hear) => {
     url,
     onMessage: ({ event, data, id }) => hear(event ?? "message", data, id ?? ""),
   });
-  return () => source.close();
+  return { close: () => source.close(), isClosed: () => source.readyState === "closed" };
 };
 await suite(open, process.argv[2]);

@@ -1,22 +1,30 @@
 // Shared by the drivers in JavaScript, also by those in a browser's page. The suite takes the cases
-// from the runner, opens a client for each, and reports the client's events. A case lasts until the
-// runner ends it.
+// from the runner, opens a client for each, and posts the client's events to the runner until the
+// runner says that the case is done.
 
-/** Plays every case that `url` lists. `open` opens a client and returns a function that closes it.
- * If the client can end by itself, the function's `ended` is a promise that resolves then. */
-export async function suite(open, url, report = (line) => console.log(line)) {
+/** How often the events so far are posted, in milliseconds. */
+const POSTS = 500;
+
+/** Plays every case that `url` lists. `open` opens a client and returns two functions: `close` closes
+ * the client, and `isClosed` returns whether it is closed, gave up, or has ended by itself. */
+export async function suite(open, url) {
   const { atOnce, cases } = await (await fetch(url)).json();
-  const play = async ({ name, url, listen, until }) => {
+  const play = async ({ url, listen, close_after, report }) => {
     const events = [];
-    // A mebibyte of x is reported by its length.
+    // Large data that is only x is reported by its length.
     const short = (data) => (data?.length > 4096 && /^x*$/.test(data) ? { data: null, size: data.length } : { data });
-    const hear = (event, data, id) => events.push({ event, ...short(data), id });
-    const close = open({ url, listen }, hear);
-    const waiting = new AbortController();
-    await Promise.race([fetch(until, { signal: waiting.signal }), close.ended ?? new Promise(() => {})]);
-    waiting.abort();
-    close();
-    report(JSON.stringify({ name, events }));
+    const hear = (event, data, id) => {
+      events.push({ event, ...short(data), id });
+      if (events.length === close_after) client.close();
+    };
+    const client = open({ url, listen }, hear);
+    let isDone = false;
+    while (!isDone) {
+      await new Promise((later) => setTimeout(later, POSTS));
+      const body = JSON.stringify({ events, closed: client.isClosed() });
+      isDone = (await (await fetch(report, { method: "POST", body })).json()).done;
+    }
+    client.close();
   };
   const lane = async () => {
     while (cases.length) await play(cases.shift());
@@ -32,5 +40,5 @@ export const opening = (EventSource) => ({ url, listen }, hear) => {
     if (data !== undefined) hear(type, data, lastEventId);
   };
   for (const type of listen) source.addEventListener(type, heard);
-  return () => source.close();
+  return { close: () => source.close(), isClosed: () => source.readyState === 2 };
 };

@@ -1,5 +1,5 @@
 """Shared by the drivers in Python. The suite takes the cases from the runner, opens a client for
-each, and reports the client's events. A case lasts until its stream is over or the runner ends it."""
+each, and posts the client's events to the runner until the runner says that the case is done."""
 
 import json
 import os
@@ -7,11 +7,14 @@ import sys
 import threading
 import urllib.request
 
+# How often the events so far are posted, in seconds.
+POSTS = 0.5
+
 
 def suite(play):
     """Plays every case; `play` takes the URL of a case and yields each event's type, data and id."""
-    with urllib.request.urlopen(sys.argv[1]) as answer:
-        told = json.load(answer)
+    with urllib.request.urlopen(sys.argv[1]) as response:
+        told = json.load(response)
     cases = iter(told["cases"])
     taking = threading.Lock()
 
@@ -21,9 +24,7 @@ def suite(play):
                 case = next(cases, None)
             if case is None:
                 return
-            line = json.dumps({"name": case["name"], **heard(play, case)})
-            with taking:
-                print(line, flush=True)
+            post(play, case)
 
     lanes = [threading.Thread(target=lane) for _ in range(told["atOnce"])]
     for each in lanes:
@@ -34,29 +35,32 @@ def suite(play):
     os._exit(0)
 
 
-def heard(play, case):
-    """Returns the events and the error of a client in one case."""
-    events, failure, over = [], [], threading.Event()
+def post(play, case):
+    """Plays a case, and posts the events so far and whether the client has ended."""
+    events, failure, ended, over = [], [], threading.Event(), threading.Event()
 
     def listen():
+        stream = play(case["url"])
         try:
-            for event, data, id in play(case["url"]):
+            for event, data, id in stream:
                 if over.is_set():
-                    return
+                    break
                 events.append({"event": event, **short(data), "id": id})
-        except Exception as error:  # the runner judges every error that ends a client
+                if len(events) == case["close_after"]:
+                    break
+            stream.close()
+        except Exception as error:  # every error ends a client
             failure.append(f"{type(error).__name__}: {error}")
-        over.set()
+        ended.set()
 
-    def wait():
-        with urllib.request.urlopen(case["until"]) as answer:
-            answer.read()
-        over.set()
-
-    for each in (listen, wait):
-        threading.Thread(target=each, daemon=True).start()
-    over.wait()
-    return {"events": list(events), "error": failure[0] if failure else None}
+    threading.Thread(target=listen, daemon=True).start()
+    while not over.is_set():
+        closed = ended.wait(POSTS)
+        played = {"events": list(events), "closed": closed, "error": "".join(failure)}
+        content = json.dumps(played).encode()
+        with urllib.request.urlopen(case["report"], data=content) as response:
+            if json.load(response)["done"]:
+                over.set()
 
 
 def short(data):
@@ -71,8 +75,10 @@ def blocking(listening):
     import asyncio
 
     loop = asyncio.new_event_loop()
-    while True:
-        try:
+    try:
+        while True:
             yield loop.run_until_complete(anext(listening))
-        except StopAsyncIteration:
-            return
+    except StopAsyncIteration:
+        return
+    finally:
+        loop.run_until_complete(listening.aclose())

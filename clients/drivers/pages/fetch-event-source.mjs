@@ -3,10 +3,13 @@ import { fetchEventSource } from "../../node_modules/@microsoft/fetch-event-sour
 
 export const open = ({ url }, hear) => {
   const closing = new AbortController();
+  let isClosed = false;
   const ended = fetchEventSource(url, {
     signal: closing.signal,
     openWhenHidden: true,
     onmessage: ({ event, data, id }) => hear(event || "message", data, id),
-  }).catch(() => {});
-  return Object.assign(() => closing.abort(), { ended });
+  });
+  const end = () => (isClosed = true);
+  ended.then(end, end);
+  return { close: () => closing.abort(), isClosed: () => isClosed };
 };

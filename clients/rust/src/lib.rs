@@ -1,13 +1,19 @@
 //! Shared by the drivers in Rust. The suite takes the cases from the runner, opens a client for
-//! each, and reports the client's events. A case lasts until the runner ends it.
+//! each, and posts the client's events to the runner until the runner says that the case is done.
 
 use std::env;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use reqwest::Client;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tokio::time::sleep;
+
+/// How often the events so far are posted.
+const POSTS: Duration = Duration::from_millis(500);
 
 #[derive(Deserialize)]
 struct Told {
@@ -18,9 +24,16 @@ struct Told {
 
 #[derive(Deserialize)]
 struct Case {
-    name: String,
     url: String,
-    until: String,
+    /// The number of events after which the client is closed.
+    close_after: Option<usize>,
+    report: String,
+}
+
+/// The runner's response to a post.
+#[derive(Deserialize)]
+struct Posted {
+    done: bool,
 }
 
 /// An event of a client: its type, its data and its id.
@@ -34,7 +47,9 @@ where
     let url = env::args()
         .nth(1)
         .expect("the runner says where the cases are");
-    let told: Told = serde_json::from_str(&get(&url).await).expect("the cases");
+    let content = reqwest::get(&url).await.expect("the runner responds");
+    let content = content.text().await.expect("the runner responds");
+    let told: Told = serde_json::from_str(&content).expect("the cases");
     let cases = Arc::new(Mutex::new(told.cases.into_iter()));
     let lanes = (0..told.at_once).map(|_| {
         let cases = Arc::clone(&cases);
@@ -66,17 +81,27 @@ where
                 told["data"] = Value::Null;
                 told["size"] = data.len().into();
             }
-            heard.lock().expect("pushing does not panic").push(told);
+            let mut heard = heard.lock().expect("pushing does not panic");
+            heard.push(told);
+            if Some(heard.len()) == case.close_after {
+                break;
+            }
         }
     });
-    get(&case.until).await;
+    let runner = Client::new();
+    loop {
+        sleep(POSTS).await;
+        // Read first: a client that has ended adds no event.
+        let closed = listening.is_finished();
+        let events = events.lock().expect("pushing does not panic").clone();
+        let played = json!({ "events": events, "closed": closed }).to_string();
+        let request = runner.post(&case.report).body(played);
+        let response = request.send().await.expect("the runner responds");
+        let content = response.text().await.expect("the runner responds");
+        let Posted { done } = serde_json::from_str(&content).expect("whether the case is done");
+        if done {
+            break;
+        }
+    }
     listening.abort();
-    let events = events.lock().expect("pushing does not panic").clone();
-    println!("{}", json!({ "name": case.name, "events": events }));
-}
-
-/// Returns the content at `url`.
-async fn get(url: &str) -> String {
-    let answer = reqwest::get(url).await.expect("the runner answers");
-    answer.text().await.expect("the runner answers")
 }
