@@ -5,3 +5,4 @@ pub mod client_suite;
 pub mod clients;
 pub mod known;
 pub mod reference_client;
+pub mod schema;
