@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(abspath $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt)
-.PHONY: help run test browsers plain clients check bench soak programs webkit engines npm
+.PHONY: help run test browsers plain clients check bench soak programs webkit engines npm python
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -12,7 +12,7 @@ help: ## list the targets
 run: ## serve on http://localhost:3000
 	cargo run
 
-test: programs npm ## run every test, those in a browser and behind nginx too
+test: programs npm python ## run every test, those in a browser and behind nginx too
 	@rm -f "$(SKIPPED)"
 	SKIPPED="$(SKIPPED)" cargo test --workspace --features tls -- --include-ignored --skip webkit::; tested=$$?; \
 	if [ -s "$(SKIPPED)" ]; then echo "not tested here:"; cat "$(SKIPPED)"; fi; exit $$tested
@@ -61,7 +61,8 @@ programs: # install what is missing of the programs that the tests run
 	$(call install,test,\
 		chromium:chromium chromedriver:chromium-driver nginx:nginx-light \
 		nghttp:nghttp2-client h2load:nghttp2-client curl:curl node:nodejs npm:npm \
-		ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux setpriv:util-linux bash:bash)
+		ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux setpriv:util-linux bash:bash \
+		$(shell python3 -c 'import ensurepip' 2>/dev/null || echo venv:python3-venv))
 
 webkit: # install what is missing of WebKit, its driver and a display without a screen
 	$(call install,browsers,WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb xauth:xauth)
@@ -71,3 +72,10 @@ engines: programs webkit # install what is missing of the other browsers, and of
 
 npm: programs # install the programs from npm that the tests run
 	npm ci --prefix tests/npm
+
+python: target/python/installed # install the client from PyPI that the tests run
+
+target/python/installed: clients/requirements.txt | programs
+	python3 -m venv --clear target/python
+	target/python/bin/python -m pip install --quiet --constraint clients/requirements.txt launchdarkly-eventsource
+	touch $@

@@ -1,8 +1,9 @@
 //! The conformance suite, and other clients against it.
 
 pub mod cases;
-pub mod client_suite;
 pub mod clients;
 pub mod judge;
 pub mod known;
 pub mod reference_client;
+pub mod runners;
+pub mod schema;
