@@ -5,8 +5,7 @@ use std::{collections::BTreeMap, time::Duration, time::Instant, time::UNIX_EPOCH
 use tokio::{sync::mpsc::unbounded_channel, task::JoinSet, time::timeout};
 use tokio_stream::StreamExt;
 
-#[rustfmt::skip]
-async fn play(server: String, run: u128, case: Value) -> Value {
+#[rustfmt::skip] async fn play(server: String, run: u128, case: Value) -> Value {
     let key = format!("{run:x}.{}", case["name"].as_str().unwrap());
     let mut source = EventSource::get(format!("{server}{}&key={key}", case["url"].as_str().unwrap())).filter_map(|event| {
         let Ok(Event::Message(it)) = event else { return None };
@@ -21,14 +20,12 @@ async fn play(server: String, run: u128, case: Value) -> Value {
         let listen = timeout(Duration::from_millis(500), async { while let Some(event) = told.recv().await { events.push(event); } });
         let closed = listen.await.is_ok() || enough || start.elapsed().as_millis() > case["deadline_ms"].as_u64().unwrap().into();
         let post = json!({ "name": case["name"], "key": key, "events": events, "closed": closed }).to_string();
-        let response = client.post(format!("{server}/cases")).body(post).send().await.unwrap();
-        let result: Value = from_str(&response.text().await.unwrap()).unwrap();
+        let result: Value = from_str(&client.post(format!("{server}/cases")).body(post).send().await.unwrap().text().await.unwrap()).unwrap();
         if result["done"] == true { break result }
     }
 }
 
-#[rustfmt::skip]
-#[tokio::main]
+#[rustfmt::skip] #[tokio::main]
 async fn main() {
     let (mut arguments, run) = (std::env::args().skip(1), UNIX_EPOCH.elapsed().unwrap().as_micros());
     let (server, known) = (arguments.next().unwrap(), arguments.collect::<Vec<_>>());
