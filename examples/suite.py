@@ -22,7 +22,7 @@ def play(case):
         with suppress(Exception), SSEClient(f"{server}{case['url']}&key={key}", error_strategy=strategy) as client:
             for event in client.events:
                 large = len(event.data) >= 5000 and not event.data.strip("x")
-                data, size = (None, len(event.data)) if large else (event.data, None)
+                data, size = (None, len(event.data)) if large else (event.data[:5000], None)
                 events.append({"event": event.event, "data": data, "size": size, "id": event.last_event_id or ""})
                 if len(events) == case["close_after"]: break
         ended.set()

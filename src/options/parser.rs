@@ -96,11 +96,11 @@ pub fn key<B>(request: &Request<B>) -> Result<Option<String>, BadParameter> {
 ///
 /// If it is none.
 pub fn check_key(key: &str) -> Result<(), BadParameter> {
-    let key = Value::of(key);
-    if key.is_key() {
+    let value = Value::of(key);
+    if value.is_key() && !key.contains('%') {
         return Ok(());
     }
-    Err(BadParameter::new("key", &key, KEY))
+    Err(BadParameter::new("key", &value, KEY))
 }
 
 /// Returns whether the query string has `credentials`, even if the whole query string is not allowed.

@@ -15,7 +15,7 @@ use crate::options::{Planned, StreamRequest};
 const KEPT: usize = 1000;
 
 /// The most requests and ids that are kept of a key, and the bytes of each id.
-const NEWEST: usize = 100;
+pub(crate) const REMEMBERED: usize = 100;
 const ID_BYTES: usize = 64;
 
 /// The end of an id that was cut.
@@ -56,7 +56,7 @@ struct Newest<T> {
 
 impl<T> Newest<T> {
     fn push(&mut self, item: T) {
-        if self.items.len() == NEWEST {
+        if self.items.len() == REMEMBERED {
             self.items.pop_front();
         }
         self.items.push_back(item);

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tracing::field::display;
 
 use crate::options::StreamRequest;
+pub(crate) use keys::REMEMBERED;
 use keys::{Key, Keys};
 use longhaul::Connection;
 

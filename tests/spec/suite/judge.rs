@@ -116,7 +116,7 @@ fn a_wrong_event_is_described_by_what_was_expected_and_what_came() {
     let long = "y".repeat(61);
     let cut = format!(
         "Event 3: expected \"message\" with the data \" third\"; \"message\" with the data \
-         \"{}…\" came.",
+         \"{}\"… of 61 characters came.",
         &long[1..]
     );
     for (events, scores, why) in [
@@ -199,8 +199,46 @@ fn large_data_is_posted_as_its_size() {
     let verdict = judge(&server, &closed(LARGE, KEY, &of(65_536)));
     assert_verdict(&verdict, [YES; 3], &[]);
     let verdict = judge(&server, &closed(LARGE, KEY, &of(65_535)));
-    let why = "Event 1: expected \"message\" with 65536 bytes; \"message\" with 65535 bytes came.";
+    let why =
+        "Event 1: expected \"message\" with 65536 times x; \"message\" with 65535 times x came.";
     assert_verdict(&verdict, [NO, YES, YES], &[why]);
+    let in_full = json!([event("message", &"x".repeat(65_536), "")]);
+    let verdict = judge(&server, &closed(LARGE, KEY, &in_full));
+    assert_verdict(&verdict, [YES; 3], &[]);
+}
+
+#[test]
+fn half_of_a_surrogate_pair_is_judged_and_is_wrong() {
+    const CASE: &str = "utf-8-surrogate";
+    let server = Server::start();
+    request(&server, CASE, KEY);
+    request(&server, CASE, KEY);
+    let half = json!([event("message", "?", "")]);
+    let post = closed(CASE, KEY, &half).to_string().replace('?', "\\ud83d");
+    let reply = reply::post(&server, "/cases", &post);
+    assert_eq!(reply.status(), "200 OK", "{}", reply.text());
+    let verdict: Value = serde_json::from_str(&reply.text()).unwrap();
+    assert_eq!(verdict["events"], false, "{verdict}");
+}
+
+#[test]
+fn every_fault_of_a_later_request_has_its_sentence() {
+    const CASE: &str = "cut-off";
+    let server = Server::start();
+    request(&server, CASE, KEY);
+    request_with(&server, CASE, KEY, "9");
+    request(&server, CASE, KEY);
+    let verdict = judge(&server, &closed(CASE, KEY, &expected(CASE)));
+    let why = verdict["why"].as_array().unwrap();
+    let begins = [
+        "Expected 2 requests; 3 came.",
+        "Request 2: expected Last-Event-ID \"2\"; \"9\" came.",
+        "Request 2: expected 90 to 1200 ms after the end of the stream; it came after ",
+    ];
+    assert_eq!(why.len(), begins.len(), "{verdict}");
+    for (line, begin) in why.iter().zip(begins) {
+        assert!(line.as_str().unwrap().starts_with(begin), "{verdict}");
+    }
 }
 
 #[test]
@@ -285,9 +323,9 @@ fn more_requests_than_the_case_has_are_wrong_also_older_ones_of_the_key() {
     for _ in 0..110 {
         request(&server, SHORT, KEY);
     }
-    let why = "Expected 2 requests; 100 came.";
+    let why = "Expected 2 requests; 100 or more came.";
     assert_verdict(&closed(SHORT), [YES, YES, NO], &[why]);
-    let why = "Expected 1 request; 100 came.";
+    let why = "Expected 1 request; 100 or more came.";
     assert_verdict(&closed(FAILURE), [YES, YES, NO], &[why]);
     assert_verdict(&closed(HELD), [YES, YES, None], &[]);
 }
@@ -302,7 +340,8 @@ fn a_wait_that_is_too_short_or_too_long_is_wrong() {
         request(&server, RETRY, &key);
         let requests = server.stats_of(&key).requests.unwrap();
         let after = requests[1].after_ms.expect("the first stream has ended");
-        let why = format!("Request 2: expected after 300 ms; it came after {after} ms.");
+        let expected_wait = "expected 90 to 1200 ms after the end of the stream";
+        let why = format!("Request 2: {expected_wait}; it came after {after} ms.");
         // A busy machine makes this client late.
         let is_right = (90..=1200).contains(&after);
         let why = if is_right { vec![] } else { vec![&*why] };
@@ -408,6 +447,25 @@ fn a_post_that_is_no_result_of_a_case_is_400_with_one_line() {
         ),
         (without("name")[1..].to_owned(), "no result of a case: "),
         ("[]".to_owned(), "no result of a case: "),
+        (
+            r#"["one-event", "k", [], true, true]"#.to_owned(),
+            "no result of a case: an object is expected",
+        ),
+        (
+            with("key", json!("%71")),
+            "key: given \"q\", allowed 1 to 64 of A-Z",
+        ),
+        (
+            with(
+                "events",
+                json!([{"event": "message", "data": "x", "size": 2}]),
+            ),
+            "no result of a case: an event has data, or null and its size",
+        ),
+        (
+            with("events", json!([{"event": "message", "id": ""}])),
+            "no result of a case: an event has data, or null and its size",
+        ),
         (String::new(), "no result of a case: EOF while parsing"),
         ("\u{feff}{}".to_owned(), "no result of a case: "),
     ] {
