@@ -228,17 +228,20 @@ fn every_fault_of_a_later_request_has_its_sentence() {
     request(&server, CASE, KEY);
     request_with(&server, CASE, KEY, "9");
     request(&server, CASE, KEY);
-    let verdict = judge(&server, &closed(CASE, KEY, &expected(CASE)));
-    let why = verdict["why"].as_array().unwrap();
-    let begins = [
+    let requests = server.stats_of(KEY).requests.unwrap();
+    let after = requests[1].after_ms.expect("the first stream has ended");
+    let wait = format!(
+        "Request 2: expected 90 to 1200 ms after the end of the stream; it came after {after} ms."
+    );
+    let mut why = vec![
         "Expected 2 requests; 3 came.",
         "Request 2: expected Last-Event-ID \"2\"; \"9\" came.",
-        "Request 2: expected 90 to 1200 ms after the end of the stream; it came after ",
+        &wait,
     ];
-    assert_eq!(why.len(), begins.len(), "{verdict}");
-    for (line, begin) in why.iter().zip(begins) {
-        assert!(line.as_str().unwrap().starts_with(begin), "{verdict}");
-    }
+    // A busy machine makes this client late.
+    why.truncate(if after < 90 { 3 } else { 2 });
+    let verdict = judge(&server, &closed(CASE, KEY, &expected(CASE)));
+    assert_verdict(&verdict, [YES, YES, NO], &why);
 }
 
 #[test]
