@@ -36,13 +36,13 @@ pub(super) struct ServerIo<I> {
     /// Whether many responses share the connection, and h2 always reads.
     pub(super) is_http2: bool,
     /// The bytes of the handshake that may still be read; `None` for no limit.
-    pub(super) handshake_room: Option<usize>,
+    pub(super) handshake_room: Option<u16>,
     lingering: Option<Pin<Box<Sleep>>>,
     /// Wakes the task when the peer has sent bytes, after a read that found none.
     readable: Option<Arc<Readable>>,
     /// Whether hyper, since the last flush, has begun to wait for bytes from the peer.
     is_heard: bool,
-    checks: Option<Checks>,
+    checks: Option<Box<Checks>>,
 }
 
 /// A waker that remembers to have woken: hyper reads after every event, and nearly always in vain.
@@ -100,10 +100,12 @@ impl<I: AsyncRead + Unpin> ServerIo<I> {
     /// Unread bytes that fill the receive buffer at two checks in a row are discarded, because a
     /// FIN of the peer would not fit behind them. Bytes that may be content are not discarded.
     fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let checks = self.checks.get_or_insert_with(|| Checks {
-            next: Box::pin(sleep(CHECK_INTERVAL)),
-            was_full: false,
-            allowance: None,
+        let checks = self.checks.get_or_insert_with(|| {
+            Box::new(Checks {
+                next: Box::pin(sleep(CHECK_INTERVAL)),
+                was_full: false,
+                allowance: None,
+            })
         });
         while checks.next.as_mut().poll(cx).is_ready() {
             let peer = (self.peer)(&self.io);
@@ -142,7 +144,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let discards = |checks: &Checks| checks.allowance.is_some();
-        if self.checks.as_ref().is_some_and(discards) {
+        if self.checks.as_deref().is_some_and(discards) {
             return if !self.connection.is_responding() {
                 Poll::Ready(Ok(()))
             } else if self.connection.has_content() {
@@ -167,7 +169,8 @@ impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
         self.is_heard = read.is_pending();
         self.readable = self.is_heard.then_some(readable);
         if let Some(room) = &mut self.handshake_room {
-            let left = room.checked_sub(buffer.filled().len() - before);
+            let length = u16::try_from(buffer.filled().len() - before);
+            let left = length.ok().and_then(|length| room.checked_sub(length));
             *room = left.ok_or_else(|| io::Error::other("a handshake of too many bytes"))?;
         }
         read

@@ -34,7 +34,7 @@ const HANDSHAKE: u8 = 22;
 /// The most bytes of a handshake after its first byte.
 ///
 /// A browser's `ClientHello` is about 2 KiB. rustls would buffer 64 KiB.
-const MAX_HANDSHAKE: usize = 32 * 1024;
+const MAX_HANDSHAKE: u16 = 32 * 1024;
 
 /// The most bytes that rustls buffers when the socket has no room.
 const BUFFER: usize = 4096;
