@@ -195,8 +195,17 @@ impl Browser {
 
     /// Clicks as a user does: a covered or disabled element cannot be clicked.
     pub async fn click(&self, css: &str) {
-        let element = self.client.find(Locator::Css(css)).await.expect(css);
-        element.click().await.expect(css);
+        let start = Instant::now();
+        loop {
+            let element = self.client.find(Locator::Css(css)).await.expect(css);
+            let clicked = element.click().await;
+            // A browser on a busy machine may not have laid out what was just opened.
+            let is_hidden = format!("{clicked:?}").contains("ElementNotInteractable");
+            if !is_hidden || start.elapsed() > DEADLINE {
+                return clicked.expect(css);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// Replaces the text of a field.
