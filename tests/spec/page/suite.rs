@@ -22,6 +22,9 @@ const ALL: Duration = Duration::from_secs(300);
 
 async fn run_the_suite(browser: &Browser) {
     browser.click("#suite summary").await;
+    browser
+        .run("document.querySelector('#suite').open = true")
+        .await;
     browser.click("#suite-run").await;
 }
 
