@@ -165,7 +165,6 @@ pub(super) const CONFLICTS: &[Conflict] = &[
     (&["interval"], None, |it| it.interval == Some(0) && !has_wire(it)),
     (&["data", "event", "retry", "eol", "bom", "size"], NO_WIRE, has_wire),
     (&["echo"], NO_WIRE, |it| has_wire(it) && it.script.echo),
-    (&["count"], NO_WIRE, has_wire),
     (&["comment"], Some("0 with wire"), |it| has_wire(it) && it.script.comment.is_some_and(|it| !it.is_zero())),
     (&["end"], Some("clean, abort or stall with wire"), |it| has_wire(it) && it.script.end == Some(End::Truncate)),
     (&["status"], Some(BODY), |it| has_wire(it) && it.head.status.is_some_and(|it| WITHOUT_BODY.contains(&it))),

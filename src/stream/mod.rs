@@ -104,7 +104,8 @@ fn events(interval: Interval, request: &StreamRequest) -> Boxed<Block> {
         (Some(bytes), _) => {
             // `setInterval` turns 0 into 1 ms, but a wire with `interval=0` is sent at once.
             let period = request.options.interval.map(Duration::from_millis);
-            Box::pin(wire(bytes, period.unwrap_or(interval.period), seen))
+            let whole = script.count.is_none();
+            Box::pin(wire(bytes, period.unwrap_or(interval.period), whole, seen))
         }
         (None, Source::Time(now)) if script.ids => {
             let ticks = resume(interval.period, *now, seen.and_then(tick_of));

@@ -11,18 +11,19 @@ use tokio_stream::Stream;
 use super::sse::Block;
 use super::time::until;
 
-/// Sends `bytes`, one block each `interval`, or all at once if `interval` is zero, and then the
-/// bytes that end no block. A client that saw the id `last` gets what follows the last block with
-/// this id.
+/// Sends `bytes`, one block each `interval`, and then the bytes that end no block. If `interval` is
+/// zero, all come at once, as one block if `whole`. A client that saw the id `last` gets what follows
+/// the last block with this id.
 pub fn wire(
     bytes: &Bytes,
     interval: Duration,
+    whole: bool,
     last: Option<&str>,
 ) -> impl Stream<Item = Block> + Send + use<> {
     let seen = last.and_then(|last| after(bytes, last)).unwrap_or(0);
     let mut rest = bytes.slice(seen..);
     stream! {
-        if interval.is_zero() && !rest.is_empty() {
+        if whole && interval.is_zero() && !rest.is_empty() {
             let blocks = blocks(unmarked(&rest));
             let events = blocks.filter(|block| has_data(block)).count();
             yield Block::of(mem::take(&mut rest), events as u64);

@@ -621,10 +621,6 @@ fn options_that_cannot_go_together_or_alone_are_rejected() {
         ("wire=a&size=1", "size: given \"1\", allowed not with wire"),
         ("wire=a&echo", "echo: given \"\", allowed not with wire"),
         (
-            "wire=a&count=1",
-            "count: given \"1\", allowed not with wire",
-        ),
-        (
             "wire=a&comment=50",
             "comment: given \"50\", allowed 0 with wire",
         ),
@@ -701,6 +697,7 @@ fn options_that_are_allowed_with_a_wire_have_their_effect() {
         "interval=0",
         "interval=10",
         "ids",
+        "count=1",
         "lastEventId=1",
         "split=1&pace=1",
         "header=Content-Type:a/b",

@@ -247,6 +247,40 @@ fn a_client_that_reconnects_to_a_wire_resumes_after_the_last_block_with_an_id() 
     }
 }
 
+#[test]
+fn a_wire_with_a_count_ends_after_that_many_events_and_resumes_with_the_next() {
+    let server = Server::start();
+    let blocks = [
+        "retry: 9\nid: 1\ndata: a\n\n",
+        "id: 2\n\n:c\n\nid: 3\ndata: b\r\r",
+        "data: c\n\nd",
+    ];
+    let wire = encoded(blocks.concat());
+    for interval in [0, 10] {
+        for (count, id, sent) in [
+            (1, "", blocks[0].to_owned()),
+            (1, "1", blocks[1].to_owned()),
+            (1, "2", ":c\n\nid: 3\ndata: b\r\r".to_owned()),
+            (1, "3", "data: c\n\n".to_owned()),
+            (2, "", blocks[..2].concat()),
+            (3, "", blocks.concat().replace("\n\nd", "\n\n")),
+            (4, "", blocks.concat()),
+        ] {
+            let target = format!("/events?ids&interval={interval}&count={count}&wire={wire}");
+            for (end, complete) in [("clean", true), ("abort", false)] {
+                let target = format!("{target}&end={end}&lastEventId={id}");
+                let reply = get(&server, &target);
+                assert_eq!(reply.text(), sent, "{target}");
+                assert_eq!(reply.complete, complete, "{target}");
+            }
+            for split in [1, 5] {
+                let reply = get(&server, &format!("{target}&split={split}&lastEventId={id}"));
+                assert_eq!(reply.text(), sent, "{target} {split}");
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_rest_of_a_wire_comes_at_once_and_an_empty_rest_ends_at_once() {
     let wire = encoded("id: 1\n\nid: 2\n\nid: 3\n\n");
@@ -373,7 +407,7 @@ async fn a_wire_is_logged_and_counted_like_a_stream() {
 /// The blocks of a body, each with the number of its events, for a client that saw the id `last`.
 async fn blocks(body: &[u8], interval: u64, last: Option<&str>) -> Vec<(Bytes, u64)> {
     let body = Bytes::copy_from_slice(body);
-    let blocks = wire(&body, Duration::from_millis(interval), last);
+    let blocks = wire(&body, Duration::from_millis(interval), true, last);
     blocks
         .map(|block| (block.bytes, block.events))
         .collect()
