@@ -7,24 +7,38 @@ use async_stream::stream;
 use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
 
-use super::sse::Block;
-
 /// The silence after which a comment is sent, well below the idle timeouts of proxies.
 pub const SILENCE: Duration = Duration::from_secs(15);
 
-/// Adds a comment to `blocks` after each `silence`, which is not zero, counted from the poll that
-/// found no block.
-pub fn keep_alive(
-    blocks: impl Stream<Item = Block>,
+/// Adds `comment` to `items` after each `silence`, which is not zero, counted from the poll that
+/// found no item.
+///
+/// # Examples
+///
+/// ```
+/// use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
+/// use sse_clock::stream::sse::{COMMENT, data};
+/// use tokio_stream::{StreamExt, iter};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let events = iter([data("a"), data("b")]);
+/// let mut stream = Box::pin(keep_alive(events, SILENCE, COMMENT));
+/// assert_eq!(stream.next().await.unwrap(), "data: a\n\n");
+/// # }
+/// ```
+pub fn keep_alive<T: Clone>(
+    items: impl Stream<Item = T>,
     silence: Duration,
-) -> impl Stream<Item = Block> {
+    comment: T,
+) -> impl Stream<Item = T> {
     stream! {
-        let mut blocks = pin!(blocks);
+        let mut items = pin!(items);
         loop {
-            match timeout(silence, blocks.next()).await {
-                Ok(Some(block)) => yield block,
+            match timeout(silence, items.next()).await {
+                Ok(Some(item)) => yield item,
                 Ok(None) => break,
-                Err(_) => yield Block::COMMENT,
+                Err(_) => yield comment.clone(),
             }
         }
     }

@@ -24,7 +24,7 @@ use interval::{Interval, Source};
 use keep_alive::{SILENCE, keep_alive};
 use resume::{Due, resume, tick_of};
 use script::{Aborted, frames};
-use sse::{Block, Fields, data};
+use sse::{Block, Event, data};
 use wire::wire;
 
 /// A boxed stream.
@@ -80,7 +80,7 @@ fn scripted(interval: Interval, request: &StreamRequest) -> Boxed<Result<Block, 
     let mut blocks = events(interval, request);
     if !silence.is_zero() {
         if may_be_silent {
-            blocks = Box::pin(keep_alive(blocks, silence));
+            blocks = Box::pin(keep_alive(blocks, silence, Block::COMMENT));
         }
         blocks = Box::pin(once(Block::FIRST_COMMENT).chain(blocks));
     }
@@ -145,18 +145,18 @@ impl Template {
 
     /// Returns the event of the tick `id`, with `plain`, which the callback has written.
     fn event(&mut self, id: u64, plain: Bytes) -> Block {
-        let (retry, event) = (self.retry.take(), self.event.as_deref());
-        let id = self.ids.then_some(id);
-        let data = self.data.clone().unwrap_or(plain);
-        let bytes = Fields { retry, event, id }.prefix_to(data);
+        let event = Event::default().retry(self.retry.take());
+        let event = event.event(self.event.as_deref());
+        let event = if self.ids { event.id(id) } else { event };
+        let bytes = event.before(self.data.clone().unwrap_or(plain));
         let (xs, events) = (self.xs, 1);
         Block { bytes, xs, events }
     }
 
     /// Returns an event of another type, without an id, that does not count.
-    fn uncounted(&mut self, event: &str, text: &str) -> Block {
-        let (retry, event, id) = (self.retry.take(), Some(event), None);
-        Block::uncounted(Fields { retry, event, id }.prefix_to(data(text)))
+    fn uncounted(&mut self, kind: &str, text: &str) -> Block {
+        let event = Event::default().retry(self.retry.take()).event(kind);
+        Block::uncounted(event.data(text))
     }
 }
 

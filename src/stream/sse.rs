@@ -4,6 +4,11 @@ use std::fmt::{Display, Write};
 
 use bytes::Bytes;
 
+/// A comment, which keeps a silent connection open.
+///
+/// No empty line follows: some clients take one for an event.
+pub const COMMENT: Bytes = Bytes::from_static(b":\n");
+
 /// A part of a stream, and the number of events that end in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -19,8 +24,8 @@ impl Block {
     /// The comment at the beginning of a stream.
     pub const FIRST_COMMENT: Self = Self::uncounted(Bytes::from_static(b":\n\n"));
 
-    /// A comment; some clients take an empty line after it for an event.
-    pub const COMMENT: Self = Self::uncounted(Bytes::from_static(b":\n"));
+    /// [`COMMENT`] as a block.
+    pub const COMMENT: Self = Self::uncounted(COMMENT);
 
     /// Returns a block of `bytes` in which `events` events end.
     #[must_use]
@@ -53,34 +58,67 @@ impl Block {
     }
 }
 
-/// The fields of an event before its data.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Fields<'a> {
-    /// The reconnection time in milliseconds.
-    pub retry: Option<u64>,
-    /// The event's type, `message` without it; line ends and NULs are removed.
-    pub event: Option<&'a str>,
-    /// The id, which a client sends back as `Last-Event-ID`.
-    pub id: Option<u64>,
-}
+/// An event, as the fields before its data.
+///
+/// A value is one line: line ends and NULs are removed.
+///
+/// # Examples
+///
+/// ```
+/// use sse_clock::stream::sse::Event;
+///
+/// let event = Event::default().event("add").id(7).data("two\nlines");
+/// assert_eq!(event, "event: add\nid: 7\ndata: two\ndata: lines\n\n");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Event(String);
 
-impl Fields<'_> {
+impl Event {
+    /// Adds the reconnection time, in milliseconds, if there is one.
+    pub fn retry(self, time: impl Into<Option<u64>>) -> Self {
+        self.field("retry", time.into())
+    }
+
+    /// Adds the type, if there is one; an event without a type is a `message`.
+    pub fn event<'a>(self, kind: impl Into<Option<&'a str>>) -> Self {
+        self.field("event", kind.into())
+    }
+
+    /// Adds the id, which a client sends back as `Last-Event-ID`.
+    pub fn id(self, id: impl Display) -> Self {
+        self.field("id", Some(id))
+    }
+
+    /// Returns the event with `text` as its [`data`].
+    #[must_use]
+    pub fn data(self, text: &str) -> Bytes {
+        self.before(data(text))
+    }
+
     /// Returns the event with these fields before `data`, which ends with the empty line.
     #[must_use]
-    pub fn prefix_to(&self, data: Bytes) -> Bytes {
-        if *self == Self::default() {
+    pub fn before(self, data: Bytes) -> Bytes {
+        if self.0.is_empty() {
             return data;
         }
-        let mut event = String::with_capacity(64);
-        let name = self.event.map(|name| name.replace(['\n', '\r', '\0'], ""));
-        field(&mut event, "retry", self.retry);
-        field(&mut event, "event", name);
-        field(&mut event, "id", self.id);
-        [event.as_bytes(), &data].concat().into()
+        [self.0.as_bytes(), &data].concat().into()
+    }
+
+    fn field(mut self, name: &str, value: Option<impl Display>) -> Self {
+        let line = value.map(|value| value.to_string().replace(['\n', '\r', '\0'], ""));
+        field(&mut self.0, name, line);
+        self
     }
 }
 
 /// Returns an event with `text` as its data; each line, ended by LF, CR or CRLF, becomes a field.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(sse_clock::stream::sse::data("hello"), "data: hello\n\n");
+/// ```
 #[must_use]
 pub fn data(text: &str) -> Bytes {
     let mut event = String::with_capacity(text.len() + 16);

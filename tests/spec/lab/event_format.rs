@@ -1,6 +1,6 @@
 //! The format of an event (HTML 9.2.5).
 
-use sse_clock::stream::sse::{Fields, data};
+use sse_clock::stream::sse::{Event, data};
 
 #[test]
 fn every_kind_of_line_end_begins_a_new_data_field() {
@@ -20,23 +20,17 @@ fn every_kind_of_line_end_begins_a_new_data_field() {
 }
 
 #[test]
-fn the_reconnection_time_comes_first_and_the_data_last() {
-    let fields = Fields {
-        retry: Some(5),
-        event: Some("a b"),
-        id: Some(7),
-    };
-    assert_eq!(
-        fields.prefix_to(data("c")),
-        "retry: 5\nevent: a b\nid: 7\ndata: c\n\n"
-    );
+fn the_fields_of_an_event_come_in_the_order_of_the_calls_and_its_data_last() {
+    let event = Event::default().retry(5).event("a b").id(7);
+    let bytes = "retry: 5\nevent: a b\nid: 7\ndata: c\n\n";
+    assert_eq!(event.clone().data("c"), bytes);
+    assert_eq!(event.before(data("c")), bytes);
+    let event = Event::default().retry(None).event(None);
+    assert_eq!(event.data("c"), "data: c\n\n");
 }
 
 #[test]
-fn a_name_cannot_end_its_line() {
-    let fields = Fields {
-        event: Some("a\r\n\0b"),
-        ..Fields::default()
-    };
-    assert_eq!(fields.prefix_to(data("c")), "event: ab\ndata: c\n\n");
+fn a_type_and_an_id_cannot_end_their_lines() {
+    let event = Event::default().event("a\r\n\0b").id("1\n\r\0x");
+    assert_eq!(event.data("c"), "event: ab\nid: 1x\ndata: c\n\n");
 }

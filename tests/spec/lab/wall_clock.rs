@@ -79,7 +79,7 @@ fn kept_alive(ticks: impl Stream<Item = Due>) -> impl Stream<Item = Block> {
         Due::Tick(at) => said(at),
         Due::Gap(_) => panic!("no clock is set"),
     });
-    once(Block::FIRST_COMMENT).chain(keep_alive(blocks, SILENCE))
+    once(Block::FIRST_COMMENT).chain(keep_alive(blocks, SILENCE, Block::COMMENT))
 }
 
 fn said(at: u64) -> Block {
