@@ -7,10 +7,6 @@ import { hand } from "./hand.mjs";
 /** The longest that a driver may take, in milliseconds. */
 const ENDS = 20 * 60_000;
 
-/** How long a case waits for a client to reconnect, in milliseconds: one client waits 10 s, when the
- * server closes the connection that the client would use again, and then 20 s more. */
-const RECONNECTS = 40_000;
-
 /** How long a case waits for one event too many, if nothing else can follow. */
 const EXTRA = 500;
 
@@ -27,7 +23,7 @@ export async function play(client, cases, origin, judge) {
     const now = Date.now();
     one.start ??= now;
     Object.assign(one, { events, error });
-    const isOver = closed || now - one.start > lasts(client, one.it) || now - allCame(one, now) >= EXTRA;
+    const isOver = closed || now - one.start > one.it.deadline_ms || now - allCame(one, now) >= EXTRA;
     const { name } = one.it;
     const verdict = await judge({ name, key: one.key, events, closed: isOver, reconnects: client.reconnects });
     if (verdict.done) one.verdict = verdict;
@@ -49,12 +45,6 @@ export async function play(client, cases, origin, judge) {
     if (!verdict) await report(at, { events, closed: true, error: `the driver has ended: ${last}` });
   }
   return plays.map(({ events, error, verdict }) => ({ ...verdict, heard: events, error }));
-}
-
-/** How long a case may take, in milliseconds. */
-function lasts(client, { later_requests, deadline_ms }) {
-  const isAwaited = client.reconnects && later_requests?.length > 0;
-  return isAwaited ? Math.max(deadline_ms, RECONNECTS) : deadline_ms;
 }
 
 /** When all events had come, if no later request is judged. */

@@ -54,11 +54,15 @@ mkdirSync(`${built}heard`, { recursive: true });
 /** How long a stream of a bug is played, in milliseconds. */
 const WATCHED = 6_000;
 
-/** Whether a client does anything but what the stream of a bug is about: the events, and the
- * Last-Event-ID of each request after the first within WATCHED. */
-const isShown = ({ expect, last_event_ids: ids }, { heard, requests }) => {
-  const sent = requests.slice(1).map(({ last_event_id: id }) => id ?? "");
-  return !isDeepStrictEqual(heard, expect) || (ids !== null && !isDeepStrictEqual(sent, ids));
+/** Whether a client does anything but what the stream of a bug is about: the events, the
+ * Last-Event-ID of each request after the first within WATCHED, the wait before each of them, and the
+ * redirects. What a bug has not is not compared. */
+const isShown = ({ expect, last_event_ids: ids, after_ms: waits = [], redirects }, { heard, requests, redirects: sent }) => {
+  const later = requests.slice(1);
+  const isLate = waits.some((ms, at) => later[at] && later[at].after_ms > 4 * ms);
+  const isElsewhere = redirects !== undefined && redirects !== sent;
+  const isOther = ids !== null && !isDeepStrictEqual(later.map(({ last_event_id: id }) => id ?? ""), ids);
+  return !isDeepStrictEqual(heard, expect) || isOther || isLate || isElsewhere;
 };
 
 /** Plays the suite to a client, and its bugs by the smallest stream that shows each. */
@@ -79,7 +83,8 @@ async function hold(client) {
 
   // Without the server, so that what is its doing is laid at no client's door.
   const own = bugs.filter((bug) => bug.clients.includes(client.id));
-  const of = ({ stream, listen, expect }) => ({ name: stream, url: `/events?${stream}`, listen, expect, later_requests: [], deadline_ms: WATCHED });
+  const of = ({ stream, listen, expect, close_after }) =>
+    ({ name: stream, url: `/events?${stream}`, listen, expect, close_after, later_requests: [], deadline_ms: WATCHED });
   const smallest = await play(client, own.map(of), socket.url, socket.watch(WATCHED));
   own.forEach((bug, at) => {
     const cases = results.filter((it) => !it.right && bug.cases.includes(it.name));

@@ -8,7 +8,7 @@ const [id, stream, ...types] = process.argv.slice(2);
 const client = clients.find((it) => it.id === id);
 if (!client) throw new Error(`the clients are ${clients.map(({ id }) => id).join(", ")}`);
 const socket = await bare();
-// One client waits 10 s, and then 20 s more, before it reconnects.
+/** Some clients wait 10 s before a reconnect. */
 const LASTS = 35_000;
 const it = { name: "", url: `/events?${stream}`, listen: ["message", ...types], expect: [], later_requests: [], deadline_ms: LASTS };
 const [{ heard, requests, error }] = await play(client, [it], socket.url, socket.watch(LASTS));

@@ -18,6 +18,7 @@ use tokio_stream::{Stream, StreamExt};
 use crate::suite::cases::{Case, Expected, cases};
 use crate::suite::reference_client::Message;
 use crate::support::Server;
+use crate::support::source::{ROOT, read};
 
 /// The time limit of a case.
 const CASE: Duration = Duration::from_secs(15);
@@ -47,11 +48,15 @@ pub struct Judged {
 }
 
 impl Row {
-    pub fn of(client: &str) -> Self {
-        let table = Path::new(env!("CARGO_MANIFEST_DIR")).join("clients/results.json");
+    /// The rows of all clients, by name.
+    fn all() -> BTreeMap<String, Self> {
+        let table = Path::new(ROOT).join("clients/results.json");
         let table = File::open(table).expect("make clients has written it");
-        let mut rows: BTreeMap<String, Self> = serde_json::from_reader(table).unwrap();
-        let mut row = rows.remove(client).expect(client);
+        serde_json::from_reader(table).unwrap()
+    }
+
+    pub fn of(client: &str) -> Self {
+        let mut row = Self::all().remove(client).expect(client);
         client.clone_into(&mut row.client);
         let cases = cases();
         for name in row.scores().into_iter().flatten() {
@@ -153,8 +158,9 @@ where
     S: Stream<Item = Message> + Send + 'static,
 {
     let (tell, mut told) = unbounded_channel();
+    let most = case.close_after.unwrap_or(usize::MAX);
     let listening = tokio::spawn(async move {
-        let mut stream = pin!(stream);
+        let mut stream = pin!(stream.take(most));
         while let Some(message) = stream.next().await {
             let _ = tell.send(Expected::from(message));
         }
@@ -183,7 +189,7 @@ async fn over(server: &Server, case: &Case) {
         }
         let is_past = |moment: Option<Instant>, time| moment.is_some_and(|it| it.elapsed() > time);
         let is_held = case.url.contains("end=stall") && is_past(requested, HELD);
-        if requests > 1 || is_past(ended, READS) || is_held {
+        if requests > case.later() || is_past(ended, READS) || is_held {
             break;
         }
         sleep(Duration::from_millis(20)).await;
@@ -224,4 +230,34 @@ async fn sseer_fails_what_is_known() {
         })
     };
     hold("sseer", open).await;
+}
+
+#[test]
+fn the_docs_have_the_figures_of_the_data_and_no_client_passes_every_case() {
+    let rows = Row::all();
+    for (client, row) in &rows {
+        let failures: usize = row.scores().iter().map(BTreeSet::len).sum();
+        assert!(
+            failures > 0,
+            "{client} passes every case: README says that none does"
+        );
+    }
+    let figures = [("cases", cases().len()), ("clients", rows.len())];
+    for file in ["README.md", "docs/suite.md", "clients/README.md"] {
+        let text = read(file);
+        let words: Vec<_> = text.split_whitespace().collect();
+        for (what, count) in figures {
+            let mut stated = words.windows(2).filter_map(|pair| {
+                let number = pair[0].parse::<usize>().ok()?;
+                pair[1].starts_with(what).then_some(number)
+            });
+            let is_right = stated.clone().all(|number| number == count);
+            assert!(is_right, "{file}: there are {count} {what}");
+            let is_stated = stated.next().is_some();
+            assert!(
+                is_stated || file == "clients/README.md",
+                "{file} says nothing of {what}"
+            );
+        }
+    }
 }

@@ -30,6 +30,15 @@ pub struct EventStream {
 }
 
 impl EventStream {
+    /// A stream of a client whose newest id is `last_event_id`; the buffer for ids begins as `buffer`.
+    pub fn of_connection(last_event_id: &str, buffer: &str) -> Self {
+        Self {
+            last_event_id: last_event_id.into(),
+            last_event_id_buffer: buffer.into(),
+            ..Self::default()
+        }
+    }
+
     /// Parses more text; an incomplete event at the end of the stream is discarded.
     pub fn read(&mut self, bytes: &[u8]) {
         for byte in bytes {
