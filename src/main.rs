@@ -10,7 +10,7 @@ use std::thread;
 use command::settings::Settings;
 use command::{log, os};
 use longhaul::socket::{self, Sockets};
-use longhaul::{Limits, Server};
+use longhaul::{Limits, Server, process};
 use sse_clock::service::{Shared, respond};
 use sse_clock::stream::time;
 use tokio::runtime::{Builder, Runtime};
@@ -38,14 +38,12 @@ fn main() -> ExitCode {
 fn run(settings: &Settings) -> Result<(), String> {
     settings.files()?;
     let explain = |error| settings.explain(&error);
-    os::disable_transparent_huge_pages();
+    process::disable_transparent_huge_pages();
     time::find_zone();
-    let room = os::room_for_connections();
-    let limits = Limits {
-        max_connections: settings.max_connections.unwrap_or(room),
-        drain: settings.drain,
-        ..Limits::default()
-    };
+    let room = process::raise_open_files_limit();
+    let mut limits = Limits::default();
+    limits.max_connections = settings.max_connections.unwrap_or(room);
+    limits.drain = settings.drain;
     let host = settings.host().map_err(explain)?;
     let sockets = socket::bind(host, settings.port).map_err(explain)?;
     let server = Server::new(limits);

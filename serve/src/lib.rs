@@ -22,6 +22,7 @@ mod content;
 mod limits;
 pub mod host;
 pub mod socket;
+pub mod process;
 mod permits;
 mod io;
 #[cfg(feature = "tls")]

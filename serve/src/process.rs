@@ -1,0 +1,63 @@
+//! What a process with many connections asks of the operating system.
+
+/// Returns how many file descriptors are kept free: standard streams, and a few for each core.
+fn reserved_files() -> usize {
+    48 + 8 * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Raises the limit of open files, and returns how many connections then fit.
+///
+/// On Unix the function raises the soft limit of the process (`RLIMIT_NOFILE`) to the hard limit,
+/// which needs no privileges. If the system refuses, the present limit stays. A limit that is
+/// infinite or larger counts as 1,048,576 files. The function opens no file.
+///
+/// The result is a number of connections, at least 1, for [`Limits::max_connections`]. Each
+/// connection needs one file descriptor. The result leaves 48 file descriptors, and 8 for each core,
+/// for the listeners and other files of the process. A program that opens more files subtracts
+/// them.
+///
+/// A system other than Unix has no such limit. There the function changes nothing, and the result
+/// is 16,384 less the same reserve.
+///
+/// [`Limits::max_connections`]: crate::Limits::max_connections
+///
+/// # Examples
+///
+/// ```
+/// let mut limits = longhaul::Limits::default();
+/// limits.max_connections = longhaul::process::raise_open_files_limit();
+/// ```
+#[cfg(unix)]
+#[must_use]
+pub fn raise_open_files_limit() -> usize {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // If the system call fails, the present limit stays.
+    let _ = setrlimit(Resource::Nofile, limit);
+    let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let files = usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20);
+    files.saturating_sub(reserved_files()).max(1)
+}
+
+/// Returns how many connections fit: 16,384 less a reserve for other files.
+///
+/// This system has no limit of open files to raise. On Unix the function raises that limit.
+#[cfg(not(unix))]
+#[must_use]
+pub fn raise_open_files_limit() -> usize {
+    16_384 - reserved_files()
+}
+
+/// Asks the kernel not to use transparent huge pages for this process.
+///
+/// Where the kernel uses them by default, the half-empty buffers of connections take whole huge
+/// pages (2 MiB on x86-64), and each connection costs more resident memory. Call the function once,
+/// before the process has allocated much. Child processes inherit the setting.
+///
+/// The function does nothing on systems other than Linux. A refusal of the kernel is ignored,
+/// because the process works as well without the setting.
+pub fn disable_transparent_huge_pages() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
