@@ -7,10 +7,11 @@ use std::process::{ExitCode, exit};
 use std::sync::Arc;
 use std::thread;
 
+use command::log;
 use command::settings::Settings;
-use command::{log, os};
+use longhaul::process::{self, Signals};
 use longhaul::socket::{self, Sockets};
-use longhaul::{Limits, Server, process};
+use longhaul::{Limits, Server};
 use sse_clock::service::{Shared, respond};
 use sse_clock::stream::time;
 use tokio::runtime::{Builder, Runtime};
@@ -71,7 +72,7 @@ fn announcement(url: &str, curl: &str) -> String {
 fn serve(server: &Server, sockets: Sockets, announcement: String) -> io::Result<()> {
     serve_on_every_core(server, &sockets)?;
     runtime()?.block_on(async {
-        let mut signals = os::Signals::listen()?;
+        let mut signals = Signals::listen()?;
         // Before the announcement: a reader may look at the open files at once.
         drop(sockets);
         // In a thread of its own: nothing waits for a full stdout.

@@ -1,4 +1,8 @@
-//! What a process with many connections asks of the operating system.
+//! What a process with many connections asks of the operating system: open files, small pages, and signals.
+
+use std::{future, io};
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// Returns how many file descriptors are kept free: standard streams, and a few for each core.
 fn reserved_files() -> usize {
@@ -60,4 +64,68 @@ pub fn raise_open_files_limit() -> usize {
 pub fn disable_transparent_huge_pages() {
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+/// Returns a future that resolves when a signal asks the process to stop, for [`serve`](crate::serve).
+///
+/// # Errors
+///
+/// Returns the error of the operating system. [`Signals`] lists the signals, and when this panics.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut signals = Signals::listen()?;
+    Ok(async move {
+        signals.stop().await;
+    })
+}
+
+/// The signals that ask the process to stop: SIGINT, SIGTERM and SIGHUP, elsewhere Ctrl-C.
+///
+/// SIGUSR1 and SIGUSR2, which end a process by default, are logged and ignored.
+#[derive(Debug)]
+pub struct Signals(UnboundedReceiver<&'static str>);
+
+impl Signals {
+    /// Takes the signals over from the operating system's defaults, in a runtime of tokio.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a runtime with I/O enabled.
+    pub fn listen() -> io::Result<Self> {
+        #[cfg(unix)]
+        use tokio::signal::unix::{SignalKind, signal};
+        let (sender, receiver) = unbounded_channel();
+        #[cfg(unix)]
+        for (name, kind) in [
+            ("SIGINT", SignalKind::interrupt()),
+            ("SIGTERM", SignalKind::terminate()),
+            ("SIGHUP", SignalKind::hangup()),
+            ("SIGUSR1", SignalKind::user_defined1()),
+            ("SIGUSR2", SignalKind::user_defined2()),
+        ] {
+            let (mut signal, sender) = (signal(kind)?, sender.clone());
+            tokio::spawn(async move {
+                while signal.recv().await.is_some() && sender.send(name).is_ok() {}
+            });
+        }
+        #[cfg(not(unix))]
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() && sender.send("ctrl-C").is_ok() {}
+        });
+        Ok(Self(receiver))
+    }
+
+    /// Waits for the next signal to stop, and returns its name.
+    pub async fn stop(&mut self) -> &'static str {
+        loop {
+            match self.0.recv().await {
+                Some(name @ ("SIGUSR1" | "SIGUSR2")) => tracing::info!("{name} means nothing here"),
+                Some(name) => return name,
+                None => future::pending().await,
+            }
+        }
+    }
 }
