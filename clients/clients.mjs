@@ -34,7 +34,8 @@ const ways = {
 const client = (id, name, way, more = {}) => {
   const { run, release, atOnce = 12 } = ways[way];
   const from = { browser: "Debian", page: "npm" }[way] ?? way;
-  return { id, name, from, atOnce, reconnects: true, command: run(id), release: () => release(name), ...more };
+  const means = { atOnce, command: run(id), release: () => release(name) };
+  return { id, name, from, reconnects: true, ...means, ...more };
 };
 
 export const clients = [
@@ -53,8 +54,8 @@ export const clients = [
     command: [node, "--experimental-eventsource", "drivers/node.mjs"],
     release: () => says(node, "--print", "process.versions.undici").trim(),
   }),
-  client("eventsource", "eventsource", "npm"),
-  client("eventsource-4", "eventsource", "npm", { release: () => ways.npm.release("eventsource-4") }),
+  client("eventsource", "eventsource", "npm", { name: "eventsource 5" }),
+  client("eventsource-4", "eventsource-4", "npm", { name: "eventsource 4" }),
   client("eventsource-client", "eventsource-client", "npm"),
   client("launchdarkly-eventsource", "launchdarkly-eventsource", "npm"),
   client("fetch-event-source", "@microsoft/fetch-event-source", "page", { reconnects: false }),

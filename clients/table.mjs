@@ -9,6 +9,8 @@ export const SCORES = ["events", "ids", "reconnects"];
 const says = (...command) => /\d+(\.\d+)+/.exec(execFileSync(command[0], [command[1]], { encoding: "utf8" }))[0];
 const code = (text) => `\`${text}\``;
 const anchor = ({ id }) => `#${id}`;
+/** The name of a client with the place that it comes from, which no other client has. */
+const title = ({ name, from }) => `${name} (${from})`;
 
 /** The names of the cases in which a score of a client is wrong. */
 const wrong = (row) => new Set(SCORES.flatMap((score) => row[score]));
@@ -16,7 +18,7 @@ const wrong = (row) => new Set(SCORES.flatMap((score) => row[score]));
 function line(row, cases) {
   const score = (name) => cases.length - row[name].length;
   const back = row.isReconnecting ? score("reconnects") : "–";
-  const cells = [`[${row.name}](${anchor(row)})`, row.from, row.release, cases.length - wrong(row).size, score("events"), score("ids"), back];
+  const cells = [`[${title(row)}](${anchor(row)})`, row.release, cases.length - wrong(row).size, score("events"), score("ids"), back];
   return `| ${cells.join(" | ")} |`;
 }
 
@@ -29,7 +31,7 @@ function section(row) {
     if (more) names.push(`and ${unnamed} more ${more}`);
     return `| ${says} | ${code(stream)} | ${names.join(" ")} |`;
   });
-  const head = [`### <a id="${row.id}"></a>${row.name} ${row.release} (${row.from})`, ""];
+  const head = [`### <a id="${row.id}"></a>${title(row)} ${row.release}`, ""];
   const table = ["| what it does | smallest stream | cases that fail by it |", "|---|---|---|", ...bugs];
   return [...head, ...table, ""];
 }
@@ -55,11 +57,12 @@ export function table(results, cases) {
     "- `reconnects`: the cases in which the client makes the right requests after the first: as many as expected, each with the right id and, where `retry` is judged, after 0.3 to 4 times that time.",
     "- `right`: the cases with nothing wrong in these three columns.",
     "",
+    "The name of a client is followed by the registry or the system that it comes from.",
     "A client that leaves reconnecting to you has a dash for `reconnects`.",
     "A client that reconnects after 204 fails nearly every case by `reconnects`, since most cases end with that status.",
     "",
-    "| client | from | release | right | events | ids | reconnects |",
-    "|---|---|---|---:|---:|---:|---:|",
+    "| client | release | right | events | ids | reconnects |",
+    "|---|---|---:|---:|---:|---:|",
     ...sorted.map((row) => line(row, cases)),
     "",
     "## What each does",
