@@ -35,7 +35,7 @@ const client = (id, name, way, more = {}) => {
   const { run, release, atOnce = 12 } = ways[way];
   const from = { browser: "Debian", page: "npm" }[way] ?? way;
   const means = { atOnce, command: run(id), release: () => release(name) };
-  return { id, name, from, reconnects: true, ...means, ...more };
+  return { id, name, from, reconnects: true, ids: true, ...means, ...more };
 };
 
 export const clients = [

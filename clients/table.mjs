@@ -18,7 +18,8 @@ const wrong = (row) => new Set(SCORES.flatMap((score) => row[score]));
 function line(row, cases) {
   const score = (name) => cases.length - row[name].length;
   const back = row.isReconnecting ? score("reconnects") : "–";
-  const cells = [`[${title(row)}](${anchor(row)})`, row.release, cases.length - wrong(row).size, score("events"), score("ids"), back];
+  const ids = row.isTellingIds ? score("ids") : "–";
+  const cells = [`[${title(row)}](${anchor(row)})`, row.release, cases.length - wrong(row).size, score("events"), ids, back];
   return `| ${cells.join(" | ")} |`;
 }
 
@@ -40,8 +41,8 @@ function section(row) {
 export function table(results, cases) {
   const bugs = JSON.parse(readFileSync(`${here}bugs.json`, "utf8"));
   const rows = clients.map((client) => {
-    const { id, name, from, reconnects: isReconnecting } = client;
-    return { id, name, from, isReconnecting, ...results[id], bugs: bugs.filter((bug) => bug.clients.includes(id)) };
+    const { id, name, from, reconnects: isReconnecting, ids: isTellingIds } = client;
+    return { id, name, from, isReconnecting, isTellingIds, ...results[id], bugs: bugs.filter((bug) => bug.clients.includes(id)) };
   });
   const sorted = rows.toSorted((one, other) => wrong(one).size - wrong(other).size || one.id.localeCompare(other.id));
   const versions = `Node ${says(node, "--version")}, Python ${says("python3", "--version")} and Rust ${says("rustc", "--version")}`;
@@ -58,7 +59,7 @@ export function table(results, cases) {
     "- `right`: the cases with nothing wrong in these three columns.",
     "",
     "The name of a client is followed by the registry or the system that it comes from.",
-    "A client that leaves reconnecting to you has a dash for `reconnects`.",
+    "A client that leaves reconnecting to you has a dash for `reconnects`, and one that does not tell ids has a dash for `ids`.",
     "A client that reconnects after 204 fails nearly every case by `reconnects`, since most cases end with that status.",
     "",
     "| client | release | right | events | ids | reconnects |",
