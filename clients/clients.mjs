@@ -60,6 +60,8 @@ export const clients = [
   client("launchdarkly-eventsource", "launchdarkly-eventsource", "npm"),
   client("fetch-event-source", "@microsoft/fetch-event-source", "page", { reconnects: false }),
   client("event-source-polyfill", "event-source-polyfill", "page"),
+  client("openai", "openai", "npm", { reconnects: false, ids: false }),
+  client("anthropic", "@anthropic-ai/sdk", "npm", { reconnects: false, ids: false }),
   client("httpx-sse", "httpx-sse", "PyPI", { reconnects: false }),
   client("sseclient-py", "sseclient-py", "PyPI", { reconnects: false }),
   client("requests-sse", "requests-sse", "PyPI"),
@@ -67,6 +69,8 @@ export const clients = [
   client("launchdarkly-eventsource-py", "launchdarkly-eventsource", "PyPI", {
     command: ways.PyPI.run("launchdarkly-eventsource"),
   }),
+  client("openai-py", "openai", "PyPI", { reconnects: false }),
+  client("anthropic-py", "anthropic", "PyPI", { reconnects: false }),
   client("reqwest-eventsource", "reqwest-eventsource", "crates.io"),
   client("sseer", "sseer", "crates.io"),
   client("eventsource-client-rs", "eventsource-client", "crates.io", {

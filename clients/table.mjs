@@ -60,6 +60,8 @@ export function table(results, cases) {
     "",
     "The name of a client is followed by the registry or the system that it comes from.",
     "A client that leaves reconnecting to you has a dash for `reconnects`, and one that does not tell ids has a dash for `ids`.",
+    "The SDKs of OpenAI and Anthropic dispatch only the JSON of their API, so the suite listens to their own parsers, below that.",
+    "The MCP SDK is not listed: it dispatches only events of type `message` with a JSON-RPC message as data, and no case has one.",
     "A client that reconnects after 204 fails nearly every case by `reconnects`, since most cases end with that status.",
     "",
     "| client | release | right | events | ids | reconnects |",
