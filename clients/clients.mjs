@@ -58,8 +58,12 @@ export const clients = [
   client("eventsource-4", "eventsource-4", "npm", { name: "eventsource 4" }),
   client("eventsource-client", "eventsource-client", "npm"),
   client("launchdarkly-eventsource", "launchdarkly-eventsource", "npm"),
+  // This client and sse.js reconnect after 204, so that most of their cases last until the deadline. They
+  // reconnect early enough for it, and event-source-plus 250 times a second.
+  client("event-source-plus", "event-source-plus", "npm", { atOnce: 10, waits: 0 }),
   client("fetch-event-source", "@microsoft/fetch-event-source", "page", { reconnects: false }),
   client("event-source-polyfill", "event-source-polyfill", "page"),
+  client("sse.js", "sse.js", "page", { atOnce: 15, waits: 0 }),
   client("openai", "openai", "npm", { reconnects: false, ids: false }),
   client("anthropic", "@anthropic-ai/sdk", "npm", { reconnects: false, ids: false }),
   client("httpx-sse", "httpx-sse", "PyPI", { reconnects: false }),
