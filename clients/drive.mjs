@@ -51,7 +51,7 @@ export async function play(client, cases, origin, judge) {
   return plays.map(({ events, error, verdict }) => ({ ...verdict, heard: events, error }));
 }
 
-/** How long a case may take, in milliseconds: `waits` is for a client that needs no RECONNECTS. */
+/** How long a case may take, in milliseconds. A client's `waits` replaces RECONNECTS. */
 function lasts(client, { later_requests, deadline_ms }) {
   const isAwaited = client.reconnects && later_requests?.length > 0;
   return isAwaited ? Math.max(deadline_ms, client.waits ?? RECONNECTS) : deadline_ms;
