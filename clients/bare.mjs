@@ -27,7 +27,8 @@ export async function bare() {
   };
   const answer = async (socket, head) => {
     const [, target] = head.split(" ");
-    if (!target.includes("?")) return socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    // Without content Chromium would show a page of its own, and its origin would not be this socket.
+    if (!target.includes("?")) return socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnone");
     const asked = parameters(target);
     const { wire, ids, count, split, header, status, size, redirect, end, responses = "200,204" } = asked;
     const type = header ? String(header).replace("Content-Type:", "") : "text/event-stream";

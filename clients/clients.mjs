@@ -34,7 +34,8 @@ const ways = {
 const client = (id, name, way, more = {}) => {
   const { run, release, atOnce = 12 } = ways[way];
   const from = { browser: "Debian", page: "npm" }[way] ?? way;
-  return { id, name, from, atOnce, reconnects: true, command: run(id), release: () => release(name), ...more };
+  const means = { atOnce, command: run(id), release: () => release(name) };
+  return { id, name, from, reconnects: true, ids: true, ...means, ...more };
 };
 
 export const clients = [
@@ -53,12 +54,18 @@ export const clients = [
     command: [node, "--experimental-eventsource", "drivers/node.mjs"],
     release: () => says(node, "--print", "process.versions.undici").trim(),
   }),
-  client("eventsource", "eventsource", "npm"),
-  client("eventsource-4", "eventsource", "npm", { release: () => ways.npm.release("eventsource-4") }),
+  client("eventsource", "eventsource", "npm", { name: "eventsource 5" }),
+  client("eventsource-4", "eventsource-4", "npm", { name: "eventsource 4" }),
   client("eventsource-client", "eventsource-client", "npm"),
   client("launchdarkly-eventsource", "launchdarkly-eventsource", "npm"),
+  // This client and sse.js reconnect after 204, so that most of their cases last until the deadline, and
+  // event-source-plus does so 250 times a second.
+  client("event-source-plus", "event-source-plus", "npm", { atOnce: 10 }),
   client("fetch-event-source", "@microsoft/fetch-event-source", "page", { reconnects: false }),
   client("event-source-polyfill", "event-source-polyfill", "page"),
+  client("sse.js", "sse.js", "page", { atOnce: 15 }),
+  client("openai", "openai", "npm", { reconnects: false, ids: false }),
+  client("anthropic", "@anthropic-ai/sdk", "npm", { reconnects: false, ids: false }),
   client("httpx-sse", "httpx-sse", "PyPI", { reconnects: false }),
   client("sseclient-py", "sseclient-py", "PyPI", { reconnects: false }),
   client("requests-sse", "requests-sse", "PyPI"),
@@ -66,6 +73,8 @@ export const clients = [
   client("launchdarkly-eventsource-py", "launchdarkly-eventsource", "PyPI", {
     command: ways.PyPI.run("launchdarkly-eventsource"),
   }),
+  client("openai-py", "openai", "PyPI", { reconnects: false }),
+  client("anthropic-py", "anthropic", "PyPI", { reconnects: false }),
   client("reqwest-eventsource", "reqwest-eventsource", "crates.io"),
   client("sseer", "sseer", "crates.io"),
   client("eventsource-client-rs", "eventsource-client", "crates.io", {

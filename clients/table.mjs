@@ -9,6 +9,8 @@ export const SCORES = ["events", "ids", "reconnects"];
 const says = (...command) => /\d+(\.\d+)+/.exec(execFileSync(command[0], [command[1]], { encoding: "utf8" }))[0];
 const code = (text) => `\`${text}\``;
 const anchor = ({ id }) => `#${id}`;
+/** The name of a client with the place that it comes from, which no other client has. */
+const title = ({ name, from }) => `${name} (${from})`;
 
 /** The names of the cases in which a score of a client is wrong. */
 const wrong = (row) => new Set(SCORES.flatMap((score) => row[score]));
@@ -16,21 +18,29 @@ const wrong = (row) => new Set(SCORES.flatMap((score) => row[score]));
 function line(row, cases) {
   const score = (name) => cases.length - row[name].length;
   const back = row.isReconnecting ? score("reconnects") : "–";
-  const cells = [`[${row.name}](${anchor(row)})`, row.from, row.release, cases.length - wrong(row).size, score("events"), score("ids"), back];
+  const ids = row.isTellingIds ? score("ids") : "–";
+  const cells = [`[${title(row)}](${anchor(row)})`, row.release, cases.length - wrong(row).size, score("events"), ids, back];
   return `| ${cells.join(" | ")} |`;
+}
+
+/** A link to the public report of a bug, by the repository's name and the report's number. */
+function report(url) {
+  if (!url) return "";
+  const [repository, , number] = url.split("/").slice(-3);
+  return `[${repository} ${number}](${url})`;
 }
 
 function section(row) {
   const failed = wrong(row);
   const named = new Set(row.bugs.flatMap(({ cases }) => cases));
   const unnamed = [...failed].filter((name) => !named.has(name)).length;
-  const bugs = row.bugs.map(({ says, stream, cases, more }) => {
+  const bugs = row.bugs.map(({ says, stream, cases, more, issues = {} }) => {
     const names = cases.filter((name) => failed.has(name)).map(code);
     if (more) names.push(`and ${unnamed} more ${more}`);
-    return `| ${says} | ${code(stream)} | ${names.join(" ")} |`;
+    return `| ${says} | ${code(stream)} | ${names.join(" ")} | ${report(issues[row.id])} |`;
   });
-  const head = [`### <a id="${row.id}"></a>${row.name} ${row.release} (${row.from})`, ""];
-  const table = ["| what it does | smallest stream | cases that fail by it |", "|---|---|---|", ...bugs];
+  const head = [`### <a id="${row.id}"></a>${title(row)} ${row.release}`, ""];
+  const table = ["| what it does | smallest stream | cases that fail by it | reported |", "|---|---|---|---|", ...bugs];
   return [...head, ...table, ""];
 }
 
@@ -38,8 +48,8 @@ function section(row) {
 export function table(results, cases) {
   const bugs = JSON.parse(readFileSync(`${here}bugs.json`, "utf8"));
   const rows = clients.map((client) => {
-    const { id, name, from, reconnects: isReconnecting } = client;
-    return { id, name, from, isReconnecting, ...results[id], bugs: bugs.filter((bug) => bug.clients.includes(id)) };
+    const { id, name, from, reconnects: isReconnecting, ids: isTellingIds } = client;
+    return { id, name, from, isReconnecting, isTellingIds, ...results[id], bugs: bugs.filter((bug) => bug.clients.includes(id)) };
   });
   const sorted = rows.toSorted((one, other) => wrong(one).size - wrong(other).size || one.id.localeCompare(other.id));
   const versions = `Node ${says(node, "--version")}, Python ${says("python3", "--version")} and Rust ${says("rustc", "--version")}`;
@@ -55,15 +65,20 @@ export function table(results, cases) {
     "- `reconnects`: the cases in which the client makes the right requests after the first: as many as expected, each with the right id and, where `retry` is judged, after 0.3 to 4 times that time.",
     "- `right`: the cases with nothing wrong in these three columns.",
     "",
-    "A client that leaves reconnecting to you has a dash for `reconnects`.",
+    "The name of a client is followed by the registry or the system that it comes from.",
+    "A client that leaves reconnecting to you has a dash for `reconnects`, and one that does not tell ids has a dash for `ids`.",
+    "The SDKs of OpenAI and Anthropic dispatch only the JSON of their API, so the suite reads the events of the parsers inside them.",
+    "The client of the MCP SDK is not in the table: it dispatches only events of type `message` with a JSON-RPC message as data, and no case has such data.",
     "A client that reconnects after 204 fails nearly every case by `reconnects`, since most cases end with that status.",
     "",
-    "| client | from | release | right | events | ids | reconnects |",
-    "|---|---|---|---:|---:|---:|---:|",
+    "| client | release | right | events | ids | reconnects |",
+    "|---|---|---:|---:|---:|---:|",
     ...sorted.map((row) => line(row, cases)),
     "",
     "## What each does",
     "",
+    "The last column links the public report of a bug, where one is known, in the client's own repository or in that of the parser inside.",
+    "That a reconnect goes to the URL that a redirect led to follows from the Fetch standard: see [html 503](https://github.com/whatwg/html/issues/503).",
     "Each bug was seen twice: in the cases named here, played by the server, and in the smallest stream that shows it, played by [a bare socket](bare.mjs).",
     "To see it yourself, run `make clients` once.",
     "Then `node clients/try.mjs CLIENT 'STREAM' [TYPE]...` plays a stream from that socket to a client and prints the client's events and requests.",

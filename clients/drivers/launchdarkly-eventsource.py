@@ -1,16 +1,14 @@
 """PyPI's launchdarkly-eventsource, set to reconnect after the end of a stream, where by default it stops."""
-
 from ld_eventsource import SSEClient
 from ld_eventsource.config import ErrorStrategy
 from ld_eventsource.errors import HTTPContentTypeError, HTTPStatusError
-
 from suite import suite
 
 
 def after(error):
-    """Returns what the client does next: only a response that is no stream stops the client."""
-    refused = isinstance(error, (HTTPContentTypeError, HTTPStatusError))
-    return ErrorStrategy.FAIL if refused else ErrorStrategy.CONTINUE, None
+    # Only a response that is no stream stops the client.
+    stops = isinstance(error, (HTTPContentTypeError, HTTPStatusError))
+    return ErrorStrategy.FAIL if stops else ErrorStrategy.CONTINUE, None
 
 
 def play(url):

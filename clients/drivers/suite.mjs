@@ -42,3 +42,19 @@ export const opening = (EventSource) => ({ url, listen }, hear) => {
   for (const type of listen) source.addEventListener(type, heard);
   return { close: () => source.close(), isClosed: () => source.readyState === 2 };
 };
+
+/** Returns the `open` of a client that does not reconnect. `read` yields the type, data and id of each
+ * event, and ends once its AbortController is aborted. */
+export const reading = (read) => ({ url }, hear) => {
+  const closing = new AbortController();
+  let isClosed = false;
+  const end = (error) => {
+    if (error) console.error(String(error));
+    isClosed = true;
+  };
+  const hears = async () => {
+    for await (const event of read(url, closing)) hear(...event);
+  };
+  hears().then(end, end);
+  return { close: () => closing.abort(), isClosed: () => isClosed };
+};

@@ -1,0 +1,16 @@
+"""PyPI's anthropic: its own request, which is tried again at some failures, and its own parser."""
+
+from anthropic import Anthropic, Stream
+
+from suite import suite
+
+client = Anthropic(api_key="none")
+
+
+def play(url):
+    with client.get(url, cast_to=object, stream=True, stream_cls=Stream[object]) as stream:
+        for sse in stream._iter_events():
+            yield sse.event or "message", sse.data, sse.id or ""
+
+
+suite(play)
