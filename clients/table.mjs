@@ -39,7 +39,7 @@ function section(row) {
     if (more) names.push(`and ${unnamed} more ${more}`);
     return `| ${says} | ${code(stream)} | ${names.join(" ")} | ${report(issues[row.id])} |`;
   });
-  const head = [`### <a id="${row.id}"></a>${title(row)} ${row.release}`, ""];
+  const head = [`### <a id="${row.id}"></a>${title(row)}, release ${row.release}`, ""];
   const table = ["| what it does | smallest stream | cases that fail by it | reported |", "|---|---|---|---|", ...bugs];
   return [...head, ...table, ""];
 }

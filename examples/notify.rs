@@ -105,7 +105,7 @@ async fn respond(req: Request<Content>, history: Arc<watch::Sender<History>>) ->
 async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
     let sockets = socket::bind(Host::Localhost, port)?;
-    println!("http://localhost:{}/", sockets.port().unwrap_or(port));
+    println!("http://localhost:{}", sockets.port().unwrap_or(port));
     let mut limits = Limits::default();
     limits.max_connections = process::raise_open_files_limit();
     // Ids that begin with the time go on after a restart.

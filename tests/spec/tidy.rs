@@ -325,3 +325,17 @@ fn the_tests_that_the_readme_names_are_there() {
     }
     assert!(named > 15, "{named}");
 }
+
+#[test]
+fn a_driver_of_a_client_has_at_most_20_lines() {
+    let shared = ["suite.mjs", "suite.py", "page.mjs", "webdriver.mjs"];
+    let folder = Path::new(ROOT).join("clients/drivers");
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_file() && !shared.contains(&name.as_str()) {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            assert!(lines <= 20, "{name} has {lines} lines");
+        }
+    }
+}

@@ -6,50 +6,20 @@ use std::env;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
+use crate::support::example::example;
 use crate::support::node::{
     assert_both_say_the_same_time, assert_both_say_where_they_listen, beside_node, not_found,
     response,
 };
-use crate::support::source::{ROOT, code, read};
+use crate::support::source::{code, read};
 use crate::support::{Binary, Serves, eventually, get, skipped, there_is};
 
 const FILE: &str = "examples/minimal.rs";
 
-/// The path of the example. Cargo builds the example if `cargo test` has not, as with `--test
-/// spec`.
-fn program() -> &'static PathBuf {
-    static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| {
-        let mut cargo = Command::new(env!("CARGO"));
-        // Other features, or environment variables of `cargo test` that build scripts read, would
-        // make cargo build a hundred crates again.
-        cargo
-            .current_dir(ROOT)
-            .args(["build", "--frozen", "--example", "minimal"])
-            .args(cfg!(feature = "tls").then_some("--features=tls"))
-            .args(["--message-format", "json-render-diagnostics"]);
-        for (name, _) in env::vars_os() {
-            let said = name.to_string_lossy();
-            if said.starts_with("CARGO_PKG_") || said.starts_with("CARGO_MANIFEST_") {
-                cargo.env_remove(&name);
-            }
-        }
-        let built = cargo.output().expect("there is a cargo");
-        let errors = String::from_utf8_lossy(&built.stderr);
-        assert!(built.status.success(), "{FILE} is not built:\n{errors}");
-        let messages = String::from_utf8(built.stdout).unwrap();
-        let program = messages.lines().find_map(|message| {
-            let message: Value = serde_json::from_str(message).unwrap();
-            let program = message["executable"].as_str()?;
-            (message["target"]["name"] == "minimal").then(|| program.into())
-        });
-        program.expect("cargo says where the example is")
-    });
-    &PROGRAM
+fn program() -> PathBuf {
+    example("minimal")
 }
 
 fn twins() -> Option<[Binary; 2]> {

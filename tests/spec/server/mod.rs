@@ -2,6 +2,7 @@
 
 pub mod lifetime;
 pub mod limits;
+pub mod notify;
 pub mod replicas;
 #[cfg(feature = "tls")]
 pub mod tls;

@@ -3,6 +3,7 @@
 pub mod browser;
 pub mod command;
 pub mod crowd;
+pub mod example;
 #[cfg(feature = "tls")]
 pub mod frames;
 pub mod nginx;
