@@ -74,11 +74,13 @@ use tls::Tls;
 /// let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
 /// let url = format!("http://{}/", listener.local_addr()?);
 /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let mut limits = Limits::default();
+/// limits.max_connections = 10;
 ///
 /// let server = tokio::spawn(serve(
 ///     listener,
 ///     |_request| async { Response::new(Full::new(Bytes::from("hello"))) },
-///     Limits { max_connections: 10, ..Limits::default() },
+///     limits,
 ///     async { drop(stopped.await) },
 /// ));
 ///

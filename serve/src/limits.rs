@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// Limits the resources that clients may use.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The most connections at a time; at least 1.
     ///
