@@ -23,6 +23,7 @@ impl Host {
     }
 }
 
+/// Reads `localhost`, or an IP address. An IPv6 address may be in brackets.
 impl FromStr for Host {
     type Err = std::net::AddrParseError;
 

@@ -29,6 +29,8 @@ pub struct Certificate {
 }
 
 /// A certificate and its private key, as PEM.
+///
+/// `Debug` prints the private key too.
 #[derive(Clone, Debug)]
 pub struct Pem {
     /// The certificate.
