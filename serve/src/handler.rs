@@ -10,6 +10,13 @@ use hyper::{Request, Response};
 use super::content::Content;
 
 /// Responds to requests: any function from a request to a response.
+///
+/// The server implements the trait for closures and functions. Each request has its
+/// [`Connection`](crate::Connection) in the extensions. The future of a response is dropped when
+/// the client leaves or the shutdown begins.
+///
+/// A panic of the handler or of a body closes the connection. Over HTTP/2 only the stream of the
+/// response is reset.
 pub trait Handler: Fn(Request<Content>) -> Self::Future + Clone + Send + Sync + 'static {
     /// The future that a call of the handler returns.
     type Future: Future<Output = Response<Self::Body>> + Send;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// Names the addresses at which a server can be reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Host {
     /// The loopback, over IPv4 and IPv6 where the machine has both.
     Localhost,
@@ -23,6 +23,7 @@ impl Host {
     }
 }
 
+/// Reads `localhost`, or an IP address. An IPv6 address may be in brackets.
 impl FromStr for Host {
     type Err = std::net::AddrParseError;
 

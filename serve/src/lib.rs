@@ -1,20 +1,234 @@
 //! A hyper server for long responses: bounded, aware of disconnected clients, clean at shutdown.
 //!
-//! The server does what Node does inside `http`. Give the server a listener and a handler, which is
-//! any function from a request to a response:
+//! The crate is for programs that stream to many clients: Server-Sent Events, logs, progress, long
+//! downloads. Give the server a listener and a handler, which is any function from a request to a
+//! response. The server accepts the connections, validates the requests, writes the bodies, and
+//! drops a body when its client is gone. The crate knows no routes and no events.
 //!
-//! - The server accepts connections while permits are free ([`Limits::max_connections`]). Other
-//!   clients wait.
-//! - The server limits each request head in time and size, and rejects malformed requests.
-//! - The server notices clients that are gone, and drops the body of their response: within 50 ms
-//!   if they closed, within 3 s if they closed with unread bytes, within 30 s if they vanished or
-//!   stopped reading.
-//! - At shutdown every body without a known length ends cleanly. Connections that cannot be written
-//!   to are dropped after [`Limits::drain`].
-//! - With the feature `tls` the server speaks HTTPS: HTTP/2 if the client offers HTTP/2, otherwise
-//!   HTTP/1.1.
+//! # A program
 //!
-//! The crate knows no routes and no events. [`serve`] has an example of twenty lines.
+//! An endless stream of events, until a signal. `curl -N localhost:3000` shows the events, and exits
+//! with status 0 when the server stops.
+//!
+//! ```no_run
+//! use std::{convert::Infallible, time::Duration};
+//!
+//! use http_body_util::StreamBody;
+//! use hyper::{Response, body::{Bytes, Frame}};
+//! use tokio::{net::TcpListener, time::{MissedTickBehavior, interval}};
+//! use tokio_stream::{StreamExt, wrappers::IntervalStream};
+//!
+//! #[tokio::main]
+//! async fn main() -> std::io::Result<()> {
+//!     let listener = TcpListener::bind(("127.0.0.1", 3000)).await?;
+//!     let handler = |_request| async {
+//!         let mut ticks = interval(Duration::from_secs(1));
+//!         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+//!         let tick = |_| Ok::<_, Infallible>(Frame::data(Bytes::from("data: tick\n\n")));
+//!         let response = Response::builder().header("Content-Type", "text/event-stream");
+//!         response.body(StreamBody::new(IntervalStream::new(ticks).map(tick))).unwrap()
+//!     };
+//!     let stop = longhaul::process::stop_signal()?;
+//!     longhaul::serve(listener, handler, longhaul::Limits::default(), stop).await;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A connection is one task, and a response has no channel. hyper polls the body, and stops polling
+//! while the socket is full. When the client leaves, the server drops the body, and with it the
+//! interval.
+//!
+//! To serve on several runtimes, create one [`Server`] and call [`Server::serve`] on each runtime.
+//! [`socket::bind`] returns sockets with a longer backlog and a listener for each runtime.
+//! [`process::raise_open_files_limit`] returns a value for [`Limits::max_connections`].
+//!
+//! # Limits
+//!
+//! | limit | default | what a client sees at the limit |
+//! |---|---|---|
+//! | [`Limits::max_connections`] | 1,000 | The client waits in the backlog of the listener. The server reads the request when another connection closes. |
+//! | [`Limits::head_timeout`] | 10 s | The connection closes without a response. An HTTP/2 connection without an open stream gets a GOAWAY frame. |
+//! | [`Limits::max_head`] | 8,192 bytes | 431 |
+//! | [`Limits::max_streams`] | 128 for each HTTP/2 connection | The client holds further requests back. A request in excess is refused with `REFUSED_STREAM`. |
+//! | [`Limits::stuck_timeout`] | 30 s, or up to a quarter more | The HTTP/2 stream is reset. The other streams go on. |
+//! | [`Limits::drain`] | 5 s | At shutdown the connection closes before the end of the response. |
+//! | header fields, HTTP/1.1 | 100, fixed | 431 |
+//! | TLS handshake | 32 KiB, fixed | The connection closes. |
+//! | unacknowledged bytes, or a shut TCP window | 20 s, fixed, on Linux | The connection closes. |
+//!
+//! The server never sheds load with 503. Any status but 200 ends an `EventSource` for good: the
+//! browser does not reconnect. A client that waits for a permit stays in the state `CONNECTING` and
+//! gets its stream later. The server rejects only request heads over a limit of the table, and
+//! malformed requests:
+//!
+//! - 400 for bytes that are not HTTP, and for a request without exactly one `Host`, except over
+//!   HTTP/1.0.
+//! - 413 for content of any method except POST.
+//! - 501 for a transfer coding except chunked, and for a CONNECT that the handler accepts.
+//!
+//! # Disconnected clients
+//!
+//! The server drops the body of a response:
+//!
+//! - within 50 ms if the client closed,
+//! - within 3 s if the client closed with unread bytes,
+//! - within 30 s if the client vanished or stopped reading. On systems other than Linux the timeouts
+//!   of the operating system apply instead.
+//!
+//! These times hold for tokio's `TcpListener` and for [`socket::Listener`].
+//!
+//! # Shutdown
+//!
+//! The shutdown begins when the last argument of [`serve`] resolves, or with [`Server::shutdown`]:
+//!
+//! 1. The accept loops stop, and their listeners are closed.
+//! 2. Connections without a request are dropped, and so are handshakes and requests without a
+//!    response. Other connections finish their responses and take no further request, except HTTP/2
+//!    requests that cross the GOAWAY frame.
+//! 3. A body of unbounded length ends cleanly: with the terminating chunk, or with the end of the
+//!    HTTP/2 stream. A body with a known upper bound ([`SizeHint::upper`]) is sent whole.
+//! 4. After [`Limits::drain`] the remaining connections are dropped.
+//! 5. [`serve`] and [`Server::shutdown`] return when no connection is left.
+//!
+//! An `EventSource` reconnects after step 3, to the next process that listens. A handler can ask
+//! [`Connection::is_shutting_down`]. [`process::stop_signal`] resolves at the first signal.
+//!
+//! [`SizeHint::upper`]: hyper::body::SizeHint::upper
+//!
+//! # TLS and HTTP/2
+//!
+//! With the feature `tls` and `Server::with_tls` the server speaks TLS 1.3: HTTP/2 if the client
+//! offers HTTP/2, otherwise HTTP/1.1. `tls::Certificate` is read from PEM or generated,
+//! self-signed, for development. Plain HTTP on the same port gets a 400 that names the HTTPS URL.
+//! Over HTTP/2 `:authority` is repeated as `Host`, so a handler reads one header for both versions.
+//! The crypto provider is ring, which needs a C compiler.
+//!
+//! # An axum router
+//!
+//! A `Router` is a handler once it is called for one request. [`Content`] is the body of the
+//! request, and `Extension<Connection>` extracts the [`Connection`].
+//!
+//! ```
+//! # use std::{convert::Infallible, time::Duration};
+//! # use tokio::time::interval;
+//! # use tokio_stream::{StreamExt, wrappers::IntervalStream};
+//! use axum::{Extension, Router, response::sse::{Event, Sse}, routing::get};
+//! use longhaul::{Connection, Limits, serve};
+//! use tower::ServiceExt;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! # let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+//! # let url = format!("http://{}/events", listener.local_addr()?);
+//! # let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+//! # let stopped = async { drop(stopped.await) };
+//! let events = |Extension(connection): Extension<Connection>| async move {
+//!     let ticks = IntervalStream::new(interval(Duration::from_secs(1)));
+//!     Sse::new(ticks.map(move |_| {
+//!         let peer = connection.peer().ip();
+//!         Ok::<_, Infallible>(Event::default().data(format!("hello {peer}")))
+//!     }))
+//! };
+//! let router = Router::new().route("/events", get(events));
+//! let handler = move |request| {
+//!     let router = router.clone();
+//!     async move { router.oneshot(request).await.unwrap_or_else(|never| match never {}) }
+//! };
+//! let server = tokio::spawn(serve(listener, handler, Limits::default(), stopped));
+//! #
+//! # let mut response = reqwest::get(url).await.unwrap();
+//! # assert_eq!(response.chunk().await.unwrap().unwrap(), "data: hello 127.0.0.1\n\n");
+//! # drop(stop);
+//! # server.await?;
+//! # assert_eq!(response.chunk().await.unwrap(), None);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A tower service
+//!
+//! A service may fail, a handler may not. The handler turns an error into a response. To drop the
+//! connection instead, the handler inserts [`DropConnection`].
+//!
+//! ```
+//! use http_body_util::Full;
+//! use hyper::{Request, Response, StatusCode, body::Bytes};
+//! use longhaul::{Content, Limits, serve};
+//! use tower::{ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! # let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+//! # let url = format!("http://{}", listener.local_addr()?);
+//! # let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+//! # let stopped = async { drop(stopped.await) };
+//! let service = service_fn(|request: Request<Content>| async move {
+//!     match request.uri().path() {
+//!         "/" => Ok(Response::new(Full::<Bytes>::from("hello"))),
+//!         path => Err(format!("no {path}")),
+//!     }
+//! });
+//! let handler = move |request| {
+//!     let response = service.oneshot(request);
+//!     async { response.await.unwrap_or_else(not_found) }
+//! };
+//! fn not_found(error: String) -> Response<Full<Bytes>> {
+//!     let response = Response::builder().status(StatusCode::NOT_FOUND);
+//!     response.body(error.into()).expect("the status is valid")
+//! }
+//! let server = tokio::spawn(serve(listener, handler, Limits::default(), stopped));
+//! #
+//! # let get = async |path| reqwest::get(format!("{url}{path}")).await.unwrap();
+//! # assert_eq!(get("/").await.text().await.unwrap(), "hello");
+//! # assert_eq!(get("/other").await.status(), 404);
+//! # drop(stop);
+//! # server.await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Beside other servers
+//!
+//! What each server does by itself, with the settings that it has by default. The versions are
+//! `axum::serve` of axum 0.8.9, the `auto` builder and `GracefulShutdown` of hyper-util 0.1.21, and
+//! the `http1` and `http2` builders of hyper 1.12.0. "No" means that the program has to build it.
+//!
+//! | | longhaul | `axum::serve` | hyper-util | hyper |
+//! |---|---|---|---|---|
+//! | bound on connections | yes, clients wait | no | no | no |
+//! | time limit of a request head | 10 s | no | no; 30 s once a timer is set, but no limit before the HTTP version is known | no; 30 s once a timer is set |
+//! | HTTP/2 connection without a request | closed after 10 s | no | no | no |
+//! | no `Host`, or two | 400 | passed to the handler | passed to the handler | passed to the handler |
+//! | endless body at shutdown | ends cleanly | the shutdown waits for ever | the shutdown waits for ever | `graceful_shutdown` waits for ever |
+//! | half a request head at shutdown | dropped | the shutdown waits for ever | the shutdown waits, for ever without a timer | `graceful_shutdown` waits, for ever without a timer |
+//! | deadline of the shutdown | 5 s | no | no | no |
+//! | client that stops reading | dropped within 30 s | no | no | no |
+//! | client that sends a second request, then closes while the body is silent | noticed within 3 s | no, until a write fails | no, until a write fails | no, until a write fails |
+//! | HTTP/2 stream with a shut window | reset after 30 s | no | no | no |
+//! | accept errors, such as no file descriptor left | retry after 10 ms to 100 ms | retry after 1 s | the program accepts | the program accepts |
+//! | TLS | with the feature `tls` | with a listener of your own | the program negotiates | the program negotiates |
+//! | WebSocket and other upgrades | no | yes | yes | yes |
+//! | HTTP/2 without TLS | no | yes | yes | yes |
+//! | Unix sockets | no | yes | yes | yes |
+//!
+//! # What the crate does not do
+//!
+//! - Routing, CORS, compression, files, authentication. A handler may be an axum router, see above.
+//! - A bound on content. A handler that reads [`Content`] limits its size and its time itself, with
+//!   `http_body_util::Limited` and `tokio::time::timeout`. Content of PUT, PATCH and DELETE is
+//!   rejected with 413.
+//! - A time limit for the handler, or for a response that a client reads.
+//! - Upgrades, such as WebSocket, and tunnels by CONNECT.
+//! - HTTP/3, and HTTP/2 without TLS.
+//! - Other settings of TLS: ALPN, TLS 1.2, client certificates, several certificates, and a new
+//!   certificate while the server runs.
+//! - Unix sockets and the PROXY protocol: [`Connection::peer`] is the address of the TCP peer.
+//! - Limits for each client address, and rates.
+//! - Metrics and configuration. The log goes to the crate `tracing`.
+//!
+//! # Features
+//!
+//! - `tls`: HTTPS and HTTP/2, off by default. The feature adds nearly thirty crates.
 
 mod handler;
 mod connection;
@@ -60,7 +274,12 @@ use tls::Tls;
 /// - Connections without a response under way are dropped.
 /// - After [`Limits::drain`] the remaining connections are dropped.
 ///
-/// Dropping the future drops the connections.
+/// Dropping the future drops the connections. The crate's documentation has more on the
+/// [shutdown](crate#shutdown) and the [limits](crate#limits).
+///
+/// # Panics
+///
+/// Panics outside a tokio runtime with timers (`tokio::runtime::Builder::enable_time`).
 ///
 /// # Examples
 ///
@@ -74,11 +293,13 @@ use tls::Tls;
 /// let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
 /// let url = format!("http://{}/", listener.local_addr()?);
 /// let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+/// let mut limits = Limits::default();
+/// limits.max_connections = 10;
 ///
 /// let server = tokio::spawn(serve(
 ///     listener,
 ///     |_request| async { Response::new(Full::new(Bytes::from("hello"))) },
-///     Limits { max_connections: 10, ..Limits::default() },
+///     limits,
 ///     async { drop(stopped.await) },
 /// ));
 ///
@@ -135,8 +356,12 @@ impl Server {
 
     /// Serves the connections of `listener` on the current runtime until the shutdown is over.
     ///
-    /// [`Server::shutdown`] begins the shutdown, with the steps that [`serve`] lists. Dropping the
-    /// future drops the connections.
+    /// [`Server::shutdown`] begins the shutdown, with the steps that [`serve`] lists. After that
+    /// the function returns at once. Dropping the future drops the connections.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime with timers, as [`serve`] does.
     pub async fn serve<L: Accept, H: Handler>(&self, mut listener: L, handler: H) {
         let http = http1::settings(&self.limits);
         let guard = ShutdownGuard::default();
@@ -170,6 +395,12 @@ impl Server {
     }
 
     /// Serves the connections of `listener` until `shutdown` resolves, as [`serve`] does.
+    ///
+    /// The shutdown begins on all runtimes of the server.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime with timers, as [`serve`] does.
     pub async fn serve_until<L: Accept, H: Handler>(
         &self,
         listener: L,

@@ -3,7 +3,21 @@
 use std::time::Duration;
 
 /// Limits the resources that clients may use.
-#[derive(Clone, Debug)]
+///
+/// Take the defaults and set the fields that differ. What a client sees at each limit is in the
+/// [documentation of the crate](crate#limits).
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let mut limits = longhaul::Limits::default();
+/// limits.max_connections = 10_000;
+/// limits.drain = Duration::from_secs(20);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Limits {
     /// The most connections at a time; at least 1.
     ///
@@ -30,7 +44,8 @@ pub struct Limits {
     pub max_streams: u32,
     /// How long bytes of an HTTP/2 stream may wait while the client accepts none of them.
     ///
-    /// The socket of the client may make progress during that time.
+    /// Then the stream is reset, up to a quarter of this time later. The socket of the client may
+    /// make progress during that time.
     pub stuck_timeout: Duration,
 }
 

@@ -1,13 +1,9 @@
-//! What a process with many connections asks of the operating system: open files, small pages, and signals.
+//! What a process with many connections asks of the operating system: open files, small pages,
+//! and signals.
 
 use std::{future, io};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-
-/// Returns how many file descriptors are kept free: standard streams, and a few for each core.
-fn reserved_files() -> usize {
-    48 + 8 * std::thread::available_parallelism().map_or(1, usize::from)
-}
 
 /// Raises the limit of open files, and returns how many connections then fit.
 ///
@@ -16,12 +12,12 @@ fn reserved_files() -> usize {
 /// infinite or larger counts as 1,048,576 files. The function opens no file.
 ///
 /// The result is a number of connections, at least 1, for [`Limits::max_connections`]. Each
-/// connection needs one file descriptor. The result leaves 48 file descriptors, and 8 for each core,
-/// for the listeners and other files of the process. A program that opens more files subtracts
-/// them.
+/// connection needs one file descriptor. The result leaves 48 file descriptors, and 8 for each
+/// core, for the listeners and other files of the process. A program that opens more files
+/// subtracts them.
 ///
-/// A system other than Unix has no such limit. There the function changes nothing, and the result
-/// is 16,384 less the same reserve.
+/// On systems other than Unix the function changes nothing. The result is 16,384 less the same
+/// reserve.
 ///
 /// [`Limits::max_connections`]: crate::Limits::max_connections
 ///
@@ -31,26 +27,30 @@ fn reserved_files() -> usize {
 /// let mut limits = longhaul::Limits::default();
 /// limits.max_connections = longhaul::process::raise_open_files_limit();
 /// ```
-#[cfg(unix)]
 #[must_use]
 pub fn raise_open_files_limit() -> usize {
+    open_files().saturating_sub(reserved_files()).max(1)
+}
+
+/// Returns how many file descriptors are kept free: standard streams, and a few for each core.
+fn reserved_files() -> usize {
+    48 + 8 * std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+#[cfg(unix)]
+fn open_files() -> usize {
     use rustix::process::{Resource, getrlimit, setrlimit};
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     // If the system call fails, the present limit stays.
     let _ = setrlimit(Resource::Nofile, limit);
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let files = usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20);
-    files.saturating_sub(reserved_files()).max(1)
+    usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20)
 }
 
-/// Returns how many connections fit: 16,384 less a reserve for other files.
-///
-/// This system has no limit of open files to raise. On Unix the function raises that limit.
 #[cfg(not(unix))]
-#[must_use]
-pub fn raise_open_files_limit() -> usize {
-    16_384 - reserved_files()
+fn open_files() -> usize {
+    16_384
 }
 
 /// Asks the kernel not to use transparent huge pages for this process.
@@ -66,11 +66,17 @@ pub fn disable_transparent_huge_pages() {
     let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
-/// Returns a future that resolves when a signal asks the process to stop, for [`serve`](crate::serve).
+/// Returns a future that resolves at the first signal to stop, for [`serve`](crate::serve).
+///
+/// [`Signals`] lists the signals. A later signal is ignored as long as the process runs.
 ///
 /// # Errors
 ///
-/// Returns the error of the operating system. [`Signals`] lists the signals, and when this panics.
+/// Returns the error of the operating system.
+///
+/// # Panics
+///
+/// Panics outside a tokio runtime with I/O enabled.
 pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut signals = Signals::listen()?;
     Ok(async move {

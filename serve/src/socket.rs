@@ -27,7 +27,8 @@ const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 const BUFFER: usize = 16 * 1024;
 
 /// The state of a connection's peer while the server does not read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Peer {
     /// The peer may send more.
     Open,

@@ -118,5 +118,6 @@ fn explain(bad: BadPem, files: Option<Files<'_>>) -> String {
         ),
         BadPem::Certificate(what) => format!("{cert} {what}"),
         BadPem::Key(what) => format!("{key} {what}"),
+        bad => format!("of {cert} and {key}, {bad}"),
     }
 }

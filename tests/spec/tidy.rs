@@ -287,6 +287,16 @@ fn the_readme_holds_the_runner_of_the_suite() {
 }
 
 #[test]
+fn the_readme_of_longhaul_holds_the_heart_of_the_program_in_its_guide() {
+    let readme = read("serve/README.md");
+    assert!(readme.lines().count() <= 30);
+    let program = readme.split("```rust\n").nth(1).unwrap();
+    let program = program.split("```").next().unwrap().trim_end();
+    let program = format!("//!     {}\n", program.replace('\n', "\n//!     "));
+    assert!(read("serve/src/lib.rs").contains(&program), "{program}");
+}
+
+#[test]
 fn the_readme_has_at_most_300_lines() {
     let lines = read("README.md").lines().count();
     assert!((100..=300).contains(&lines), "{lines}");

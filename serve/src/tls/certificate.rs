@@ -22,14 +22,16 @@ const LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// A certificate chain with its private key.
 ///
 /// The key matches the certificate, and the certificate has not expired.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Certificate {
     pub(super) certified: CertifiedKey,
     is_self_signed: bool,
 }
 
 /// A certificate and its private key, as PEM.
-#[derive(Debug)]
+///
+/// `Debug` prints the private key too.
+#[derive(Clone, Debug)]
 pub struct Pem {
     /// The certificate.
     pub certificate: String,
@@ -38,7 +40,8 @@ pub struct Pem {
 }
 
 /// Reports why a certificate or its key cannot be used.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BadPem {
     /// The certificate cannot be used, for this reason.
     Certificate(String),

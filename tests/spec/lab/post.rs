@@ -362,10 +362,9 @@ fn a_connection_that_falls_silent_within_its_content_is_closed() {
 
 #[test]
 fn a_client_that_leaves_within_its_content_frees_its_permit() {
-    let server = Server::start_with(Limits {
-        max_connections: 1,
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.max_connections = 1;
+    let server = Server::start_with(limits);
     for headers in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n"] {
         for leave in [drop, Client::reset] {
             let start = Instant::now();

@@ -427,10 +427,8 @@ fn a_head_request_opens_no_stream() {
 
 #[test]
 fn a_panic_in_a_handler_or_a_body_loses_one_connection_only() {
-    let limits = Limits {
-        max_connections: 2,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.max_connections = 2;
     let server = Hosted::start(limits, |request| {
         let path = request.uri().path().to_owned();
         async move {
@@ -518,10 +516,8 @@ fn shutdown_ends_thousands_of_streams_cleanly() {
 
 #[test]
 fn shutdown_drops_idle_connections_at_once() {
-    let limits = Limits {
-        drain: Duration::from_secs(60),
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.drain = Duration::from_secs(60);
     let (silent, half, idle);
     let mut server = Hosted::start(limits, |request| async move {
         if request.uri().path() == "/waits" {
@@ -553,10 +549,9 @@ fn shutdown_drops_idle_connections_at_once() {
 #[test]
 fn shutdown_closes_the_listener_at_once_and_drops_stuck_streams_at_the_deadline() {
     let drain = Duration::from_secs(1);
-    let (mut server, _dropped, frames) = gushing(Limits {
-        drain,
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.drain = drain;
+    let (mut server, _dropped, frames) = gushing(limits);
     let _client = stuck_client(server.address(), &frames);
     let start = Instant::now();
     server.stop();
@@ -572,10 +567,9 @@ fn shutdown_closes_the_listener_at_once_and_drops_stuck_streams_at_the_deadline(
 
 #[test]
 fn without_a_drain_stuck_streams_are_dropped_at_once() {
-    let (mut server, _dropped, frames) = gushing(Limits {
-        drain: Duration::ZERO,
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.drain = Duration::ZERO;
+    let (mut server, _dropped, frames) = gushing(limits);
     let _client = stuck_client(server.address(), &frames);
     server.stop();
     eventually("the server is over", || server.is_over());
@@ -584,13 +578,11 @@ fn without_a_drain_stuck_streams_are_dropped_at_once() {
 #[test]
 fn shutdown_lets_a_slow_reader_finish_its_response() {
     static BODY: [u8; 512 * 1024] = [b'.'; 512 * 1024];
-    let mut server = Hosted::start(
-        Limits {
-            drain: DEADLINE,
-            ..Limits::default()
-        },
-        |_| ready(Response::new(Full::new(Bytes::from_static(&BODY)))),
-    );
+    let mut limits = Limits::default();
+    limits.drain = DEADLINE;
+    let mut server = Hosted::start(limits, |_| {
+        ready(Response::new(Full::new(Bytes::from_static(&BODY))))
+    });
     let mut client = Client::connect_narrow(server.address());
     client.0.write_all(get("/").as_bytes()).unwrap();
     client.head();
@@ -605,17 +597,13 @@ fn shutdown_lets_a_slow_reader_finish_its_response() {
 #[test]
 fn a_handler_that_keeps_its_connection_does_not_hold_up_shutdown() {
     let (sender, kept) = channel::<Connection>();
-    let mut server = Hosted::start(
-        Limits {
-            drain: Duration::from_secs(60),
-            ..Limits::default()
-        },
-        move |request| {
-            let connection = request.extensions().get().cloned().unwrap();
-            drop(sender.send(connection));
-            ready(Response::new(Full::new(Bytes::from_static(b"whole"))))
-        },
-    );
+    let mut limits = Limits::default();
+    limits.drain = Duration::from_secs(60);
+    let mut server = Hosted::start(limits, move |request| {
+        let connection = request.extensions().get().cloned().unwrap();
+        drop(sender.send(connection));
+        ready(Response::new(Full::new(Bytes::from_static(b"whole"))))
+    });
     let (_, client) = server.get("/");
     let connection = kept.recv_timeout(DEADLINE).unwrap();
     assert_eq!(connection.peer(), client.0.local_addr().unwrap());
@@ -789,10 +777,8 @@ async fn a_server_that_is_dropped_while_it_drains_drops_its_connections() {
         drop(begun.lock().unwrap().take());
         ready(Response::new(Full::new(Bytes::from(vec![b'.'; 1 << 20]))))
     };
-    let limits = Limits {
-        drain: Duration::MAX,
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.drain = Duration::MAX;
     let handler = Arc::new(handler);
     let handler = move |request| handler(request);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();

@@ -94,10 +94,9 @@ fn no_client_may_take_longer_than_ten_seconds_for_a_request_head() {
 #[test]
 fn a_slow_request_head_and_an_idle_connection_are_closed_after_the_head_timeout() {
     let head_timeout = Duration::from_millis(300);
-    let server = brief(Limits {
-        head_timeout,
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.head_timeout = head_timeout;
+    let server = brief(limits);
     let start = Instant::now();
     for request in ["", "GET / HTTP/1.1\r\nHo"] {
         assert_eq!(server.send(request).rest(), "");
@@ -204,10 +203,9 @@ fn no_input_breaks_the_server() {
         let noise = (0..random.below(512)).map(|_| random.byte());
         cases.push(noise.collect());
     }
-    let server = Server::start_with(Limits {
-        head_timeout: Duration::from_secs(2),
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.head_timeout = Duration::from_secs(2);
+    let server = Server::start_with(limits);
     for case in &cases {
         let mut client = server.send(case);
         let _ = client.0.shutdown(Shutdown::Write);
@@ -390,18 +388,14 @@ fn shutdown_is_heard_while_accept_fails() {
 
 #[test]
 fn one_connection_too_many_waits_for_a_permit() {
-    let server = Hosted::start(
-        Limits {
-            max_connections: 1,
-            ..Limits::default()
-        },
-        |_| {
-            let ticks = ticks(Duration::from_millis(5));
-            ready(Response::new(body(
-                ticks.map(|()| Bytes::from_static(b"tick")),
-            )))
-        },
-    );
+    let mut limits = Limits::default();
+    limits.max_connections = 1;
+    let server = Hosted::start(limits, |_| {
+        let ticks = ticks(Duration::from_millis(5));
+        ready(Response::new(body(
+            ticks.map(|()| Bytes::from_static(b"tick")),
+        )))
+    });
     let (_, mut first) = server.get("/");
     let mut second = server.send(get("/"));
     for _ in 0..20 {

@@ -56,10 +56,9 @@ async fn rest(mut io: impl AsyncReadExt + Unpin) -> Vec<u8> {
 #[tokio::test]
 async fn a_handshake_the_preface_and_the_first_request_share_one_deadline() {
     let head_timeout = Duration::from_secs(3);
-    let server = Server::start_tls_with(Limits {
-        head_timeout,
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.head_timeout = head_timeout;
+    let server = Server::start_tls_with(limits);
     // Late, but in time: with a separate time limit the end would come far later.
     let begin = async || {
         let io = TcpStream::connect(server.address()).await.unwrap();
@@ -128,10 +127,9 @@ async fn a_handshake_the_preface_and_the_first_request_share_one_deadline() {
 #[tokio::test]
 async fn a_connection_is_closed_the_head_timeout_after_its_last_stream() {
     let head_timeout = Duration::from_secs(1);
-    let server = Server::start_tls_with(Limits {
-        head_timeout,
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.head_timeout = head_timeout;
+    let server = Server::start_tls_with(limits);
     let over_http2 = async {
         let mut peer = Peer::connect(server.address(), &[]).await;
         // Longer than the head timeout, without a request.
@@ -176,10 +174,9 @@ fn frame_of_ping() -> Vec<u8> {
 
 #[tokio::test]
 async fn a_request_that_crosses_the_close_of_its_idle_connection_gets_its_whole_response() {
-    let server = Server::start_tls_with(Limits {
-        head_timeout: Duration::from_millis(300),
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.head_timeout = Duration::from_millis(300);
+    let server = Server::start_tls_with(limits);
     let mut peer = Peer::connect(server.address(), &[]).await;
     peer.until(GOAWAY, 0).await;
     // The server does not acknowledge the ping in the same packet, as if the ping came earlier.
@@ -195,11 +192,10 @@ async fn a_request_that_crosses_the_close_of_its_idle_connection_gets_its_whole_
 
 /// Short time limits, within which a stream can get stuck.
 fn hasty(stuck_timeout: Duration) -> Limits {
-    Limits {
-        stuck_timeout,
-        head_timeout: Duration::from_millis(500),
-        ..Limits::default()
-    }
+    let mut limits = Limits::default();
+    limits.stuck_timeout = stuck_timeout;
+    limits.head_timeout = Duration::from_millis(500);
+    limits
 }
 
 #[tokio::test]
@@ -244,10 +240,9 @@ async fn a_window_that_opens_little_by_little_keeps_its_stream() {
 
 #[tokio::test]
 async fn a_connection_with_a_closed_window_or_no_reader_loses_its_streams_and_its_permit() {
-    let server = Server::start_tls_with(Limits {
-        max_connections: 1,
-        ..hasty(Duration::from_secs(1))
-    });
+    let mut limits = hasty(Duration::from_secs(1));
+    limits.max_connections = 1;
+    let server = Server::start_tls_with(limits);
     let open = [(INITIAL_WINDOW_SIZE, 1 << 30)];
     let mut peer = Peer::connect(server.address(), &open).await;
     for stream in [1, 3, 5] {
@@ -383,10 +378,9 @@ async fn tick(body: &mut RecvStream) {
 
 #[tokio::test]
 async fn at_the_cap_clients_wait_and_a_permit_is_free_after_the_last_stream() {
-    let server = Server::start_tls_with(Limits {
-        max_connections: 1,
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.max_connections = 1;
+    let server = Server::start_tls_with(limits);
     let mut first = http2(server.address()).await;
     let mut bodies = Vec::new();
     for _ in 0..3 {
@@ -485,11 +479,10 @@ async fn garbage_is_rejected_without_a_line_in_the_log() {
 
 #[tokio::test]
 async fn no_input_breaks_a_handshake_or_http_2() {
-    let server = Server::start_tls_with(Limits {
-        stuck_timeout: Duration::from_secs(1),
-        head_timeout: Duration::from_secs(1),
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.stuck_timeout = Duration::from_secs(1);
+    limits.head_timeout = Duration::from_secs(1);
+    let server = Server::start_tls_with(limits);
     let mut random = Random(0x5eed);
     let valid = [
         PREFACE,

@@ -237,10 +237,8 @@ async fn until_reset(client: &mut Peer, stream: u32) -> Duration {
 
 #[tokio::test]
 async fn a_reset_waits_for_a_client_that_reads_and_not_for_one_that_does_not() {
-    let limits = Limits {
-        stuck_timeout: Duration::from_secs(1),
-        ..Limits::default()
-    };
+    let mut limits = Limits::default();
+    limits.stuck_timeout = Duration::from_secs(1);
     let server = Server::start_tls_with(limits);
     let mut client = Peer::connect(server.address(), &[]).await;
     let path = "/stream?data=x&count=1&end=abort";

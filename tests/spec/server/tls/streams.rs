@@ -253,10 +253,9 @@ async fn a_client_that_does_not_read_holds_up_shutdown_for_the_drain() {
 
 #[tokio::test]
 async fn a_server_that_is_dropped_drops_its_streams() {
-    let server = Server::start_tls_with(Limits {
-        drain: Duration::from_secs(60),
-        ..Limits::default()
-    });
+    let mut limits = Limits::default();
+    limits.drain = Duration::from_secs(60);
+    let server = Server::start_tls_with(limits);
     let mut requests = http2(server.address()).await;
     let mut streams = Vec::new();
     for _ in 0..10 {
