@@ -44,7 +44,7 @@ export const opening = (EventSource) => ({ url, listen }, hear) => {
 };
 
 /** Returns the `open` of a client that does not reconnect. `read` yields the type, data and id of each
- * event, and ends once its AbortController is aborted. */
+ * event. To close is to abort its AbortController and to leave the loop, as a user of the client does. */
 export const reading = (read) => ({ url }, hear) => {
   const closing = new AbortController();
   let isClosed = false;
@@ -53,7 +53,10 @@ export const reading = (read) => ({ url }, hear) => {
     isClosed = true;
   };
   const hears = async () => {
-    for await (const event of read(url, closing)) hear(...event);
+    for await (const event of read(url, closing)) {
+      hear(...event);
+      if (closing.signal.aborted) break;
+    }
   };
   hears().then(end, end);
   return { close: () => closing.abort(), isClosed: () => isClosed };

@@ -29,14 +29,21 @@ pub struct Certificate {
 }
 
 /// A certificate and its private key, as PEM.
-///
-/// `Debug` prints the private key too.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pem {
     /// The certificate.
     pub certificate: String,
     /// The private key of the certificate, which has to stay secret.
     pub key: String,
+}
+
+/// Without the private key, which has to stay out of logs.
+impl fmt::Debug for Pem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut pem = f.debug_struct("Pem");
+        pem.field("certificate", &self.certificate)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Reports why a certificate or its key cannot be used.
@@ -88,7 +95,7 @@ impl Certificate {
         }
         let mut params = CertificateParams::new(names).expect("these are names");
         params.distinguished_name = DistinguishedName::new();
-        let name = "sse-clock on this machine";
+        let name = "a development server on this machine";
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let now = SystemTime::now();
