@@ -23,8 +23,9 @@ use crate::support::source::{ROOT, read};
 /// The time limit of a case.
 const CASE: Duration = Duration::from_secs(15);
 
-/// How long a client may still be reading, and how long a stream stays open for the client.
-const READS: Duration = Duration::from_millis(1200);
+/// How long a client may still be reading or wait before it reconnects, and how long a stream stays
+/// open for the client.
+const READS: Duration = Duration::from_millis(2500);
 const HELD: Duration = Duration::from_secs(3);
 
 /// A row of the table: the cases that a client fails, by score.
@@ -177,12 +178,15 @@ where
 /// Waits until the client has reconnected or stopped, or until the stream is stalled.
 async fn over(server: &Server, case: &Case) {
     let start = Instant::now();
-    let (mut requested, mut ended) = (None, None);
+    let (mut requested, mut ended, mut seen) = (None, None, 0);
     while start.elapsed() < CASE {
         let stats = server.stats_of(&case.name);
         let requests = stats.requests.map_or(0, |requests| requests.len());
         if requests > 0 {
             requested.get_or_insert_with(Instant::now);
+        }
+        if requests > seen {
+            (ended, seen) = (None, requests);
         }
         if requests > 0 && stats.open == 0 {
             ended.get_or_insert_with(Instant::now);
