@@ -43,7 +43,7 @@ fn get_once(path: &str) -> String {
 }
 
 /// The number of open streams that `replica` itself reports.
-fn open_streams(replica: &Binary) -> u64 {
+pub fn open_streams(replica: &Binary) -> u64 {
     let reply = replica.send(get_once("/stats")).rest();
     let (_, body) = reply.split_once("\r\n\r\n").expect("a head");
     let stats: Value = serde_json::from_str(body).expect("JSON");

@@ -25,6 +25,20 @@ pub struct Crowd {
 impl Crowd {
     /// Starts this many `clients` of one `url`.
     pub fn listen(clients: usize, url: String) -> Self {
+        Self::start(clients, move |_, stop, newest| {
+            persist(url.clone(), stop, newest, usize::MAX)
+        })
+    }
+
+    /// Starts this many `clients`: calls `client` with its number, the flag that stops it, and the
+    /// place for its newest id. The future returns all ids.
+    pub fn start<C>(
+        clients: usize,
+        client: impl Fn(usize, Arc<AtomicBool>, Arc<AtomicU64>) -> C + Send + 'static,
+    ) -> Self
+    where
+        C: Future<Output = Vec<u64>> + Send + 'static,
+    {
         let newest: Vec<Arc<AtomicU64>> = (0..clients).map(|_| Arc::default()).collect();
         let stop = Arc::<AtomicBool>::default();
         let (newest_of, stopped) = (newest.clone(), Arc::clone(&stop));
@@ -32,13 +46,8 @@ impl Crowd {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let mut clients = JoinSet::new();
-                for newest in newest_of {
-                    clients.spawn(persist(
-                        url.clone(),
-                        Arc::clone(&stopped),
-                        newest,
-                        usize::MAX,
-                    ));
+                for (number, newest) in newest_of.into_iter().enumerate() {
+                    clients.spawn(client(number, Arc::clone(&stopped), newest));
                 }
                 clients.join_all().await
             })

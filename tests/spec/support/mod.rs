@@ -10,6 +10,7 @@ pub mod nginx;
 pub mod node;
 pub mod proxy;
 pub mod reply;
+pub mod reverse_proxy;
 pub mod source;
 #[cfg(feature = "tls")]
 pub mod tls;
