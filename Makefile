@@ -12,7 +12,7 @@ help: ## list the targets
 run: ## serve on http://localhost:3000
 	cargo run
 
-test: programs npm python ## run every test, those in a browser and behind nginx too
+test: programs npm python ## run every test, those in a browser and behind proxies too
 	@rm -f "$(SKIPPED)"
 	SKIPPED="$(SKIPPED)" cargo test --workspace --features tls -- --include-ignored --skip webkit::; tested=$$?; \
 	if [ -s "$(SKIPPED)" ]; then echo "not tested here:"; cat "$(SKIPPED)"; fi; exit $$tested
@@ -59,7 +59,8 @@ endef
 
 programs: # install what is missing of the programs that the tests run
 	$(call install,test,\
-		chromium:chromium chromedriver:chromium-driver nginx:nginx-light \
+		chromium:chromium chromedriver:chromium-driver \
+		nginx:nginx-light haproxy:haproxy caddy:caddy systemd-analyze:systemd \
 		nghttp:nghttp2-client h2load:nghttp2-client curl:curl node:nodejs npm:npm \
 		ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux setpriv:util-linux bash:bash \
 		$(shell python3 -c 'import ensurepip' 2>/dev/null || echo venv:python3-venv))

@@ -3,6 +3,8 @@
 pub mod lifetime;
 pub mod limits;
 pub mod notify;
+#[cfg(feature = "tls")]
+pub mod proxies;
 pub mod replicas;
 #[cfg(feature = "tls")]
 pub mod tls;
