@@ -3,6 +3,7 @@
 pub mod lifetime;
 pub mod limits;
 pub mod notify;
+pub mod notify_redis;
 pub mod replicas;
 #[cfg(feature = "tls")]
 pub mod tls;
