@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(abspath $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt)
-.PHONY: help run test browsers plain clients check bench soak programs webkit engines npm python
+.PHONY: help run test test-redis browsers plain clients check bench soak programs webkit redis engines npm python
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -14,8 +14,11 @@ run: ## serve on http://localhost:3000
 
 test: programs npm python ## run every test, those in a browser and behind proxies too
 	@rm -f "$(SKIPPED)"
-	SKIPPED="$(SKIPPED)" cargo test --workspace --features tls -- --include-ignored --skip webkit::; tested=$$?; \
+	SKIPPED="$(SKIPPED)" cargo test --workspace --features tls -- --include-ignored --skip webkit:: --skip redis::; tested=$$?; \
 	if [ -s "$(SKIPPED)" ]; then echo "not tested here:"; cat "$(SKIPPED)"; fi; exit $$tested
+
+test-redis: redis ## test the example with replicas, Redis and nginx
+	cargo test --features tls --test spec -- --ignored redis::
 
 browsers: webkit ## try the experiments and the suite in WebKit too, the engine of Safari
 	xvfb-run -a cargo test --features tls --test spec -- --ignored webkit::
@@ -67,6 +70,9 @@ programs: # install what is missing of the programs that the tests run
 
 webkit: # install what is missing of WebKit, its driver and a display without a screen
 	$(call install,browsers,WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb xauth:xauth)
+
+redis: # install what is missing of Redis, and nginx
+	$(call install,test-redis,redis-server:redis-server nginx:nginx-light)
 
 engines: programs webkit # install what is missing of the other browsers, and of Python
 	$(call install,clients,firefox-esr:firefox-esr python3:python3-venv)

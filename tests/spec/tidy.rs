@@ -100,6 +100,14 @@ fn twins() -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
+fn the_examples_of_notifications_have_at_most_120_lines_in_a_file() {
+    for file in ["notify.rs", "notify_redis.rs", "notify_redis/history.rs"] {
+        let lines = read(&format!("examples/{file}")).lines().count();
+        assert!((50..=120).contains(&lines), "{file}: {lines} lines");
+    }
+}
+
+#[test]
 fn every_step_of_the_node_example_except_listen_is_on_the_screen() {
     let screen = read("src/service.rs");
     let twins = twins();

@@ -3,6 +3,7 @@
 pub mod lifetime;
 pub mod limits;
 pub mod notify;
+pub mod notify_redis;
 #[cfg(feature = "tls")]
 pub mod proxies;
 pub mod replicas;

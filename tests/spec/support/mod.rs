@@ -9,6 +9,7 @@ pub mod frames;
 pub mod nginx;
 pub mod node;
 pub mod proxy;
+pub mod redis;
 pub mod reply;
 pub mod reverse_proxy;
 pub mod source;
