@@ -16,7 +16,7 @@ function parameters(target) {
   return Object.fromEntries(pairs.map(([name, value]) => [name, bytes(value ?? "")]));
 }
 
-/** Serves `wire`, `ids`, `count`, `split`, `status`, `size`, `redirect`, `end`, `responses` of 200 and 204, and a
+/** Serves `wire`, `ids`, `count`, `split`, `status`, `size`, `redirect`, `end`, `responses` of statuses, and a
  * `header` of one Content-Type as the server does, and notes what came, as its `/stats` does. Without
  * `responses` the second request gets a 204. */
 export async function bare() {

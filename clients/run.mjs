@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { bare } from "./bare.mjs";
 import { built, clients, here } from "./clients.mjs";
 import { play } from "./drive.mjs";
-import { SCORES, table } from "./table.mjs";
+import { failing, SCORES, table } from "./table.mjs";
 
 // So that what it has started is ended.
 for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
@@ -87,13 +87,12 @@ async function hold(client) {
   const of = ({ stream, listen, expect, close_after }) =>
     ({ name: stream, url: `/events?${stream}`, listen, expect, close_after, later_requests: [], deadline_ms: WATCHED });
   const smallest = await play(client, own.map(of), socket.url, socket.watch(WATCHED));
+  const wrong = failures(results);
   own.forEach((bug, at) => {
-    const cases = results.filter((it) => !it.right && bug.cases.includes(it.name));
-    if (cases.length === 0) problems.push(`${client.id}: no case shows this: ${bug.says}`);
+    if (failing({ ...wrong, bugs: own }, bug).length === 0) problems.push(`${client.id}: no case shows this: ${bug.says}`);
     if (!isShown(client, bug, smallest[at])) problems.push(`${client.id}: ${bug.stream} does not show this: ${bug.says}`);
   });
 
-  const wrong = failures(results);
   const release = client.release();
   const counts = SCORES.map((score) => `${score} ${cases.length - wrong[score].length}`).join(", ");
   console.log(`${client.id} ${release}: ${counts} of ${cases.length}, in ${Math.round((Date.now() - start) / 1000)} s`);

@@ -97,6 +97,7 @@ async fn respond(req: Request<Content>, history: Arc<watch::Sender<History>>) ->
     let reply = Response::builder().status(status);
     let reply = reply.header("Content-Type", kind);
     let reply = reply.header("Cache-Control", "no-cache");
+    let reply = reply.header("X-Accel-Buffering", "no"); // nginx passes each event on at once.
     let reply = reply.header("Access-Control-Allow-Origin", "*");
     reply.body(body).expect("valid headers")
 }

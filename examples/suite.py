@@ -13,8 +13,7 @@ refused = HTTPContentTypeError, HTTPStatusError  # this client reconnects after 
 strategy = ErrorStrategy.from_lambda(lambda error: (isinstance(error, refused), None))
 
 def cases(post=None):
-    with urllib.request.urlopen(f"{server}/cases", post and json.dumps(post).encode()) as response:
-        return json.load(response)
+    with urllib.request.urlopen(f"{server}/cases", post and json.dumps(post).encode()) as response: return json.load(response)
 
 def play(case):
     key, events, ended = f"{run}.{case['name']}", [], threading.Event()
@@ -30,7 +29,8 @@ def play(case):
     end, result = time.monotonic() + case["deadline_ms"] / 1000, {"done": False}
     while not result["done"]:
         enough = case["later_requests"] is None and len(events) == len(case["expect"])
-        closed = ended.wait(0.5) or enough or time.monotonic() > end
+        time.sleep(0.5)
+        closed = ended.is_set() or enough or time.monotonic() > end
         result = cases({"name": case["name"], "key": key, "events": events, "closed": closed})
     return result
 

@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import threading
+import time
 import urllib.request
 
 # How often the events so far are posted, in seconds.
@@ -55,7 +56,8 @@ def post(play, case):
 
     threading.Thread(target=listen, daemon=True).start()
     while not over.is_set():
-        closed = ended.wait(POSTS)
+        time.sleep(POSTS)
+        closed = ended.is_set()
         played = {"events": list(events), "closed": closed, "error": "".join(failure)}
         content = json.dumps(played).encode()
         with urllib.request.urlopen(case["report"], data=content) as response:

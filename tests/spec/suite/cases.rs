@@ -14,7 +14,7 @@ use url::Url;
 use crate::suite::judge::judge;
 use crate::suite::reference_client::{EventStream, Message, is_stream};
 use crate::support::reply::{self, Reply};
-use crate::support::{Server, Serves};
+use crate::support::{Server, Serves, eventually};
 
 const SUITE: &str = include_str!("../../../public/cases.json");
 
@@ -278,7 +278,12 @@ impl Client {
 /// as its key.
 fn assert_right(server: &Server, name: &str, events: &[Expected]) {
     let post = json!({"name": name, "key": name, "events": events, "closed": true});
-    let verdict = judge(server, &post);
+    // A client that was closed is watched for a while.
+    let mut verdict = json!(null);
+    eventually("the case is done", || {
+        verdict = judge(server, &post);
+        verdict["done"] == true
+    });
     assert_eq!(verdict["right"], true, "{verdict}");
     assert_eq!(verdict["why"], json!([]), "{verdict}");
 }

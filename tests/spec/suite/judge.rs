@@ -231,7 +231,7 @@ fn every_fault_of_a_later_request_has_its_sentence() {
     let requests = server.stats_of(KEY).requests.unwrap();
     let after = requests[1].after_ms.expect("the first stream has ended");
     let wait = format!(
-        "Request 2: expected 90 to 1200 ms after the end of the stream; it came after {after} ms."
+        "Request 2: expected 270 to 1200 ms after the end of the stream; it came after {after} ms."
     );
     let mut why = vec![
         "Expected 2 requests; 3 came.",
@@ -343,7 +343,7 @@ fn a_wait_that_is_too_short_or_too_long_is_wrong() {
         request(&server, RETRY, &key);
         let requests = server.stats_of(&key).requests.unwrap();
         let after = requests[1].after_ms.expect("the first stream has ended");
-        let expected_wait = "expected 90 to 1200 ms after the end of the stream";
+        let expected_wait = "expected 270 to 1200 ms after the end of the stream";
         let why = format!("Request 2: {expected_wait}; it came after {after} ms.");
         // A busy machine makes this client late.
         let is_right = (90..=1200).contains(&after);
