@@ -19,8 +19,7 @@ use tokio_stream::{Stream, StreamExt};
 const KEPT: usize = 1000;
 const MAX_TEXT: usize = 65_536;
 
-const PAGE: &str = "<!doctype html><title>Notifications</title><form><input name=text></form><ul></ul>
-<script>
+const PAGE: &str = "<!doctype html><title>Notifications</title><form><input name=text></form><ul></ul><script>
   const [form, list] = document.querySelectorAll('form, ul'), source = new EventSource('/events');
   const show = ({ data }) => list.append(Object.assign(document.createElement('li'), { textContent: data }));
   for (const type of ['message', 'gap']) source.addEventListener(type, show);
@@ -57,6 +56,7 @@ impl History {
 /// Returns the events after the id `last`. A slow client has no queue: it reads on in the history.
 fn events(mut history: watch::Receiver<History>, mut last: usize) -> impl Stream<Item = Bytes> {
     stream! {
+        yield COMMENT; // Some proxies send the head with the first bytes.
         loop {
             let changed = history.wait_for(|history| history.newest != last).await;
             let Ok((id, event)) = changed.map(|history| history.after(last)) else { break };

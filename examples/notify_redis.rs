@@ -15,15 +15,14 @@ use longhaul::{Content, Limits, host::Host, process, serve, socket};
 use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
 use sse_clock::stream::sse::{COMMENT, Event};
 use tokio::sync::watch;
-use tokio_stream::StreamExt;
+use tokio_stream::{StreamExt, once};
 
 use history::{History, events, follow, parse, store};
 
 // The most bytes of a text.
 const MAX_TEXT: usize = 65_536;
 
-const PAGE: &str = "<!doctype html><title>Notifications</title><form><input name=text></form><ul></ul>
-<script>
+const PAGE: &str = "<!doctype html><title>Notifications</title><form><input name=text></form><ul></ul><script>
   const [form, list] = document.querySelectorAll('form, ul'), source = new EventSource('/events');
   const show = ({ data }) => list.append(Object.assign(document.createElement('li'), { textContent: data }));
   for (const type of ['message', 'gap']) source.addEventListener(type, show);
@@ -40,7 +39,9 @@ async fn respond(req: Request<Content>, history: watch::Receiver<History>) -> Re
             let id = head.headers.get("Last-Event-ID");
             let id = id.map(|id| parse(id.to_str().unwrap_or_default()));
             let last = id.unwrap_or_else(|| history.borrow().newest());
-            let events = keep_alive(events(history, last), SILENCE, COMMENT);
+            // Some proxies send the head with the first bytes.
+            let events = once(COMMENT).chain(events(history, last));
+            let events = keep_alive(events, SILENCE, COMMENT);
             let body = StreamBody::new(events.map(|event| Ok(Frame::data(event))));
             (200, "text/event-stream", body.boxed_unsync())
         }

@@ -4,7 +4,6 @@ use serde_json::{Value, from_str, json};
 use std::{collections::BTreeMap, time::Duration, time::Instant, time::UNIX_EPOCH};
 use tokio::{sync::mpsc::unbounded_channel, task::JoinSet, time::sleep};
 use tokio_stream::StreamExt;
-
 #[rustfmt::skip] async fn play(server: String, run: u128, case: Value) -> Value {
     let key = format!("{run:x}.{}", case["name"].as_str().unwrap());
     let mut source = EventSource::get(format!("{server}{}&key={key}", case["url"].as_str().unwrap())).filter_map(|event| {

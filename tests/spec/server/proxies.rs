@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use longhaul::tls::Certificate;
 use rustix::process::Signal;
 use tokio::net::TcpStream;
+use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{sleep, timeout};
 
 use crate::server::replicas::open_streams;
@@ -203,22 +204,26 @@ async fn persist(
 
 #[tokio::test]
 async fn events_come_through_each_proxy_at_once() {
-    for program in PROGRAMS {
-        let Some((proxy, _replicas)) = cluster(program) else {
-            continue;
-        };
-        for protocol in PROTOCOLS {
-            // Without the header that asks nginx not to buffer.
-            let path = "/events?ids&interval=50&header=X-Accel-Buffering:";
-            let mut stream = open(proxy.address, protocol, path).await;
-            let mut events = 0;
-            while events < 10 {
-                let bytes = next(&mut stream).await.expect("the stream goes on");
-                for sent in ids(std::str::from_utf8(&bytes).unwrap()) {
-                    let late = now() - sent;
-                    assert!(late <= 2000, "{program:?} {protocol}: {late} ms");
-                    events += 1;
-                }
+    let [one, other, third] = PROGRAMS.map(send_at_once);
+    tokio::join!(one, other, third);
+}
+
+/// Asserts that `program` holds no event back.
+async fn send_at_once(program: Program) {
+    let Some((proxy, _replicas)) = cluster(program) else {
+        return;
+    };
+    for protocol in PROTOCOLS {
+        // Without the header that asks nginx not to buffer.
+        let path = "/events?ids&interval=50&header=X-Accel-Buffering:";
+        let mut stream = open(proxy.address, protocol, path).await;
+        let mut events = 0;
+        while events < 10 {
+            let bytes = next(&mut stream).await.expect("the stream goes on");
+            for sent in ids(std::str::from_utf8(&bytes).unwrap()) {
+                let late = now() - sent;
+                assert!(late <= 2000, "{program:?} {protocol}: {late} ms");
+                events += 1;
             }
         }
     }
@@ -290,74 +295,87 @@ async fn a_client_that_leaves_a_proxy_leaves_its_replica() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
 async fn clients_of_a_killed_replica_go_on_at_the_other_and_miss_nothing() {
+    let mut all = JoinSet::new();
+    for program in PROGRAMS {
+        if let Some((proxy, replicas)) = cluster(program) {
+            all.spawn(kill_each(program, proxy, replicas));
+        }
+    }
+    all.join_all().await;
+}
+
+/// Kills each of the replicas in turn, and asserts that no client of `proxy` misses an event.
+async fn kill_each(program: Program, proxy: ReverseProxy, mut replicas: [Binary; 2]) {
     const CLIENTS: usize = 20;
     const INTERVAL: u64 = 50;
     const A_WHILE: Duration = Duration::from_millis(300);
-    for program in PROGRAMS {
-        let Some((proxy, mut replicas)) = cluster(program) else {
-            continue;
-        };
-        let address = proxy.address;
-        let crowd = Crowd::start(CLIENTS, move |number, stop, newest| async move {
-            let path = format!("/events?ids&interval={INTERVAL}");
-            persist(address, PROTOCOLS[number % 2], &path, stop, newest).await
-        });
-        crowd.goes_on_for(A_WHILE);
-        let share = open_streams(&replicas[0]);
-        assert!((5..=15).contains(&share), "{program:?}: {share} streams");
-        for killed in [0, 1] {
-            let port = replicas[killed].port;
-            replicas[killed].signal(Signal::KILL);
-            replicas[killed].wait();
-            for protocol in PROTOCOLS {
-                // No client has to try twice.
-                open(address, protocol, PROMPT).await;
-            }
+    let address = proxy.address;
+    let crowd = Crowd::start(CLIENTS, move |number, stop, newest| async move {
+        let path = format!("/events?ids&interval={INTERVAL}");
+        persist(address, PROTOCOLS[number % 2], &path, stop, newest).await
+    });
+    crowd.goes_on_for(A_WHILE);
+    let share = open_streams(&replicas[0]);
+    assert!((5..=15).contains(&share), "{program:?}: {share} streams");
+    for killed in [0, 1] {
+        let port = replicas[killed].port;
+        replicas[killed].signal(Signal::KILL);
+        replicas[killed].wait();
+        for protocol in PROTOCOLS {
+            // No client has to try twice.
+            open(address, protocol, PROMPT).await;
+        }
+        // `block_in_place` lets another thread close the connections of the streams dropped above.
+        block_in_place(|| {
             crowd.goes_on_for(A_WHILE);
             eventually("the other replica serves all", || {
                 open_streams(&replicas[1 - killed]) == CLIENTS as u64
             });
-            replicas[killed] = Binary::start_on(port);
-            let start = Instant::now();
-            loop {
-                let _stream = open(address, "h2", PROMPT).await;
-                if open_streams(&replicas[killed]) > 0 {
-                    break;
-                }
-                assert!(start.elapsed() < DEADLINE, "{program:?}");
+        });
+        replicas[killed] = Binary::start_on(port);
+        let start = Instant::now();
+        loop {
+            let _stream = open(address, "h2", PROMPT).await;
+            if open_streams(&replicas[killed]) > 0 {
+                break;
             }
+            assert!(start.elapsed() < DEADLINE, "{program:?}");
         }
-        for ids in crowd.leave() {
-            assert_complete(&ids, INTERVAL);
-        }
+    }
+    for ids in crowd.leave() {
+        assert_complete(&ids, INTERVAL);
     }
 }
 
 #[tokio::test]
 async fn without_a_replica_no_proxy_sends_a_status_that_would_end_an_event_source() {
-    for program in PROGRAMS {
-        let ports = [port_of_our_own(), port_of_our_own()];
-        let Some(proxy) = start(program, ports, &[]) else {
-            continue;
-        };
-        let status = async |protocol, path| {
-            let response = get(proxy.address, protocol, path, None).await;
-            response.map(|response| response.status().as_u16())
-        };
-        let [one, other] = PROTOCOLS.map(|protocol| status(protocol, PROMPT));
-        assert_eq!(tokio::join!(one, other), (None, None), "{program:?}");
+    let [one, other, third] = PROGRAMS.map(close_without_a_status);
+    tokio::join!(one, other, third);
+}
 
-        let _replica = Binary::start_on(ports[1]);
-        for protocol in PROTOCOLS {
-            let start = Instant::now();
-            while status(protocol, PROMPT).await != Some(200) {
-                assert!(start.elapsed() < DEADLINE, "{program:?} {protocol}");
-            }
-            let sent = status(protocol, "/events?status=503").await;
-            assert_eq!(sent, Some(503), "{program:?} {protocol}");
+/// Asserts that `program` closes streams without a status until a replica runs.
+async fn close_without_a_status(program: Program) {
+    let ports = [port_of_our_own(), port_of_our_own()];
+    let Some(proxy) = start(program, ports, &[]) else {
+        return;
+    };
+    let status = async |protocol, path| {
+        let response = get(proxy.address, protocol, path, None).await;
+        response.map(|response| response.status().as_u16())
+    };
+    let [one, other] = PROTOCOLS.map(|protocol| status(protocol, PROMPT));
+    assert_eq!(tokio::join!(one, other), (None, None), "{program:?}");
+
+    let _replica = Binary::start_on(ports[1]);
+    for protocol in PROTOCOLS {
+        let start = Instant::now();
+        while status(protocol, PROMPT).await != Some(200) {
+            assert!(start.elapsed() < DEADLINE, "{program:?} {protocol}");
         }
+        let sent = status(protocol, "/events?status=503").await;
+        assert_eq!(sent, Some(503), "{program:?} {protocol}");
     }
 }
 
