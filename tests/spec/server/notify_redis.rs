@@ -78,8 +78,15 @@ fn resume(server: &Binary, id: &str) -> Client {
     let mut client = server.send(format!(
         "GET /events HTTP/1.1\r\nHost: x\r\nLast-Event-ID: {id}\r\n\r\n"
     ));
-    client.head();
+    begun(&mut client);
     client
+}
+
+/// Reads the head, and the comment at the beginning.
+#[track_caller]
+fn begun(client: &mut Client) {
+    client.head();
+    assert_eq!(client.chunk(), b":\n");
 }
 
 fn chunk(client: &mut Client) -> String {
@@ -383,7 +390,7 @@ fn an_id_that_is_newer_than_the_history_waits_for_a_newer_event() {
     let (time, _) = before.split_once('-').unwrap();
     let mut ahead = resume(&server, &format!("{time}-1"));
     let mut fresh = server.send(get("/events"));
-    fresh.head();
+    begun(&mut fresh);
     let id = stored(&server, "after");
     for client in [&mut ahead, &mut fresh] {
         assert_eq!(chunk(client), format!("id: {id}\ndata: after\n\n"));
