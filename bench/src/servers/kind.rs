@@ -79,7 +79,7 @@ impl Kind {
             cargo.args(["--features", features, "--manifest-path"]);
             cargo.arg(Path::new(ROOT).join(manifest));
             cargo.arg("--target-dir").arg(self.target_dir());
-            run(&mut cargo)
+            run(&mut cargo).map(drop)
         };
         let ours = |features| package("Cargo.toml", "sse-clock", features);
         let axum = |bin, features| package("bench/peers/axum/Cargo.toml", bin, features);
@@ -104,7 +104,7 @@ impl Kind {
                 Self::Node.prepare()?;
                 make_certificate()
             }
-            Self::Node => run(Command::new("node").arg("--version")),
+            Self::Node => run(Command::new("node").arg("--version")).map(drop),
             Self::Express => {
                 Self::Node.prepare()?;
                 let folder = Path::new(ROOT).join("bench/peers/express");
@@ -114,6 +114,7 @@ impl Kind {
                 run(Command::new("npm")
                     .args(["ci", "--no-audit", "--no-fund"])
                     .current_dir(folder))
+                .map(drop)
             }
         }
     }
