@@ -13,6 +13,7 @@
 
 mod client;
 mod crowd;
+pub mod fanout;
 mod floor;
 mod framing;
 mod histogram;
@@ -168,6 +169,7 @@ fn versions() -> Result<String, String> {
         "bench/src",
         "bench/peers",
         "bench/Cargo.toml",
+        "examples/notify.rs",
         "tests/twins",
         "Cargo.toml",
         "Cargo.lock",
