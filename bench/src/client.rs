@@ -8,7 +8,7 @@ use std::{
 
 use mio::{Events, Poll};
 
-use crate::deviation::Deviation;
+use crate::histogram::Histogram;
 
 /// Time for the last stream to open after all requests were sent.
 const OPEN_DEADLINE: Duration = Duration::from_secs(120);
@@ -17,7 +17,7 @@ const OPEN_DEADLINE: Duration = Duration::from_secs(120);
 pub(crate) struct Tally {
     pub(crate) events: u64,
     pub(crate) lost: usize,
-    pub(crate) deviation: Deviation,
+    pub(crate) deviation: Histogram,
 }
 
 pub(crate) trait Client {
@@ -55,7 +55,7 @@ impl Tally {
         Self {
             events: 0,
             lost: 0,
-            deviation: Deviation::new(),
+            deviation: Histogram::new(),
         }
     }
 }

@@ -69,10 +69,8 @@ impl Crowd {
     ) -> Result<Duration, String> {
         let pace = Pace::begin(connections, over);
         let first = self.connections.len();
-        let Counts {
-            settled, opened, ..
-        } = self.counts;
-        let (settled, opened) = (settled + connections, opened + connections * streams);
+        let settled = self.counts.settled + connections;
+        let opened = self.counts.opened + connections * streams;
         while self.counts.settled < settled || self.counts.opened < opened {
             while self.connections.len() - first < pace.due() && self.handshaking < AT_ONCE {
                 self.connect(streams)?;

@@ -24,6 +24,7 @@ pub(crate) struct Framing {
     left: u64,
     column: u8,
     has_data: bool,
+    digest: u64,
 }
 
 impl Framing {
@@ -34,6 +35,7 @@ impl Framing {
             left: 0,
             column: 0,
             has_data: false,
+            digest: 0,
         }
     }
 
@@ -45,6 +47,11 @@ impl Framing {
     /// Returns whether the terminating chunk has arrived.
     pub(crate) fn is_ended(&self) -> bool {
         self.part == Part::End
+    }
+
+    /// Returns the digest of the values of all `data:` lines.
+    pub(crate) fn digest(&self) -> u64 {
+        self.digest
     }
 
     /// Parses `bytes` and returns the number of completed events.
@@ -158,10 +165,17 @@ impl Framing {
                 } else {
                     OTHER
                 };
+            } else if usize::from(self.column) == FIELD.len() {
+                self.digest = digest(self.digest, byte);
             }
         }
         events
     }
+}
+
+/// Returns the digest `before` with one more byte, as in FNV-1a.
+pub(crate) fn digest(before: u64, byte: u8) -> u64 {
+    (before ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
 }
 
 /// Tests every split of a response into three packets. Runs before any measurement.
@@ -176,6 +190,7 @@ pub(crate) fn check() {
                 events += framing.feed(cut).expect("well framed");
             }
             assert_eq!(events, 2, "cut at {first} and {second}");
+            assert_eq!(framing.digest(), b" a b c".iter().copied().fold(0, digest));
             assert!(framing.is_ended(), "cut at {first} and {second}");
         }
     }

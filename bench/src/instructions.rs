@@ -54,7 +54,7 @@ fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, f64), Strin
         "--tool=callgrind".into(),
         format!("--callgrind-out-file={}", out.display()),
     ];
-    let server = Server::start_under(&wrapper, kind, SECOND / 10)?;
+    let mut server = Server::start_under(&wrapper, kind, SECOND / 10)?;
     let target = server.target.clone();
     let events = if Kind::SECURE.contains(&kind) {
         let mut crowd = Crowd::new(target)?;

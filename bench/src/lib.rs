@@ -13,9 +13,10 @@
 
 mod client;
 mod crowd;
-mod deviation;
+pub mod fanout;
 mod floor;
 mod framing;
+mod histogram;
 pub mod instructions;
 mod load;
 pub mod million;
@@ -42,7 +43,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 pub use point::Point;
 use point::{Figure, Outcome, grouped};
-use servers::{Kind, SCRATCH};
+use servers::{Kind, SCRATCH, run};
 
 /// Runs the benchmark with the words of the command line, which name some of `points`.
 #[must_use]
@@ -121,8 +122,10 @@ fn measure(words: &[String], points: fn() -> Vec<Point>) -> Result<(), String> {
     } else {
         SCRATCH
     };
-    let notes = if whole { notes(folder) } else { String::new() };
-    write(folder, "numbers.md", &(document + &notes))?;
+    // A run keeps the notes below the figures, by hand or from a soak.
+    let kept = if whole { stored() } else { String::new() };
+    let notes = kept.find("\n## ").map_or("", |start| &kept[start..]);
+    write(folder, "numbers.md", &(document + notes))?;
     if let Some(picture) = picture::draw(&groups) {
         write(folder, "numbers.svg", &picture)?;
     }
@@ -132,11 +135,10 @@ fn measure(words: &[String], points: fn() -> Vec<Point>) -> Result<(), String> {
     }
 }
 
-/// Returns the notes below the figures, by hand or from a soak, which a run keeps.
-fn notes(folder: &str) -> String {
-    let kept = fs::read_to_string(Path::new(folder).join("numbers.md")).unwrap_or_default();
-    let start = kept.find("\n## ");
-    start.map_or_else(String::new, |start| kept[start..].to_owned())
+/// Returns the stored figures.
+fn stored() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("numbers.md");
+    fs::read_to_string(path).unwrap_or_default()
 }
 
 /// Runs a soak. Only a complete run replaces the stored table.
@@ -145,8 +147,7 @@ fn play(words: &[String]) -> Result<(), String> {
     println!("{text}");
     if whole {
         let folder = env!("CARGO_MANIFEST_DIR");
-        let kept = fs::read_to_string(Path::new(folder).join("numbers.md")).unwrap_or_default();
-        write(folder, "numbers.md", &soak::put(&kept, &text))?;
+        write(folder, "numbers.md", &soak::put(&stored(), &text))?;
     }
     match broken {
         0 => Ok(()),
@@ -157,10 +158,8 @@ fn play(words: &[String]) -> Result<(), String> {
 /// Returns the measured commit, the versions of the tools, and the date.
 fn versions() -> Result<String, String> {
     let git = |arguments: &[&str]| {
-        said_by(
-            "git",
-            &[&["-C", env!("CARGO_MANIFEST_DIR")], arguments].concat(),
-        )
+        let folder = env!("CARGO_MANIFEST_DIR");
+        run(Command::new("git").args(["-C", folder]).args(arguments))
     };
     let commit = git(&["rev-parse", "--short", "HEAD"]).unwrap_or_else(|_| "unknown".into());
     let measured = [
@@ -170,6 +169,7 @@ fn versions() -> Result<String, String> {
         "bench/src",
         "bench/peers",
         "bench/Cargo.toml",
+        "examples/notify.rs",
         "tests/twins",
         "Cargo.toml",
         "Cargo.lock",
@@ -177,17 +177,15 @@ fn versions() -> Result<String, String> {
     ];
     let status = git(&[&["status", "--porcelain", "--"][..], &measured].concat());
     let changed = status.is_ok_and(|lines| !lines.is_empty());
-    let rust = said_by("rustc", &["--version"])?;
-    let node = said_by("node", &["--version"]);
-    let node = node.map_or_else(
-        |_| "no Node".into(),
-        |v| format!("Node {}", v.trim_start_matches('v')),
-    );
+    let rust = run(Command::new("rustc").arg("--version"))?;
+    let node = run(Command::new("node").arg("--version"));
+    let node = node.map(|node| node.replacen('v', "Node ", 1));
     Ok(format!(
-        "{}, commit {commit}{}; {}, {node}",
-        said_by("date", &["+%-d %B %Y"])?,
+        "{}, commit {commit}{}; {}, {}",
+        run(Command::new("date").arg("+%-d %B %Y"))?,
         if changed { " with changes" } else { "" },
         rust.split(" (").next().unwrap_or_default(),
+        node.unwrap_or_else(|_| "no Node".into()),
     ))
 }
 
@@ -269,15 +267,6 @@ fn set_up() -> Result<(), String> {
     setrlimit(Resource::Nofile, limit)
         .map_err(|e| format!("the limit on open files cannot be raised: {e}"))?;
     fs::create_dir_all(SCRATCH).map_err(|e| format!("cannot create {SCRATCH}: {e}"))
-}
-
-fn said_by(program: &str, arguments: &[&str]) -> Result<String, String> {
-    let output = Command::new(program).args(arguments).output();
-    let output = output.map_err(|error| format!("{program} is not to be had: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("{program} failed"));
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
 fn write(folder: &str, name: &str, text: &str) -> Result<(), String> {

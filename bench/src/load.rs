@@ -23,20 +23,12 @@ const BATCH: usize = 64;
 /// Sockets that one poll reports at most.
 const GROUP: usize = 1024;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Connecting,
-    Waiting,
-    Open,
-    Ended,
-    Lost,
-}
-
 struct Stream {
     socket: Option<TcpStream>,
     framing: Framing,
-    phase: Phase,
+    is_connecting: bool,
     last: Option<Instant>,
+    events: usize,
 }
 
 /// All streams to one server.
@@ -54,6 +46,8 @@ pub(crate) struct Load {
     refused: usize,
     reason: String,
     tally: Tally,
+    /// How many streams received their n-th event, and when the last of them did.
+    receipts: Vec<(usize, Instant)>,
 }
 
 impl Load {
@@ -71,6 +65,7 @@ impl Load {
             refused: 0,
             reason: "no stream was lost".into(),
             tally: Tally::new(),
+            receipts: Vec::new(),
         })
     }
 
@@ -107,6 +102,19 @@ impl Load {
     /// Closes every stream.
     pub(crate) fn close(&mut self) {
         self.streams.clear();
+        self.receipts.clear();
+    }
+
+    /// Returns when the last stream received its n-th event, if all did.
+    pub(crate) fn received_by_all(&self, n: usize) -> Option<Instant> {
+        let (streams, last) = *self.receipts.get(n)?;
+        (streams == self.streams.len()).then_some(last)
+    }
+
+    /// Returns the number of streams with other data than that of `digest`.
+    pub(crate) fn differing(&self, digest: u64) -> usize {
+        let differs = |it: &&Stream| it.framing.digest() != digest;
+        self.streams.iter().filter(differs).count()
     }
 
     fn connect(&mut self, slot: usize) -> Result<(), String> {
@@ -129,19 +137,19 @@ impl Client for Load {
             let Some(stream) = self.streams.get_mut(slot) else {
                 continue;
             };
-            let before = stream.phase;
-            let had_head = stream.framing.is_open();
+            let (had_head, had_end) = (stream.framing.is_open(), stream.framing.is_ended());
             let mut result = Ok(());
-            if before == Phase::Connecting && event.is_writable() {
+            if stream.is_connecting && event.is_writable() {
                 result = stream.send(&self.request);
             }
             let closed = event.is_read_closed();
             if result.is_ok() && (event.is_readable() || closed) {
-                result = stream.receive(&mut self.buffer, closed, &self.target, &mut self.tally);
+                let (tally, receipts) = (&mut self.tally, &mut self.receipts);
+                let interval = self.target.interval;
+                result = stream.receive(&mut self.buffer, closed, interval, tally, receipts);
             }
             if let Err(reason) = result {
                 stream.socket = None;
-                stream.phase = Phase::Lost;
                 self.reason = reason;
                 if stream.framing.is_open() {
                     self.tally.lost += 1;
@@ -151,9 +159,7 @@ impl Client for Load {
             } else if !had_head && stream.framing.is_open() {
                 self.opened += 1;
             }
-            if stream.phase == Phase::Ended && before != Phase::Ended {
-                self.ended += 1;
-            }
+            self.ended += usize::from(!had_end && stream.framing.is_ended());
         }
         Ok(())
     }
@@ -194,12 +200,14 @@ impl Stream {
         Ok(Self {
             socket: Some(socket),
             framing: Framing::new(),
-            phase: Phase::Connecting,
+            is_connecting: true,
             last: None,
+            events: 0,
         })
     }
 
     fn send(&mut self, request: &str) -> Result<(), String> {
+        self.is_connecting = false;
         let Some(socket) = &mut self.socket else {
             return Ok(());
         };
@@ -207,7 +215,6 @@ impl Stream {
             Ok(None) => socket.write_all(request.as_bytes()),
             Ok(Some(error)) | Err(error) => Err(error),
         };
-        self.phase = Phase::Waiting;
         result.map_err(|error| error.to_string())
     }
 
@@ -220,8 +227,9 @@ impl Stream {
         &mut self,
         buffer: &mut [u8],
         closed: bool,
-        target: &Target,
+        interval: Duration,
         tally: &mut Tally,
+        receipts: &mut Vec<(usize, Instant)>,
     ) -> Result<(), String> {
         loop {
             let Some(socket) = &mut self.socket else {
@@ -235,27 +243,20 @@ impl Stream {
                 Err(error) => return Err(error.to_string()),
             };
             let events = self.framing.feed(&buffer[..length])?;
-            if self.framing.is_open() {
-                self.phase = Phase::Open;
-            }
-            if events > 0 {
-                self.record(events, target.interval, tally);
+            let now = Instant::now();
+            tally.events += u64::from(events);
+            for _ in 0..events {
+                if let Some(last) = self.last.replace(now) {
+                    tally.deviation.record((now - last).abs_diff(interval));
+                }
+                receipts.resize(receipts.len().max(self.events + 1), (0, now));
+                receipts[self.events] = (receipts[self.events].0 + 1, now);
+                self.events += 1;
             }
             if self.framing.is_ended() {
-                self.phase = Phase::Ended;
                 self.socket = None;
             } else if length < buffer.len() && !closed {
                 return Ok(());
-            }
-        }
-    }
-
-    fn record(&mut self, events: u32, interval: Duration, tally: &mut Tally) {
-        let now = Instant::now();
-        tally.events += u64::from(events);
-        for _ in 0..events {
-            if let Some(last) = self.last.replace(now) {
-                tally.deviation.record((now - last).abs_diff(interval));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use sse_clock_bench::{Point, bench, instructions, million, steady};
+use sse_clock_bench::{Point, bench, fanout, instructions, million, steady};
 
 fn main() -> ExitCode {
     bench(points)
@@ -14,6 +14,7 @@ fn points() -> Vec<Point> {
         steady::quick(),
         steady::steady(),
         steady::rate(),
+        fanout::point(),
         instructions::point(),
         million::smaller(),
         million::point(),

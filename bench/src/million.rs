@@ -8,10 +8,10 @@ use std::{
 use crate::{
     client::Client,
     crowd::Crowd,
-    load::Load,
     point::{CPU, MEMORY, P99, Point, RATE, Ratio, Sample},
     process::{self, Cpu},
     servers::{Kind, Server},
+    steady,
     window::Window,
 };
 
@@ -157,7 +157,9 @@ fn hold(
     window.tally.lost += early + crowd.ended_cleanly() + crowd.silent_for(2 * interval);
     let whole = process::resident(pid)?;
 
-    let exit = time_to_exit(&mut server, &mut crowd)?;
+    let begin = Instant::now();
+    server.stop_while(EXIT_DEADLINE, || crowd.poll(Duration::from_millis(1)))?;
+    let exit = begin.elapsed();
     crowd.watch(SECOND)?;
     Ok(Held {
         streams,
@@ -172,23 +174,10 @@ fn hold(
     })
 }
 
-/// Sends SIGTERM and returns the time until the server exits.
-fn time_to_exit(server: &mut Server, crowd: &mut Crowd) -> Result<Duration, String> {
-    server.terminate()?;
-    let begin = Instant::now();
-    while !server.has_exited() {
-        if begin.elapsed() > EXIT_DEADLINE {
-            let patience = EXIT_DEADLINE.as_secs();
-            return Err(format!("it did not exit within {patience} s of SIGTERM"));
-        }
-        crowd.poll(Duration::from_millis(1))?;
-    }
-    Ok(begin.elapsed())
-}
-
 impl Held {
     fn sample(&self) -> Sample {
-        let Self { window, .. } = self;
+        let window = &self.window;
+        let by_client = window.by_client.total / window.events();
         let streams = self.streams as f64;
         // Plus the warm-up stream.
         let cleanly = self.cleanly as f64 / (streams + 1.0);
@@ -197,11 +186,7 @@ impl Held {
             .with(RATE, window.per_second(), 0)
             .with("of those due, %", self.of_those_due, 1)
             .with(CPU, window.cpu(), 2)
-            .with(
-                "the client's, µs",
-                window.by_client.total / window.events(),
-                2,
-            )
+            .with("the client's, µs", by_client, 2)
             .with(MEMORY, self.memory, 2)
             .with("in all, GiB", self.whole / 1024.0 / 1024.0, 2)
             .with("p50, ms", window.deviation(0.5), 2)
@@ -218,13 +203,6 @@ impl Held {
 /// Measures the minimal server: one thread, one `send()` per event, plain HTTP/1.1.
 fn floor(length: Duration) -> Result<Sample, String> {
     let (streams, interval) = FLOOR;
-    let server = Server::start(Kind::Floor, interval)?;
-    let mut load = Load::new(server.target.clone())?;
-    load.open(streams, SECOND)?;
-    load.watch(SECOND)?;
-    let window = Window::watch(server.pid(), &mut load, length)?;
-    Ok(Sample::default()
-        .with("streams", streams as f64, 0)
-        .with(RATE, window.per_second(), 0)
-        .with(CPU, window.cpu(), 2))
+    let sample = steady::hold(Kind::Floor, streams, interval, length)?;
+    Ok(sample.with("streams", streams as f64, 0))
 }

@@ -39,7 +39,6 @@ pub(crate) struct Figure {
 #[derive(Clone, Default)]
 pub(crate) struct Sample {
     pub(crate) figures: Vec<Figure>,
-    pub(crate) notes: Vec<String>,
 }
 
 impl Sample {

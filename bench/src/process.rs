@@ -1,6 +1,9 @@
 //! Figures of a process and of the kernel, read from `/proc`.
 
-use std::{collections::BTreeMap, fs, io};
+use std::{
+    collections::BTreeMap,
+    fs::{self, DirEntry},
+};
 
 /// The total processor time of a process.
 pub(crate) struct Cpu {
@@ -32,8 +35,7 @@ impl Cpu {
         };
 
         let mut threads = BTreeMap::new();
-        let tasks = fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| gone(pid, &e))?;
-        for task in tasks.flatten() {
+        for task in entries(pid, "task")? {
             // A thread may end between the listing and the reading.
             let Ok(schedstat) = fs::read_to_string(task.path().join("schedstat")) else {
                 continue;
@@ -96,17 +98,20 @@ pub(crate) fn resident(pid: u32) -> Result<f64, String> {
     labelled(&rollup, "Rss:").ok_or_else(|| format!("/proc/{pid}/smaps_rollup has no Rss"))
 }
 
-/// Returns the number of open file descriptors.
-pub(crate) fn descriptors(pid: u32) -> Result<usize, String> {
-    let listing = fs::read_dir(format!("/proc/{pid}/fd")).map_err(|e| gone(pid, &e))?;
-    Ok(listing.count())
+/// Returns the entries of a folder of the process: `fd` has its open files, `task` its threads.
+pub(crate) fn entries(
+    pid: u32,
+    folder: &str,
+) -> Result<impl Iterator<Item = DirEntry> + use<>, String> {
+    let listing = fs::read_dir(format!("/proc/{pid}/{folder}"));
+    let listing = listing.map_err(|error| format!("process {pid} is gone: {error}"))?;
+    Ok(listing.flatten())
 }
 
 /// Returns one descriptor for each epoll instance of the process.
 pub(crate) fn polls(pid: u32) -> Result<Vec<String>, String> {
-    let listing = fs::read_dir(format!("/proc/{pid}/fd")).map_err(|e| gone(pid, &e))?;
     let mut instances = BTreeMap::new();
-    for file in listing.filter_map(Result::ok) {
+    for file in entries(pid, "fd")? {
         let kind = fs::read_link(file.path()).unwrap_or_default();
         if kind.as_os_str() == "anon_inode:[eventpoll]" {
             let name = file.file_name().to_string_lossy().into_owned();
@@ -127,12 +132,6 @@ fn watched_by(pid: u32, poll: &str) -> Result<Vec<String>, String> {
     let info = read(&format!("/proc/{pid}/fdinfo/{poll}"))?;
     let lines = info.lines().filter(|line| line.starts_with("tfd:"));
     Ok(lines.map(str::to_owned).collect())
-}
-
-/// Returns the number of threads.
-pub(crate) fn threads(pid: u32) -> Result<usize, String> {
-    let listing = fs::read_dir(format!("/proc/{pid}/task")).map_err(|e| gone(pid, &e))?;
-    Ok(listing.count())
 }
 
 /// Returns the kernel, the processors and the memory in one line.
@@ -158,8 +157,4 @@ fn labelled(text: &str, label: &str) -> Option<f64> {
 
 fn read(path: &str) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))
-}
-
-fn gone(pid: u32, error: &io::Error) -> String {
-    format!("process {pid} is gone: {error}")
 }

@@ -1,6 +1,6 @@
 //! Markdown tables of the measured rounds.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::fmt::Write;
 
 use crate::{
     point::{Outcome, Point, Ratio, grouped},
@@ -29,11 +29,8 @@ impl Outcome {
         let samples = kinds.iter().filter_map(|kind| self.sample(*kind));
         if let Some(most) = samples.max_by_key(|sample| sample.figures.len()) {
             let names: Vec<&str> = most.figures.iter().map(|figure| figure.name).collect();
-            let titles = names
-                .iter()
-                .copied()
-                .chain(self.point.ratios.iter().map(|ratio| ratio.name));
-            let titles: Vec<&str> = titles.collect();
+            let ratios: Vec<&str> = self.point.ratios.iter().map(|it| it.name).collect();
+            let titles = [&names[..], &ratios].concat();
             let _ = writeln!(text, "| server | {} |", titles.join(" | "));
             let _ = writeln!(text, "|---|{}", "---:|".repeat(titles.len()));
             for kind in kinds {
@@ -46,15 +43,6 @@ impl Outcome {
                 );
             }
             text.push('\n');
-        }
-        let notes = self
-            .rounds
-            .last()
-            .into_iter()
-            .flat_map(BTreeMap::values)
-            .flat_map(|sample| &sample.notes);
-        for note in notes {
-            let _ = writeln!(text, "{note}\n");
         }
         for line in &self.left_out {
             let _ = writeln!(text, "Left out: {line}.\n");

@@ -109,33 +109,36 @@ impl Server {
         &self.log
     }
 
-    pub(crate) fn terminate(&self) -> Result<(), String> {
-        let pid = i32::try_from(self.pid())
-            .ok()
-            .and_then(Pid::from_raw)
-            .expect("a child has an id");
-        kill_process(pid, Signal::TERM).map_err(|e| format!("cannot signal the server: {e}"))
-    }
-
     pub(crate) fn has_exited(&mut self) -> bool {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// Sends SIGTERM and waits for the exit.
-    pub(crate) fn stop(mut self, patience: Duration) -> Result<ExitStatus, String> {
-        self.terminate()?;
+    /// Sends SIGTERM and waits at most `patience` for the exit.
+    pub(crate) fn stop(&mut self, patience: Duration) -> Result<ExitStatus, String> {
+        self.stop_while(patience, || {
+            sleep(POLL_INTERVAL);
+            Ok(())
+        })
+    }
+
+    /// Sends SIGTERM and repeats `wait` until the exit, at most for `patience`.
+    pub(crate) fn stop_while(
+        &mut self,
+        patience: Duration,
+        mut wait: impl FnMut() -> Result<(), String>,
+    ) -> Result<ExitStatus, String> {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).map_err(|e| format!("cannot signal the server: {e}"))?;
         let begin = Instant::now();
-        loop {
+        while begin.elapsed() < patience {
             match self.child.try_wait() {
                 Ok(Some(status)) => return Ok(status),
+                Ok(None) => wait()?,
                 Err(error) => return Err(format!("its exit status is unknown: {error}")),
-                Ok(None) if begin.elapsed() > patience => {
-                    let patience = patience.as_secs();
-                    return Err(format!("it did not exit within {patience} s of SIGTERM"));
-                }
-                Ok(None) => sleep(POLL_INTERVAL),
             }
         }
+        let patience = patience.as_secs();
+        Err(format!("it did not exit within {patience} s of SIGTERM"))
     }
 
     /// Returns whether the server accepts connections and its certificate exists. The port opens
@@ -184,8 +187,8 @@ fn free_port() -> Result<u16, String> {
     free.ok_or_else(|| "no port is free".into())
 }
 
-/// Runs a command to its exit. An error line of its stderr is the reason for a failure.
-pub(crate) fn run(command: &mut Command) -> Result<(), String> {
+/// Runs a command and returns its stdout. An error line of its stderr is the reason for a failure.
+pub(crate) fn run(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let name = name.rsplit('/').next().unwrap_or_default().to_owned();
     let output = command
@@ -193,7 +196,7 @@ pub(crate) fn run(command: &mut Command) -> Result<(), String> {
         .output()
         .map_err(|error| format!("{name} is not to be had: {error}"))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
     }
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let line = said.lines().find(|line| line.starts_with("error"));

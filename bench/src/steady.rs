@@ -37,15 +37,13 @@ pub fn rate() -> Point {
         name: "rate",
         title: "5,000 streams, an event each every 25 ms",
         about: "a window of 8 s; 200,000 events a second are due, and those that do not arrive were more than the server can send.",
-        kinds: Kind::PLAIN.into(),
-        rounds: 3,
         ratios: [
             cpu_ratios(),
             vec![Ratio::new("user over axum's", USER, Kind::Axum)],
         ]
         .concat(),
-        lacks: None,
         measure: Box::new(|kind| hold(kind, 5000, FAST, SECOND * 8)),
+        ..steady()
     }
 }
 
@@ -70,37 +68,70 @@ fn cpu_ratios() -> Vec<Ratio> {
 }
 
 /// Measures a server with a number of open streams.
-fn hold(
+pub(crate) fn hold(
     kind: Kind,
     streams: usize,
     interval: Duration,
     length: Duration,
 ) -> Result<Sample, String> {
-    let server = Server::start(kind, interval)?;
-    let pid = server.pid();
-    let mut load = Load::new(server.target.clone())?;
-    // The first stream sets up shared state such as the time zone.
-    load.open(1, Duration::ZERO)?;
-    load.close();
-    load.watch(SECOND / 10)?;
-
-    let before = process::resident(pid)?;
-    load.open(streams, even_spread(streams, interval))?;
+    let mut opened = Opened::new(kind, streams, interval, even_spread(streams, interval))?;
+    let load = &mut opened.load;
     let early = load.watch(interval.max(SECOND) + interval)?.lost;
-    let window = Window::watch(pid, &mut load, length)?;
+    let window = Window::watch(opened.server.pid(), load, length)?;
     let lost = window.tally.lost + early;
-    let memory = (process::resident(pid)? - before) / streams as f64;
-    Ok(Sample::default()
-        .with(RATE, window.per_second(), 0)
-        .with("of those due, %", window.of_those_due(streams, interval), 1)
-        .with(CPU, window.cpu(), 2)
-        .with(USER, window.spent.user / window.events(), 2)
-        .with(SYSTEM, window.spent.system / window.events(), 2)
-        .with(MEMORY, memory, 2)
+    Ok(opened
+        .sample(&window, interval)?
         .with("deviation p50, ms", window.deviation(0.5), 2)
         .with(P99, window.deviation(0.99), 2)
         .with("max, ms", window.tally.deviation.max_ms(), 1)
         .with("lost", lost as f64, 0))
+}
+
+/// A server with open streams over HTTP/1.1.
+pub(crate) struct Opened {
+    pub(crate) server: Server,
+    pub(crate) load: Load,
+    streams: usize,
+    /// The resident memory without the streams, in KiB.
+    before: f64,
+}
+
+impl Opened {
+    pub(crate) fn new(
+        kind: Kind,
+        streams: usize,
+        interval: Duration,
+        over: Duration,
+    ) -> Result<Self, String> {
+        let server = Server::start(kind, interval)?;
+        let mut load = Load::new(server.target.clone())?;
+        // The first stream sets up shared state such as the time zone.
+        load.open(1, Duration::ZERO)?;
+        load.close();
+        load.watch(SECOND / 10)?;
+
+        let before = process::resident(server.pid())?;
+        load.open(streams, over)?;
+        Ok(Self {
+            server,
+            load,
+            streams,
+            before,
+        })
+    }
+
+    /// Returns the figures of a window with an event to each stream every `interval`.
+    pub(crate) fn sample(&self, window: &Window, interval: Duration) -> Result<Sample, String> {
+        let (streams, events) = (self.streams, window.events());
+        let memory = process::resident(self.server.pid())? - self.before;
+        Ok(Sample::default()
+            .with(RATE, window.per_second(), 0)
+            .with("of those due, %", window.of_those_due(streams, interval), 1)
+            .with(CPU, window.cpu(), 2)
+            .with(USER, window.spent.user / events, 2)
+            .with(SYSTEM, window.spent.system / events, 2)
+            .with(MEMORY, memory / streams as f64, 2))
+    }
 }
 
 /// Returns the time in which to open `streams`: a whole number of intervals.

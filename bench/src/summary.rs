@@ -15,22 +15,18 @@ pub(crate) struct Column {
 }
 
 pub(crate) const COLUMNS: [Column; 3] = [
-    Column {
-        title: "CPU per event",
-        unit: "µs",
-        digits: 2,
-    },
-    Column {
-        title: "Memory per stream",
-        unit: "KiB",
-        digits: 2,
-    },
-    Column {
-        title: "Deviation, p99",
-        unit: "ms",
-        digits: 1,
-    },
+    column("CPU per event", "µs", 2),
+    column("Memory per stream", "KiB", 2),
+    column("Deviation, p99", "ms", 1),
 ];
+
+const fn column(title: &'static str, unit: &'static str, digits: usize) -> Column {
+    Column {
+        title,
+        unit,
+        digits,
+    }
+}
 
 /// The source of a group's rows.
 struct Source {
@@ -89,13 +85,10 @@ impl Row {
 pub(crate) fn groups(outcomes: &[Outcome]) -> Vec<Group> {
     let group = |source: &Source| {
         let outcome = outcomes.iter().find(|it| it.point.name == source.point)?;
-        let row = |kind: &Kind| {
-            let [cpu, memory, late] = source.figures.map(|name| outcome.median(*kind, name));
+        let row = |&kind: &Kind| {
+            let [cpu, memory, late] = source.figures.map(|name| outcome.median(kind, name));
             let values = [cpu?, memory?, late?];
-            Some(Row {
-                kind: *kind,
-                values,
-            })
+            Some(Row { kind, values })
         };
         let rows: Vec<Row> = source.kinds.iter().filter_map(row).collect();
         let title = source.group;

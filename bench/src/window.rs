@@ -22,15 +22,24 @@ impl Window {
         client: &mut impl Client,
         length: Duration,
     ) -> Result<Self, String> {
+        let window = Self::during(pid, || client.watch(length))?;
+        if window.tally.events == 0 {
+            return Err(format!("no event came; {}", client.reason()));
+        }
+        Ok(window)
+    }
+
+    /// Measures the process `pid` while `watch` counts the events of its streams.
+    pub(crate) fn during(
+        pid: u32,
+        watch: impl FnOnce() -> Result<Tally, String>,
+    ) -> Result<Self, String> {
         let own = std::process::id();
         let (server, before, begin) = (Cpu::of(pid)?, Cpu::of(own)?, Instant::now());
-        let tally = client.watch(length)?;
+        let tally = watch()?;
         let spent = Cpu::of(pid)?.since(&server)?;
         let by_client = Cpu::of(own)?.since(&before)?;
         let seconds = begin.elapsed().as_secs_f64();
-        if tally.events == 0 {
-            return Err(format!("no event came; {}", client.reason()));
-        }
         Ok(Self {
             tally,
             seconds,

@@ -1,11 +1,13 @@
 //! Comments in silence, so that no proxy closes the stream (HTML 9.2.7).
 
+use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_stream::stream;
-use tokio::time::timeout;
-use tokio_stream::{Stream, StreamExt};
+use tokio::time::{Instant, sleep};
+use tokio_stream::Stream;
 
 /// The silence after which a comment is sent, well below the idle timeouts of proxies.
 pub const SILENCE: Duration = Duration::from_secs(15);
@@ -33,12 +35,17 @@ pub fn keep_alive<T: Clone>(
     comment: T,
 ) -> impl Stream<Item = T> {
     stream! {
-        let mut items = pin!(items);
+        let (mut items, mut timer) = (pin!(items), pin!(sleep(silence)));
         loop {
-            match timeout(silence, items.next()).await {
-                Ok(Some(item)) => yield item,
-                Ok(None) => break,
-                Err(_) => yield comment.clone(),
+            let next = poll_fn(|cx| match items.as_mut().poll_next(cx) {
+                Poll::Pending => timer.as_mut().poll(cx).map(|()| Some(comment.clone())),
+                Poll::Ready(item) => Poll::Ready(item),
+            });
+            let Some(item) = next.await else { break };
+            yield item;
+            // The runtime postpones a timer without its lock, which a new timer takes twice.
+            if let Some(deadline) = Instant::now().checked_add(silence) {
+                timer.as_mut().reset(deadline);
             }
         }
     }

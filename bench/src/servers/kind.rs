@@ -19,6 +19,10 @@ pub(crate) enum Kind {
     Node,
     Express,
     Axum,
+    /// `examples/notify.rs`, and the same with axum and with Node.
+    Notify,
+    NotifyAxum,
+    NotifyNode,
     /// This kind and all following ones use TLS and HTTP/2.
     Http2,
     Http2Jemalloc,
@@ -53,6 +57,9 @@ impl Kind {
             Self::Node => "Node http",
             Self::Express => "Express",
             Self::Axum => "axum",
+            Self::Notify => "notify.rs",
+            Self::NotifyAxum => "axum, broadcast",
+            Self::NotifyNode => "Node http, a set",
             Self::Http2 => "sse-clock, HTTP/2",
             Self::Http2Jemalloc => "sse-clock, HTTP/2, jemalloc",
             Self::NodeHttp2 => "Node http2",
@@ -73,16 +80,17 @@ impl Kind {
     /// # Errors
     /// If this server cannot be measured here, with the reason.
     pub(crate) fn prepare(self) -> Result<(), String> {
-        let package = |manifest: &str, bin: &str, features: &str| {
+        let package = |manifest: &str, program: [&str; 2], features: &str| {
             let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-            cargo.args(["build", "--release", "--locked", "--bin", bin]);
+            cargo.args(["build", "--release", "--locked"]).args(program);
             cargo.args(["--features", features, "--manifest-path"]);
             cargo.arg(Path::new(ROOT).join(manifest));
             cargo.arg("--target-dir").arg(self.target_dir());
-            run(&mut cargo)
+            run(&mut cargo).map(drop)
         };
-        let ours = |features| package("Cargo.toml", "sse-clock", features);
-        let axum = |bin, features| package("bench/peers/axum/Cargo.toml", bin, features);
+        let ours = |features| package("Cargo.toml", ["--bin", "sse-clock"], features);
+        let manifest = "bench/peers/axum/Cargo.toml";
+        let axum = |bin, features| package(manifest, ["--bin", bin], features);
         match self {
             Self::Floor => Ok(()),
             Self::Ours => ours(""),
@@ -96,6 +104,8 @@ impl Kind {
                 })
             }
             Self::Axum => axum("axum-http1", ""),
+            Self::Notify => package("Cargo.toml", ["--example", "notify"], ""),
+            Self::NotifyAxum => axum("axum-notify", ""),
             Self::AxumHttp2 => {
                 make_certificate()?;
                 axum("axum-http2", "http2")
@@ -104,7 +114,7 @@ impl Kind {
                 Self::Node.prepare()?;
                 make_certificate()
             }
-            Self::Node => run(Command::new("node").arg("--version")),
+            Self::Node | Self::NotifyNode => run(Command::new("node").arg("--version")).map(drop),
             Self::Express => {
                 Self::Node.prepare()?;
                 let folder = Path::new(ROOT).join("bench/peers/express");
@@ -114,6 +124,7 @@ impl Kind {
                 run(Command::new("npm")
                     .args(["ci", "--no-audit", "--no-fund"])
                     .current_dir(folder))
+                .map(drop)
             }
         }
     }
@@ -124,7 +135,7 @@ impl Kind {
             .expect("cargo's scratch folder lies in its target folder");
         match self {
             Self::Jemalloc => target.join("jemalloc"),
-            Self::Axum => target.join("axum"),
+            Self::Axum | Self::NotifyAxum => target.join("axum"),
             Self::Http2 => target.join("http2"),
             Self::Http2Jemalloc => target.join("http2-jemalloc"),
             Self::AxumHttp2 => target.join("axum-http2"),
@@ -166,6 +177,9 @@ impl Kind {
             Self::Express => script("bench/peers/express/server.js"),
             Self::NodeHttp2 => script("bench/peers/node/http2.js"),
             Self::Axum => vec![release("axum-http1")],
+            Self::Notify => vec![release("examples/notify")],
+            Self::NotifyAxum => vec![release("axum-notify")],
+            Self::NotifyNode => script("bench/peers/node/notify.js"),
             Self::AxumHttp2 => vec![release("axum-http2")],
         })
     }

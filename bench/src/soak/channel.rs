@@ -175,11 +175,8 @@ impl Connection {
 
     /// Closes the connection cleanly: over HTTP/2 with GOAWAY.
     pub(super) async fn say_goodbye(self) {
-        let Self {
-            channel,
-            mut driver,
-        } = self;
-        drop(channel);
+        drop(self.channel);
+        let mut driver = self.driver;
         let _ = (&mut driver.0).await;
     }
 }

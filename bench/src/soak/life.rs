@@ -11,7 +11,7 @@ use super::{
     shared::{PATIENCE, Shared},
     stats::Stats,
 };
-use crate::{deviation::Deviation, process, servers::Server};
+use crate::{histogram::Histogram, process, servers::Server};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 /// Rushes before memory is measured. The heaps of glibc keep growing for the first few.
@@ -37,7 +37,7 @@ pub(super) struct Life {
     pub(super) stats: Stats,
     /// Streams that idle clients held at the end of this life.
     pub(super) held: usize,
-    pub(super) deviation: Deviation,
+    pub(super) deviation: Histogram,
     pub(super) log: Log,
 }
 
@@ -49,8 +49,8 @@ pub(super) fn rushes(judges_memory: bool) -> usize {
 impl Footing {
     pub(super) fn of(pid: u32) -> Result<Self, String> {
         Ok(Self {
-            descriptors: process::descriptors(pid)?,
-            threads: process::threads(pid)?,
+            descriptors: process::entries(pid, "fd")?.count(),
+            threads: process::entries(pid, "task")?.count(),
             memory: process::resident(pid)? / 1024.0,
         })
     }
@@ -65,7 +65,7 @@ impl Life {
             end: None,
             stats: Stats::default(),
             held: 0,
-            deviation: Deviation::new(),
+            deviation: Histogram::new(),
             log: Log::open(server.log())?,
         })
     }
@@ -159,16 +159,9 @@ impl Life {
 
     /// Checks that the log of the stopped process reports an end for every opened stream.
     pub(super) fn judge_end(&self, shared: &Shared) {
-        let Log {
-            opened,
-            left,
-            finished,
-            stopped,
-            left_out,
-            ..
-        } = self.log;
-        let ended = left + finished + stopped;
-        if opened.abs_diff(ended) > left_out {
+        let (log, opened) = (&self.log, self.log.opened);
+        let ended = log.left + log.finished + log.stopped;
+        if opened.abs_diff(ended) > log.left_out {
             shared.fault(format!("{}: of {opened} streams {ended} ended", self.name));
         }
     }

@@ -16,7 +16,7 @@ use super::{
     witness::Witness,
 };
 use crate::{
-    deviation::Deviation,
+    histogram::Histogram,
     process,
     servers::{Kind, Server},
 };
@@ -37,7 +37,7 @@ pub(super) struct Outcome {
     /// The mean number of busy processors, and the intended number.
     pub(super) busy: f64,
     pub(super) aim: f64,
-    pub(super) machine: Deviation,
+    pub(super) machine: Histogram,
     pub(super) judges_memory: bool,
     /// Every life was completed.
     pub(super) is_whole: bool,
@@ -54,7 +54,7 @@ struct Soak {
     past: Vec<Life>,
     load: Load,
     /// How late the machine wakes a sleeping thread.
-    machine: Deviation,
+    machine: Histogram,
     judges_memory: bool,
 }
 
@@ -96,7 +96,7 @@ impl Soak {
             idle: Vec::new(),
             now: Vec::new(),
             past: Vec::new(),
-            machine: Deviation::new(),
+            machine: Histogram::new(),
             judges_memory: false,
         })
     }
@@ -129,7 +129,8 @@ impl Soak {
         for (index, server) in self.servers.iter().enumerate() {
             let name = format!("{}, life {number}", KINDS[index].title());
             if number == 1 {
-                self.idle.push(process::descriptors(server.pid())?);
+                self.idle
+                    .push(process::entries(server.pid(), "fd")?.count());
             }
             self.now.push(Life::begin(name, server, self.idle[index])?);
         }
@@ -249,7 +250,7 @@ impl Soak {
         if !is_whole {
             self.shared.phase.send_replace(Phase::Away);
         }
-        for (server, life) in self.servers.drain(..).zip(&mut self.now) {
+        for (server, life) in self.servers.iter_mut().zip(&mut self.now) {
             let fault = |what| self.shared.fault(format!("{}: {what}", life.name));
             match server.stop(10 * SECOND) {
                 Ok(status) if status.success() => {}

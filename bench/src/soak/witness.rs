@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::shared::{Notes, Shared, lock};
-use crate::{client::Client, crowd::Crowd, deviation::Deviation, load::Load, servers::Target};
+use crate::{client::Client, crowd::Crowd, histogram::Histogram, load::Load, servers::Target};
 
 /// Enough for every thread of the server. Over HTTP/2 two streams share a connection.
 const STREAMS: usize = 20;
@@ -58,7 +58,7 @@ impl Witness {
     fn begin(measure: impl FnOnce(State) -> Result<(), String> + Send + 'static) -> Self {
         let state = State {
             is_over: Arc::default(),
-            deviation: Arc::new(Mutex::new(Deviation::new())),
+            deviation: Arc::new(Mutex::new(Histogram::new())),
         };
         let thread = thread::spawn({
             let state = state.clone();
@@ -68,11 +68,11 @@ impl Witness {
     }
 
     /// Stops the thread and returns the measured deviation.
-    pub(super) fn leave(self) -> Result<Deviation, String> {
+    pub(super) fn leave(self) -> Result<Histogram, String> {
         self.state.is_over.store(true, Relaxed);
         let watched = self.thread.join();
         watched.unwrap_or_else(|_| Err("a witness panicked".into()))?;
-        let deviation = std::mem::replace(&mut *lock(&self.state.deviation), Deviation::new());
+        let deviation = std::mem::replace(&mut *lock(&self.state.deviation), Histogram::new());
         Ok(deviation)
     }
 }
@@ -81,7 +81,7 @@ impl Witness {
 #[derive(Clone)]
 struct State {
     is_over: Arc<AtomicBool>,
-    deviation: Arc<Mutex<Deviation>>,
+    deviation: Arc<Mutex<Histogram>>,
 }
 
 impl State {

@@ -1,6 +1,7 @@
 //! The same stream on axum, over HTTP/2 with rustls and hyper-util, as axum's own example does it.
 
 mod clock;
+mod listen;
 
 use std::{env, error::Error, sync::Arc};
 
@@ -28,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let acceptor = TlsAcceptor::from(Arc::new(config));
     let service = TowerToHyperService::new(clock::router());
-    let listener = clock::listener().await?;
+    let listener = listen::listener().await?;
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
@@ -38,9 +39,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 return;
             };
             let server = auto::Builder::new(TokioExecutor::new());
-            let _ = server
-                .serve_connection(TokioIo::new(socket), service)
-                .await;
+            let _ = server.serve_connection(TokioIo::new(socket), service).await;
         });
     }
 }

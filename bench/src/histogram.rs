@@ -1,4 +1,4 @@
-//! A histogram of how far events deviate from their interval, with buckets about 1.5 % wide.
+//! A histogram of microseconds, with buckets about 1.5 % wide.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ const STEPS: u64 = 64;
 const BUCKETS: usize = 2048;
 
 /// A histogram of microseconds.
-pub(crate) struct Deviation {
+pub(crate) struct Histogram {
     buckets: Vec<u64>,
     count: u64,
     max: u64,
 }
 
-impl Deviation {
+impl Histogram {
     pub(crate) fn new() -> Self {
         Self {
             buckets: vec![0; BUCKETS],
@@ -21,8 +21,8 @@ impl Deviation {
         }
     }
 
-    pub(crate) fn record(&mut self, deviation: Duration) {
-        let micros = u64::try_from(deviation.as_micros()).unwrap_or(u64::MAX);
+    pub(crate) fn record(&mut self, time: Duration) {
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.buckets[bucket(micros)] += 1;
         self.count += 1;
         self.max = self.max.max(micros);
@@ -41,7 +41,7 @@ impl Deviation {
         self.max as f64 / 1000.0
     }
 
-    /// Returns the percentile `share` of the deviation, in milliseconds.
+    /// Returns the percentile `share`, in milliseconds.
     pub(crate) fn percentile_ms(&self, share: f64) -> f64 {
         let wanted = self.count as f64 * share;
         let mut seen = 0;
