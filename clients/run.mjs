@@ -59,11 +59,11 @@ const WATCHED = 6_000;
  * before each of them, and the redirects. What a bug has not is not compared. */
 const isShown = (client, { expect, last_event_ids: ids, after_ms: waits = [], redirects }, { heard, requests, redirects: sent }) => {
   const later = requests.slice(1);
-  const isLate = waits.some((ms, at) => later[at] && later[at].after_ms > 4 * ms);
+  const isMistimed = waits.some((ms, at) => later[at] && (later[at].after_ms > 4 * ms || later[at].after_ms < 0.9 * ms));
   const isElsewhere = redirects !== undefined && redirects !== sent;
   const isOther = ids !== null && !isDeepStrictEqual(later.map(({ last_event_id: id }) => id ?? ""), ids);
   const expected = client.ids ? expect : expect.map(({ id, ...event }) => event);
-  return !isDeepStrictEqual(heard, expected) || isOther || isLate || isElsewhere;
+  return !isDeepStrictEqual(heard, expected) || isOther || isMistimed || isElsewhere;
 };
 
 /** Plays the suite to a client, and its bugs by the smallest stream that shows each. */

@@ -9,7 +9,7 @@ use async_stream::stream;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{Method, Request, Response, body::Frame, header::HeaderValue};
-use longhaul::{Content, Limits, host::Host, process, serve, socket};
+use longhaul::{Content, Limits, Server, host::Host, process, socket};
 use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
 use sse_clock::stream::sse::{COMMENT, Event};
 use tokio::sync::watch;
@@ -94,15 +94,14 @@ async fn respond(req: Request<Content>, history: Arc<watch::Sender<History>>) ->
         (Method::GET, "/") => (200, "text/html", whole(PAGE.into())),
         _ => (404, "text/plain", whole("Not Found\n".into())),
     };
-    let reply = Response::builder().status(status);
-    let reply = reply.header("Content-Type", kind);
-    let reply = reply.header("Cache-Control", "no-cache");
+    let reply = Response::builder().header("Content-Type", kind);
+    let reply = reply.status(status).header("Cache-Control", "no-cache");
     let reply = reply.header("X-Accel-Buffering", "no"); // nginx passes each event on at once.
     let reply = reply.header("Access-Control-Allow-Origin", "*");
     reply.body(body).expect("valid headers")
 }
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
     let sockets = socket::bind(Host::Localhost, port)?;
@@ -113,8 +112,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let newest = usize::try_from(UNIX_EPOCH.elapsed()?.as_millis())?;
     let events = VecDeque::new();
     let history = Arc::new(watch::Sender::new(History { newest, events }));
-    let handler = move |req| respond(req, Arc::clone(&history));
-    let stop = process::stop_signal()?;
-    serve(sockets.listener()?, handler, limits, stop).await;
+    let (server, stop) = (Server::new(limits), process::stop_signal()?);
+    server.spawn_on_every_core(sockets, move |req| respond(req, Arc::clone(&history)))?;
+    stop.await;
+    server.shutdown().await;
     Ok(())
 }

@@ -14,7 +14,7 @@ use longhaul::socket::{self, Sockets};
 use longhaul::{Limits, Server};
 use sse_clock::service::{Shared, respond};
 use sse_clock::stream::time;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
 #[cfg(all(unix, feature = "jemalloc"))]
 #[global_allocator]
@@ -70,37 +70,21 @@ fn announcement(url: &str, curl: &str) -> String {
 
 /// Serves until a signal, and announces the address once the server listens.
 fn serve(server: &Server, sockets: Sockets, announcement: String) -> io::Result<()> {
-    serve_on_every_core(server, &sockets)?;
-    runtime()?.block_on(async {
-        let mut signals = Signals::listen()?;
-        // Before the announcement: a reader may look at the open files at once.
-        drop(sockets);
-        // In a thread of its own: nothing waits for a full stdout.
-        thread::spawn(move || drop(io::stdout().write_all(announcement.as_bytes())));
-        let signal = signals.stop().await;
-        tracing::info!("{signal}: stopping");
-        tokio::select! {
-            () = server.shutdown() => Ok(()),
-            _ = signals.stop() => exit(130),
-        }
-    })
-}
-
-/// One thread, runtime and accept loop a core, all on the same sockets: no task changes its core.
-fn serve_on_every_core(server: &Server, sockets: &Sockets) -> io::Result<()> {
     let shared = Arc::<Shared>::default();
-    for _ in 0..thread::available_parallelism()?.get() {
-        let runtime = runtime()?;
-        let listener = runtime.block_on(async { sockets.listener() })?;
-        let (server, shared) = (server.clone(), Arc::clone(&shared));
-        thread::spawn(move || {
-            let handler = move |request| respond(request, Arc::clone(&shared));
-            runtime.block_on(server.serve(listener, handler));
-        });
-    }
-    Ok(())
-}
-
-fn runtime() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+    let handler = move |request| respond(request, Arc::clone(&shared));
+    server.spawn_on_every_core(sockets, handler)?;
+    Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(async {
+            let mut signals = Signals::listen()?;
+            // In a thread of its own: nothing waits for a full stdout.
+            thread::spawn(move || drop(io::stdout().write_all(announcement.as_bytes())));
+            let signal = signals.stop().await;
+            tracing::info!("{signal}: stopping");
+            tokio::select! {
+                () = server.shutdown() => Ok(()),
+                _ = signals.stop() => exit(130),
+            }
+        })
 }

@@ -38,8 +38,8 @@
 //! while the socket is full. When the client leaves, the server drops the body, and with it the
 //! interval.
 //!
-//! To serve on several runtimes, create one [`Server`] and call [`Server::serve`] on each runtime.
-//! [`socket::bind`] returns sockets with a longer backlog and a listener for each runtime.
+//! To serve on every core, create a [`Server`] and call [`Server::spawn_on_every_core`] with the
+//! sockets of [`socket::bind`].
 //! [`process::raise_open_files_limit`] returns a value for [`Limits::max_connections`].
 //!
 //! # Limits
@@ -249,8 +249,10 @@ mod shutdown;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
+use tokio::runtime::Builder;
 use tokio::sync::SetOnce;
 use tokio::time::timeout;
 
@@ -261,7 +263,7 @@ use io::ServerIo;
 pub use limits::Limits;
 use permits::{Permits, accept};
 use shutdown::ShutdownGuard;
-use socket::Accept;
+use socket::{Accept, Sockets};
 #[cfg(feature = "tls")]
 use tls::Tls;
 
@@ -392,6 +394,33 @@ impl Server {
             drop(guard);
             self.permits.all_free().await;
         }
+    }
+
+    /// Serves the connections of `sockets` on every core, each with a thread, a runtime and an accept
+    /// loop of its own, until [`Server::shutdown`].
+    ///
+    /// No task changes its core, which costs less than one runtime of several threads.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the operating system, if a runtime or a listener cannot be created.
+    pub fn spawn_on_every_core<H: Handler>(
+        &self,
+        sockets: Sockets,
+        handler: H,
+    ) -> std::io::Result<()> {
+        for _ in 0..thread::available_parallelism()?.get() {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let listener = {
+                let _context = runtime.enter();
+                sockets.listener()?
+            };
+            let (server, handler) = (self.clone(), handler.clone());
+            thread::spawn(move || runtime.block_on(server.serve(listener, handler)));
+        }
+        // The listeners close their port when the shutdown begins.
+        drop(sockets);
+        Ok(())
     }
 
     /// Serves the connections of `listener` until `shutdown` resolves, as [`serve`] does.
