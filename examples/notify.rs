@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full, Limited, StreamBody, combinators::UnsyncBoxB
 use hyper::{Method, Request, Response, body::Frame, header::HeaderValue};
 use longhaul::{Content, Limits, Server, host::Host, process, socket};
 use sse_clock::stream::keep_alive::{SILENCE, keep_alive};
-use sse_clock::stream::sse::{COMMENT, Event};
+use sse_clock::stream::sse::{COMMENT, Event, data};
 use tokio::sync::watch;
 use tokio_stream::{Stream, StreamExt};
 
@@ -33,10 +33,9 @@ struct History {
 }
 
 impl History {
-    fn push(&mut self, kind: Option<&str>, text: &str) {
+    fn push(&mut self, event: Event, data: Bytes) {
         self.newest += 1;
-        let event = Event::default().event(kind).id(self.newest).data(text);
-        self.events.push_back(event);
+        self.events.push_back(event.id(self.newest).before(data));
         self.events.drain(..self.events.len().saturating_sub(KEPT));
     }
 
@@ -53,10 +52,10 @@ impl History {
     }
 }
 
-/// Returns the events after the id `last`. A slow client has no queue: it reads on in the history.
+/// Returns `ready`, with the id `last`, and the events after it. A slow client has no queue.
 fn events(mut history: watch::Receiver<History>, mut last: usize) -> impl Stream<Item = Bytes> {
     stream! {
-        yield COMMENT; // Some proxies send the head with the first bytes.
+        yield Event::default().event("ready").id(last).data("");
         loop {
             let changed = history.wait_for(|history| history.newest != last).await;
             let Ok((id, event)) = changed.map(|history| history.after(last)) else { break };
@@ -84,8 +83,9 @@ async fn respond(req: Request<Content>, history: Arc<watch::Sender<History>>) ->
             Ok(text) => {
                 let mut query = form_urlencoded::parse(head.uri.query().unwrap_or("").as_bytes());
                 let kind = query.find_map(|(name, kind)| (name == "event").then_some(kind));
-                let text = String::from_utf8_lossy(&text.to_bytes()).into_owned();
-                history.send_modify(|history| history.push(kind.as_deref(), &text));
+                let event = Event::default().event(kind.as_deref());
+                let data = data(&String::from_utf8_lossy(&text.to_bytes()));
+                history.send_modify(|history| history.push(event, data));
                 let said = format!("Sent to {}.\n", history.receiver_count());
                 (200, "text/plain", whole(said))
             }

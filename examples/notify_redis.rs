@@ -39,8 +39,11 @@ async fn respond(req: Request<Content>, history: watch::Receiver<History>) -> Re
             let id = head.headers.get("Last-Event-ID");
             let id = id.map(|id| parse(id.to_str().unwrap_or_default()));
             let last = id.unwrap_or_else(|| history.borrow().newest());
-            // Some proxies send the head with the first bytes.
-            let events = once(COMMENT).chain(events(history, last));
+            // A client without an id gets the one to resume after.
+            let ready = Event::default()
+                .event("ready")
+                .id(format!("{}-{}", last.0, last.1));
+            let events = once(ready.data("")).chain(events(history, last));
             let events = keep_alive(events, SILENCE, COMMENT);
             let body = StreamBody::new(events.map(|event| Ok(Frame::data(event))));
             (200, "text/event-stream", body.boxed_unsync())

@@ -51,7 +51,7 @@ impl History {
     fn after(&self, last: Id) -> Option<(Id, Bytes)> {
         let place = self.events.partition_point(|(id, _)| *id <= last);
         let (id, event) = self.events.get(place)?;
-        if place > 0 || self.events.len() < KEPT {
+        if place > 0 || (last == (0, 0) && self.events.len() < KEPT) {
             return Some((*id, event.clone()));
         }
         let before = format!("{}-{}", id.0, id.1);

@@ -56,7 +56,7 @@
 //! | TLS handshake | 32 KiB, fixed | The connection closes. |
 //! | unacknowledged bytes, or a shut TCP window | 20 s, fixed, on Linux | The connection closes. |
 //!
-//! The server never sheds load with 503. Any status but 200 ends an `EventSource` for good: the
+//! The server never sheds load with 503. Any final status except 200 ends an `EventSource` for good: the
 //! browser does not reconnect. A client that waits for a permit stays in the state `CONNECTING` and
 //! gets its stream later. The server rejects only request heads over a limit of the table, and
 //! malformed requests:
@@ -83,7 +83,8 @@
 //!
 //! 1. The accept loops stop, and their listeners are closed.
 //! 2. Connections without a request are dropped, and so are handshakes and requests without a
-//!    response. Other connections finish their responses and take no further request, except HTTP/2
+//!    response, with the future of a handler that is still at work. Work that must finish belongs
+//!    into a task of its own. Other connections finish their responses and take no further request, except HTTP/2
 //!    requests that cross the GOAWAY frame.
 //! 3. A body of unbounded length ends cleanly: with the terminating chunk, or with the end of the
 //!    HTTP/2 stream. A body with a known upper bound ([`SizeHint::upper`]) is sent whole.
@@ -201,11 +202,13 @@
 //! | no `Host`, or two | 400 | passed to the handler | passed to the handler | passed to the handler |
 //! | endless body at shutdown | ends cleanly | the shutdown waits for ever | the shutdown waits for ever | `graceful_shutdown` waits for ever |
 //! | half a request head at shutdown | dropped | the shutdown waits for ever | the shutdown waits, for ever without a timer | `graceful_shutdown` waits, for ever without a timer |
+//! | handler still at work at shutdown | its future is dropped | finishes | finishes | finishes |
 //! | deadline of the shutdown | 5 s | no | no | no |
 //! | client that stops reading | dropped within 30 s | no | no | no |
 //! | client that sends a second request, then closes while the body is silent | noticed within 3 s | no, until a write fails | no, until a write fails | no, until a write fails |
 //! | HTTP/2 stream with a shut window | reset after 30 s | no | no | no |
 //! | accept errors, such as no file descriptor left | retry after 10 ms to 100 ms | retry after 1 s | the program accepts | the program accepts |
+//! | content of PUT, PATCH and DELETE | 413 | passed to the handler | passed to the handler | passed to the handler |
 //! | TLS | with the feature `tls` | with a listener of your own | the program negotiates | the program negotiates |
 //! | WebSocket and other upgrades | no | yes | yes | yes |
 //! | HTTP/2 without TLS | no | yes | yes | yes |
@@ -217,6 +220,8 @@
 //! - A bound on content. A handler that reads [`Content`] limits its size and its time itself, with
 //!   `http_body_util::Limited` and `tokio::time::timeout`. Content of PUT, PATCH and DELETE is
 //!   rejected with 413.
+//! - Comments in a silent stream, which keep proxies from closing the stream. axum has
+//!   `Sse::keep_alive`, the crate `sse-clock` has `keep_alive` for any stream.
 //! - A time limit for the handler, or for a response that a client reads.
 //! - Upgrades, such as WebSocket, and tunnels by CONNECT.
 //! - HTTP/3, and HTTP/2 without TLS.
@@ -248,7 +253,7 @@ mod validate;
 mod shutdown;
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -261,7 +266,7 @@ pub use content::Content;
 pub use handler::Handler;
 use io::ServerIo;
 pub use limits::Limits;
-use permits::{Permits, accept};
+use permits::{Alive, Permits, accept};
 use shutdown::ShutdownGuard;
 use socket::{Accept, Sockets};
 #[cfg(feature = "tls")]
@@ -358,16 +363,20 @@ impl Server {
 
     /// Serves the connections of `listener` on the current runtime until the shutdown is over.
     ///
-    /// [`Server::shutdown`] begins the shutdown, with the steps that [`serve`] lists. After that
-    /// the function returns at once. Dropping the future drops the connections.
+    /// [`Server::shutdown`] begins the shutdown, with the steps that [`serve`] lists. A call
+    /// after the shutdown returns at once. Dropping the future drops the connections.
     ///
     /// # Panics
     ///
     /// Panics outside a tokio runtime with timers, as [`serve`] does.
-    pub async fn serve<L: Accept, H: Handler>(&self, mut listener: L, handler: H) {
+    pub async fn serve<L: Accept, H: Handler>(&self, listener: L, handler: H) {
+        self.run(self.permits.alive(), listener, handler).await;
+    }
+
+    /// Serves as `accepting`, an accept loop that the shutdown waits for.
+    async fn run<L: Accept>(&self, accepting: Alive, mut listener: L, handler: impl Handler) {
         let http = http1::settings(&self.limits);
         let guard = ShutdownGuard::default();
-        let accepting = self.permits.alive();
         loop {
             let (io, peer, permit) = tokio::select! {
                 biased;
@@ -396,30 +405,65 @@ impl Server {
         }
     }
 
-    /// Serves the connections of `sockets` on every core, each with a thread, a runtime and an accept
-    /// loop of its own, until [`Server::shutdown`].
+    /// Serves the connections of `sockets` until [`Server::shutdown`], with one thread for each core.
     ///
-    /// No task changes its core, which costs less than one runtime of several threads.
+    /// Each thread has a runtime and an accept loop of its own, so no task changes its thread, which
+    /// costs less than one runtime of several threads. The number of cores is that of
+    /// [`thread::available_parallelism`]. The function returns once all threads listen.
     ///
     /// # Errors
     ///
-    /// Returns the error of the operating system, if a runtime or a listener cannot be created.
+    /// Returns the error of the operating system, if a thread, a runtime or a listener cannot be
+    /// created. Then the shutdown has begun.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn run(handler: impl longhaul::Handler) -> std::io::Result<()> {
+    /// use longhaul::{Limits, Server, host::Host, process, socket};
+    ///
+    /// let server = Server::new(Limits::default());
+    /// let stop = process::stop_signal()?;
+    /// server.spawn_on_every_core(socket::bind(Host::Localhost, 3000)?, handler)?;
+    /// stop.await;
+    /// server.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn spawn_on_every_core<H: Handler>(
         &self,
         sockets: Sockets,
         handler: H,
     ) -> std::io::Result<()> {
+        let sockets = Arc::new(sockets);
         for _ in 0..thread::available_parallelism()?.get() {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
-            let listener = {
-                let _context = runtime.enter();
-                sockets.listener()?
-            };
             let (server, handler) = (self.clone(), handler.clone());
-            thread::spawn(move || runtime.block_on(server.serve(listener, handler)));
+            let (accepting, sockets) = (self.permits.alive(), Arc::clone(&sockets));
+            let set_up = || {
+                let runtime = Builder::new_current_thread().enable_all().build()?;
+                let context = runtime.enter();
+                let listener = sockets.listener()?;
+                drop((context, sockets));
+                Ok((runtime, listener))
+            };
+            let (tell, told) = mpsc::sync_channel(1);
+            let serve = move || match set_up() {
+                Ok((runtime, listener)) => {
+                    let _ = tell.send(Ok(()));
+                    runtime.block_on(server.run(accepting, listener, handler));
+                }
+                Err(error) => drop(tell.send(Err(error))),
+            };
+            let spawned = thread::Builder::new().spawn(serve);
+            let begun = spawned.and_then(|_| {
+                told.recv()
+                    .unwrap_or_else(|error| Err(std::io::Error::other(error)))
+            });
+            if let Err(error) = begun {
+                let _ = self.ends.set(());
+                return Err(error);
+            }
         }
-        // The listeners close their port when the shutdown begins.
-        drop(sockets);
         Ok(())
     }
 

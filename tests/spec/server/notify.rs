@@ -76,11 +76,13 @@ fn resume(server: &Binary, id: &str) -> Client {
     client
 }
 
-/// Reads the head, and the comment at the beginning.
+/// Reads the head and the event at the beginning, and returns its id.
 #[track_caller]
-fn begun(client: &mut Client) {
+fn begun(client: &mut Client) -> u64 {
     client.head();
-    assert_eq!(client.chunk(), b":\n");
+    let (id, ready) = event(client);
+    assert_eq!(ready, "event: ready\ndata: ");
+    id
 }
 
 /// The next event of `client`: its id, and its other lines.
@@ -124,9 +126,11 @@ async fn persist(url: String, mut id: u64, count: usize) -> Vec<(u64, String)> {
         while events.len() < count
             && let Some(Ok(event)) = stream.next().await
         {
-            assert_eq!(event.event, "message", "{event:?}");
             id = event.id.parse().expect("an id");
-            events.push((id, event.data.to_string()));
+            if event.event != "ready" {
+                assert_eq!(event.event, "message", "{event:?}");
+                events.push((id, event.data.to_string()));
+            }
         }
     }
     events
@@ -208,7 +212,9 @@ fn a_slow_client_gets_a_gap_and_costs_no_more_than_its_share() {
 fn a_signal_ends_all_streams_within_the_drain() {
     let mut server = start();
     let mut clients: Vec<_> = (0..200).map(|_| server.send(get("/events"))).collect();
-    clients.iter_mut().for_each(begun);
+    for client in &mut clients {
+        begun(client);
+    }
     assert_eq!(Poster::of(&server).post("last"), clients.len());
     for client in &mut clients {
         assert_eq!(event(client).1, "data: last");
@@ -256,6 +262,17 @@ fn an_id_that_is_too_old_or_not_ours_gets_a_gap_and_then_all_that_is_kept() {
     for client in [&mut fresh, &mut up_to_date] {
         assert_eq!(event(client), (newest + 1, "data: new".into()));
     }
+}
+
+#[test]
+fn a_client_that_is_cut_before_its_first_event_misses_nothing() {
+    let server = start();
+    let mut client = server.send(get("/events"));
+    let id = begun(&mut client);
+    drop(client);
+    Poster::of(&server).post("missed");
+    let mut client = resume(&server, &id.to_string());
+    assert_eq!(event(&mut client), (id + 1, "data: missed".into()));
 }
 
 #[test]
