@@ -1,7 +1,7 @@
 //! The socket of one connection.
 //!
-//! [`ServerIo`] records whether written bytes are stuck, and closes the socket so that the peer can
-//! read the last bytes.
+//! [`ServerIo`] records whether written bytes are stuck, fails when they are stuck for too long, and
+//! closes the socket so that the peer can read the last bytes.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -33,6 +33,10 @@ pub(super) struct ServerIo<I> {
     io: I,
     connection: Connection,
     peer: fn(&I) -> Peer,
+    /// How long a write may wait for room in the socket.
+    write_timeout: Option<Duration>,
+    /// When the write that waits for room in the socket fails.
+    stuck: Option<Pin<Box<Sleep>>>,
     /// Whether many responses share the connection, and h2 always reads.
     pub(super) is_http2: bool,
     /// The bytes of the handshake that may still be read; `None` for no limit.
@@ -70,11 +74,18 @@ struct Checks {
 }
 
 impl<I> ServerIo<I> {
-    pub(super) fn new(io: I, connection: Connection, peer: fn(&I) -> Peer) -> Self {
+    pub(super) fn new(
+        io: I,
+        connection: Connection,
+        peer: fn(&I) -> Peer,
+        write_timeout: Option<Duration>,
+    ) -> Self {
         Self {
             io,
             connection,
             peer,
+            write_timeout,
+            stuck: None,
             is_http2: false,
             handshake_room: None,
             lingering: None,
@@ -85,12 +96,31 @@ impl<I> ServerIo<I> {
     }
 
     /// Records whether the bytes of a write wait for room in the socket.
-    fn note<T>(&self, cx: &Context<'_>, written: Poll<T>) -> Poll<T> {
+    ///
+    /// # Errors
+    ///
+    /// Fails with `TimedOut` when the bytes have waited for `write_timeout`. hyper writes again
+    /// whenever the task is woken, and so looks at the timer.
+    fn note<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if self.connection.set_blocked(written.is_pending()) && written.is_ready() {
             // A body that waits for these bytes was polled before this write.
             cx.waker().wake_by_ref();
         }
-        written
+        match self.write_timeout {
+            Some(time) if written.is_pending() => {
+                let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(time)));
+                ready!(stuck.as_mut().poll(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            _ => {
+                self.stuck = None;
+                written
+            }
+        }
     }
 }
 

@@ -55,6 +55,7 @@
 //! | header fields, HTTP/1.1 | 100, fixed | 431 |
 //! | TLS handshake | 32 KiB, fixed | The connection closes. |
 //! | unacknowledged bytes, or a shut TCP window | 20 s, fixed, on Linux | The connection closes. |
+//! | written bytes that wait for room in the socket | 25 s, fixed, on other systems | The connection closes. |
 //!
 //! The server never sheds load with 503. Any final status except 200 ends an `EventSource` for good: the
 //! browser does not reconnect. A client that waits for a permit stays in the state `CONNECTING` and
@@ -72,10 +73,12 @@
 //!
 //! - within 50 ms if the client closed,
 //! - within 3 s if the client closed with unread bytes,
-//! - within 30 s if the client vanished or stopped reading. On systems other than Linux the timeouts
-//!   of the operating system apply instead.
+//! - within 30 s if the client stopped reading,
+//! - within 30 s if the client vanished. On systems other than Linux the timeouts of the operating
+//!   system apply instead.
 //!
-//! These times hold for tokio's `TcpListener` and for [`socket::Listener`].
+//! These times hold for tokio's `TcpListener` and for [`socket::Listener`]. Another listener sets
+//! [`socket::Accept::WRITE_TIMEOUT`] for clients that stop reading.
 //!
 //! # Shutdown
 //!
@@ -384,7 +387,7 @@ impl Server {
                 accepted = accept(&mut listener, &self.permits) => accepted,
             };
             let connection = Connection::new(peer, Arc::clone(&guard.0));
-            let io = ServerIo::new(io, connection.clone(), L::peer);
+            let io = ServerIo::new(io, connection.clone(), L::peer, L::WRITE_TIMEOUT);
             let handler = handler.clone();
             #[cfg(feature = "tls")]
             if let Some(tls) = &self.tls {

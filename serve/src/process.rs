@@ -3,7 +3,7 @@
 
 use std::{future, io};
 
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Raises the limit of open files, and returns how many connections then fit.
 ///
@@ -84,9 +84,13 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// The signals that ask the process to stop: SIGINT, SIGTERM and SIGHUP, elsewhere Ctrl-C.
+/// The signals that ask the process to stop.
 ///
-/// SIGUSR1 and SIGUSR2, which end a process by default, are logged and ignored.
+/// - On Unix: SIGINT, SIGTERM and SIGHUP. SIGUSR1 and SIGUSR2, which end a process by default, are
+///   logged and ignored.
+/// - On Windows: Ctrl-C and Ctrl-Break in the console, the closing of the console, the end of the
+///   user's session, and the shutdown of the system. After the last three Windows ends the process
+///   within seconds.
 #[derive(Debug)]
 pub struct Signals(UnboundedReceiver<&'static str>);
 
@@ -101,26 +105,8 @@ impl Signals {
     ///
     /// Panics outside a runtime with I/O enabled.
     pub fn listen() -> io::Result<Self> {
-        #[cfg(unix)]
-        use tokio::signal::unix::{SignalKind, signal};
         let (sender, receiver) = unbounded_channel();
-        #[cfg(unix)]
-        for (name, kind) in [
-            ("SIGINT", SignalKind::interrupt()),
-            ("SIGTERM", SignalKind::terminate()),
-            ("SIGHUP", SignalKind::hangup()),
-            ("SIGUSR1", SignalKind::user_defined1()),
-            ("SIGUSR2", SignalKind::user_defined2()),
-        ] {
-            let (mut signal, sender) = (signal(kind)?, sender.clone());
-            tokio::spawn(async move {
-                while signal.recv().await.is_some() && sender.send(name).is_ok() {}
-            });
-        }
-        #[cfg(not(unix))]
-        tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() && sender.send("ctrl-C").is_ok() {}
-        });
+        forward(&sender)?;
         Ok(Self(receiver))
     }
 
@@ -134,4 +120,52 @@ impl Signals {
             }
         }
     }
+}
+
+/// Sends the name of each signal that the process gets.
+#[cfg(unix)]
+fn forward(sender: &UnboundedSender<&'static str>) -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    for (name, kind) in [
+        ("SIGINT", SignalKind::interrupt()),
+        ("SIGTERM", SignalKind::terminate()),
+        ("SIGHUP", SignalKind::hangup()),
+        ("SIGUSR1", SignalKind::user_defined1()),
+        ("SIGUSR2", SignalKind::user_defined2()),
+    ] {
+        let (mut signal, sender) = (signal(kind)?, sender.clone());
+        tokio::spawn(
+            async move { while signal.recv().await.is_some() && sender.send(name).is_ok() {} },
+        );
+    }
+    Ok(())
+}
+
+/// Sends the name of each event of the console that the process gets.
+///
+/// tokio has a type for each event.
+#[cfg(windows)]
+fn forward(sender: &UnboundedSender<&'static str>) -> io::Result<()> {
+    use tokio::signal::windows as console;
+    macro_rules! forward {
+        ($($name:literal: $event:expr),*) => {$({
+            let (mut event, sender) = ($event?, sender.clone());
+            tokio::spawn(async move {
+                while event.recv().await.is_some() && sender.send($name).is_ok() {}
+            });
+        })*};
+    }
+    forward! {
+        "Ctrl-C": console::ctrl_c(),
+        "Ctrl-Break": console::ctrl_break(),
+        "console closed": console::ctrl_close(),
+        "end of the session": console::ctrl_logoff(),
+        "shutdown of the system": console::ctrl_shutdown()
+    }
+    Ok(())
+}
+
+#[cfg(not(any(unix, windows)))]
+fn forward(_: &UnboundedSender<&'static str>) -> io::Result<()> {
+    Ok(())
 }

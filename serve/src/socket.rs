@@ -21,6 +21,14 @@ const BACKLOG: i32 = 4096;
 /// gone.
 const PEER_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long written bytes may wait for room in the socket, where the operating system has no
+/// timeout for a peer that does not read.
+const WRITE_TIMEOUT: Option<Duration> = if cfg!(target_os = "linux") {
+    None
+} else {
+    Some(Duration::from_secs(25))
+};
+
 /// Bytes of a kernel buffer, which limit the cost of a stalled reader.
 ///
 /// Linux doubles the value for its bookkeeping.
@@ -46,6 +54,12 @@ pub trait Accept: Send {
     /// The byte stream of a connection, with a waker each for reads and for writes.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 
+    /// How long written bytes may wait for room in the socket.
+    ///
+    /// Then the server closes the connection. With `None`, the default, the server waits as long as
+    /// the socket does.
+    const WRITE_TIMEOUT: Option<Duration> = None;
+
     /// Waits for the next connection.
     ///
     /// Dropping the future loses no connection.
@@ -69,6 +83,8 @@ pub trait Accept: Send {
 
 impl Accept for TcpListener {
     type Io = TcpStream;
+
+    const WRITE_TIMEOUT: Option<Duration> = WRITE_TIMEOUT;
 
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = TcpListener::accept(self).await?;
@@ -204,6 +220,8 @@ impl Sockets {
 
 impl Accept for Listener {
     type Io = TcpStream;
+
+    const WRITE_TIMEOUT: Option<Duration> = WRITE_TIMEOUT;
 
     async fn accept(&mut self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, peer) = match &self.0[..] {

@@ -93,6 +93,9 @@ fn write_new(file: &Path, text: &str, is_secret: bool) -> io::Result<()> {
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, if is_secret { 0o600 } else { 0o644 });
+    // Elsewhere a file has the permissions of its folder.
+    #[cfg(not(unix))]
+    let _ = is_secret;
     let mut file = options.open(file)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()

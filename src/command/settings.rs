@@ -115,6 +115,11 @@ impl Settings {
             ErrorKind::PermissionDenied => {
                 format!("port {port} needs privileges: choose one above 1023 with --port")
             }
+            ErrorKind::InvalidData if host.contains('%') => {
+                format!(
+                    "host {host:?} names a zone, which is not supported: try --host localhost or ::"
+                )
+            }
             ErrorKind::InvalidData => {
                 format!("host {host:?} is no address: try --host localhost, 127.0.0.1 or 0.0.0.0")
             }

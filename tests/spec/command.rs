@@ -139,6 +139,8 @@ fn a_host_that_cannot_be_had_is_one_line_with_the_host_and_the_remedy() {
         "192.0.2.1",
         "2001:db8::1",
         ":::",
+        "fe80::1%eth0",
+        "[fe80::1%1]",
     ] {
         let line = rejection(command(&["--host", host, "--port", "0"]), 1);
         assert!(line.contains(host), "{line}");

@@ -1,7 +1,7 @@
 //! How streams begin and end: by the client, by a fault, by the server's shutdown.
 
 use std::future::{pending, poll_fn, ready};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::iter::repeat_with;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::pin::pin;
@@ -16,8 +16,10 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::Response;
 use longhaul::host::Host;
+use longhaul::socket::{Accept, Listener};
 use longhaul::{Limits, serve, socket};
 use rustix::process::Signal;
+use socket2::SockRef;
 use sse_clock::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Builder;
@@ -366,6 +368,50 @@ fn a_client_that_never_reads_is_gone_within_thirty_seconds() {
     );
 }
 
+/// A listener of sockets without a timeout of the operating system, as on Windows and macOS.
+struct WithoutUserTimeout(Listener);
+
+impl Accept for WithoutUserTimeout {
+    type Io = tokio::net::TcpStream;
+
+    const WRITE_TIMEOUT: Option<Duration> = Some(Duration::from_secs(1));
+
+    async fn accept(&mut self) -> io::Result<(Self::Io, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
+        #[cfg(target_os = "linux")]
+        SockRef::from(&stream).set_tcp_user_timeout(None)?;
+        Ok((stream, peer))
+    }
+}
+
+#[test]
+fn a_client_that_never_reads_is_gone_without_a_timeout_of_the_operating_system() {
+    let (sender, dropped) = channel();
+    let server = Hosted::start_on(WithoutUserTimeout, Limits::default(), move |_| {
+        let note = Note(sender.clone());
+        let frames = repeat_with(move || {
+            let _held = &note;
+            Bytes::from_static(&[b'.'; 1024])
+        });
+        ready(Response::new(body(tokio_stream::iter(frames))))
+    });
+    let mut slow = Client::connect_narrow(server.address());
+    slow.0.write_all(get("/").as_bytes()).unwrap();
+    let mut client = Client::connect_narrow(server.address());
+    client.0.write_all(get("/").as_bytes()).unwrap();
+    let stuck = Instant::now();
+    // A client that reads is no such client, however long the server has to wait for room.
+    let gone = loop {
+        slow.take(32 * 1024);
+        match dropped.recv_timeout(Duration::from_millis(200)) {
+            Ok(gone) => break gone - stuck,
+            Err(_) => assert!(stuck.elapsed() < DEADLINE),
+        }
+    };
+    assert!(gone >= Duration::from_secs(1), "gone after {gone:?}");
+    slow.take(256 * 1024);
+}
+
 /// A process that is killed when the value is dropped.
 struct Killed(Child);
 
@@ -486,7 +532,7 @@ fn shutdown_ends_thousands_of_streams_cleanly() {
         })
         .collect();
     let start = Instant::now();
-    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
     for (client, response) in &mut clients {
         response.push_str(&client.rest());
     }
@@ -652,7 +698,7 @@ fn hostile_clients_hold_up_shutdown_for_the_drain_at_most() {
         .collect();
     eventually("all are connected", || server.sockets() == base + 100);
     let start = Instant::now();
-    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
     for client in &mut half {
         assert_eq!(client.rest(), "");
     }
@@ -668,10 +714,28 @@ fn hostile_clients_hold_up_shutdown_for_the_drain_at_most() {
 #[test]
 fn a_second_signal_exits_at_once_with_130() {
     let (mut server, _stuck) = stuck_process("60");
-    server.signal(Signal::TERM);
-    server.log_line("SIGTERM: stopping");
+    server.signal(Signal::INT);
+    server.log_line(": stopping");
     server.signal(Signal::INT);
     assert_eq!(server.wait().code(), Some(130));
+}
+
+/// Sends a signal to a process with a stream, and returns the log line about the signal.
+fn stopped_by(signal: Signal) -> String {
+    let mut server = Binary::start(&[]);
+    let (_, mut client) = server.get("/events");
+    server.signal(signal);
+    assert!(client.rest().ends_with(END));
+    let stopping = server.log_line(": stopping");
+    let line = server.log_line("stream ended");
+    assert!(line.contains("server stopping"), "{line}");
+    assert_eq!(server.wait().code(), Some(0));
+    stopping
+}
+
+#[test]
+fn ctrl_c_ends_every_stream_and_the_process_with_status_0() {
+    stopped_by(Signal::INT);
 }
 
 #[test]
@@ -681,14 +745,8 @@ fn interrupt_terminate_and_hangup_end_the_process_with_status_0() {
         (Signal::TERM, "SIGTERM"),
         (Signal::HUP, "SIGHUP"),
     ] {
-        let mut server = Binary::start(&[]);
-        let (_, mut client) = server.get("/events");
-        server.signal(signal);
-        assert!(client.rest().ends_with(END));
-        server.log_line(&format!("{name}: stopping"));
-        let line = server.log_line("stream ended");
-        assert!(line.contains("server stopping"), "{line}");
-        assert_eq!(server.wait().code(), Some(0));
+        let line = stopped_by(signal);
+        assert!(line.contains(&format!("{name}: stopping")), "{line}");
     }
 }
 
