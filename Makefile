@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(abspath $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt)
-.PHONY: help run test test-redis browsers plain clients check bench soak programs webkit redis engines npm python
+.PHONY: help run test test-redis browsers plain platforms clients check bench soak programs webkit redis cross engines npm python
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ browsers: webkit ## try the experiments and the suite in WebKit too, the engine 
 plain: ## lint and try the default build, which has no TLS
 	cargo clippy --all-targets -- -D warnings
 	cargo test --test spec -- routes:: both_streams:: command::
+
+platforms: cross ## build for ARM64, Windows and macOS, and test the builds, in at most 30 minutes
+	tests/platforms/run.sh
 
 # Not npm ci, which refuses a lock file without the programs of Deno for other systems.
 clients: engines ## play the suite to other people's clients and write clients/README.md
@@ -73,6 +76,15 @@ webkit: # install what is missing of WebKit, its driver and a display without a 
 
 redis: # install what is missing of Redis, and nginx
 	$(call install,test-redis,redis-server:redis-server nginx:nginx-light)
+
+# The source of std and the libraries of ARM64 have no program to look for.
+cross: # install what is missing of the compilers for other platforms, wine and qemu
+	$(call install,platforms,\
+		/usr/bin/cargo:cargo-web /usr/bin/rustc:rustc-web \
+		$(if $(wildcard /usr/lib/rustlib/src/rust/library/Cargo.lock),,std:rust-web-src) \
+		$(if $(wildcard /usr/aarch64-linux-gnu/lib/libc.a),,libc:libc6-dev-arm64-cross) \
+		x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 wine:wine curl:curl node:nodejs \
+		aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user)
 
 engines: programs webkit # install what is missing of the other browsers, and of Python
 	$(call install,clients,firefox-esr:firefox-esr python3:python3-venv)

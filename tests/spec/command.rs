@@ -317,7 +317,7 @@ fn the_log_has_a_line_when_a_stream_opens_and_when_and_why_it_ended() {
 
     let mut client = open_stream(&server);
     client.chunk();
-    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
     let ended = server.log_line("stream ended");
     assert!(ended.contains(" events=1 "), "{ended}");
     assert!(ended.contains(" why=\"server stopping\""), "{ended}");
@@ -348,7 +348,7 @@ fn rust_log_filters_the_log() {
         let mut client = open_stream(&server);
         client.chunk();
         drop(client);
-        server.signal(Signal::TERM);
+        server.signal(Signal::INT);
         assert_eq!(server.wait().code(), Some(0));
         let log = server.log();
         assert_eq!(log.contains("stream opened"), expected, "{level}: {log}");
@@ -443,7 +443,7 @@ fn the_log_has_at_most_1000_lines_a_second_and_counts_what_it_left_out() {
 fn the_lines_that_were_left_out_are_counted_at_the_end_too() {
     let mut server = Binary::start(&[]);
     let streams = storm(server.address(), 4, Duration::from_millis(1500));
-    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
     assert_eq!(server.wait().code(), Some(0));
     let log: Vec<_> = server.log().lines().map(str::to_owned).collect();
     // The sum includes the line of the signal.
@@ -503,7 +503,7 @@ impl Muted {
         let lasted = start.elapsed();
         assert!(lasted < Duration::from_secs(8), "slowed down: {lasted:?}");
         let id = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(id, Signal::TERM).unwrap();
+        rustix::process::kill_process(id, Signal::INT).unwrap();
         client.rest();
         let begin = Instant::now();
         let mut status = None;

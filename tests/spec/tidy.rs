@@ -345,6 +345,24 @@ fn the_tests_that_the_readme_names_are_there() {
 }
 
 #[test]
+fn the_tests_that_cannot_hold_on_a_platform_are_there_and_have_a_reason() {
+    let tests = sources("tests/spec");
+    for list in ["arm64", "windows"] {
+        let list = read(&format!("tests/platforms/{list}.txt"));
+        let is_entry = |line: &&str| !line.is_empty() && !line.starts_with('#');
+        for entry in list.lines().filter(is_entry) {
+            let (name, reason) = entry.split_once(' ').unwrap_or((entry, ""));
+            let function = format!("fn {}(", name.rsplit("::").next().unwrap());
+            assert!(
+                tests.iter().any(|(_, text)| text.contains(&function)),
+                "{name}"
+            );
+            assert!(!reason.is_empty(), "{name}");
+        }
+    }
+}
+
+#[test]
 fn a_driver_of_a_client_has_at_most_20_lines() {
     let shared = ["suite.mjs", "suite.py", "page.mjs", "webdriver.mjs"];
     let folder = Path::new(ROOT).join("clients/drivers");

@@ -4,11 +4,14 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::Binary;
+use crate::support::{Binary, DEADLINE};
 
 /// The output and the exit status of a process that exits within 1 s.
+///
+/// Another program may run in an emulator, which takes its time to start.
 #[track_caller]
 pub fn ends(mut command: Command) -> Output {
+    let limit = Binary::other().map_or(Duration::from_secs(1), |_| DEADLINE);
     let start = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
@@ -17,9 +20,9 @@ pub fn ends(mut command: Command) -> Output {
         .spawn()
         .unwrap();
     while child.try_wait().unwrap().is_none() {
-        if start.elapsed() > Duration::from_secs(1) {
+        if start.elapsed() > limit {
             let _ = child.kill();
-            panic!("{command:?} runs on after a second");
+            panic!("{command:?} runs on after {limit:?}");
         }
         thread::sleep(Duration::from_millis(2));
     }

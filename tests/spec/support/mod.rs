@@ -326,7 +326,7 @@ impl Drop for Server {
     fn drop(&mut self) {
         if let Running::Elsewhere { process, .. } = &mut self.0 {
             let process = process.get_mut().expect("no test has panicked with it");
-            process.signal(rustix::process::Signal::TERM);
+            process.signal(rustix::process::Signal::INT);
             process.wait();
         }
         drop(std::mem::replace(&mut self.0, Running::Stopped));
@@ -604,7 +604,7 @@ impl Binary {
     }
 
     /// The command with arguments in `SSE_CLOCK_BIN`, a program to test instead of this package's.
-    fn other() -> Option<Vec<String>> {
+    pub fn other() -> Option<Vec<String>> {
         let other = env::var("SSE_CLOCK_BIN").unwrap_or_default();
         let words: Vec<_> = other.split_whitespace().map(str::to_owned).collect();
         (!words.is_empty()).then_some(words)

@@ -194,7 +194,7 @@ async fn a_thousand_streams_on_ten_connections_end_cleanly_within_a_second() {
     half.try_write(&[22, 3, 1]).unwrap();
 
     let start = Instant::now();
-    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
     for stream in &mut streams {
         end(stream).await.expect("a clean end");
     }
@@ -234,7 +234,7 @@ async fn a_client_that_does_not_read_holds_up_shutdown_for_the_drain() {
     let mut other = open(&mut http2(server.address()).await, "/events").await;
 
     let start = Instant::now();
-    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
     end(&mut other).await.expect("a clean end");
     assert!(start.elapsed() < Duration::from_secs(1));
     let (status, server) = tokio::task::spawn_blocking(move || (server.wait(), server))
@@ -399,7 +399,7 @@ async fn a_client_that_reads_late_sees_the_end_of_its_streams_all_the_same() {
         client.send(frames::get(stream, path)).await;
         client.until(DATA, stream).await;
     }
-    server.signal(Signal::TERM);
+    server.signal(Signal::INT);
     client.until(GOAWAY, 0).await;
     for stream in [0, 1, 3, 5] {
         client.send(frames::window(stream, 1 << 20)).await;

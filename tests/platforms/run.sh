@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Builds the program and the examples for other platforms, and tests the builds with the black-box
+# specification: Windows under wine, ARM64 under qemu. `make platforms` runs this script.
+#
+# Arguments choose steps. Without arguments: static arm64 windows macos.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+here=$PWD/tests/platforms
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+export CARGO_TARGET_DIR=$target
+work=$target/platforms
+mkdir -p "$work"
+
+# What of the specification is about the program, and not about this crate's code in the test.
+modules=(node:: lab:: command:: server::lifetime:: server::limits::
+    suite::cases suite::judge suite::runners)
+
+# Runs cargo for a target: `compile build TARGET ARGUMENTS`. Debian's toolchain builds std from
+# source, unless the ordinary toolchain has the target. The link-time optimization of a release is
+# off: it takes minutes and finds no fault.
+compile() {
+    local command=$1 triple=$2
+    shift 2
+    local arguments=("$command" --locked --release --target "$triple" "$@")
+    local -x CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+    local -x CARGO_PROFILE_RELEASE_OPT_LEVEL=1
+    if [ -d "$(rustc --print sysroot)/lib/rustlib/$triple/lib" ]; then
+        cargo "${arguments[@]}"
+    else
+        PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc RUSTC_BOOTSTRAP=1 \
+            cargo "${arguments[@]}" -Z build-std=std,panic_unwind
+    fi
+}
+
+# Runs the specification against a command, without the tests that a list has:
+# `specification LIST COMMAND`.
+specification() {
+    local list=$here/$1 command=$2 name skipped=()
+    while read -r name _; do
+        case $name in '' | '#'*) ;; *) skipped+=(--skip "$name") ;; esac
+    done <"$list"
+    # An emulated program takes longer, and the tests have time limits.
+    RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command cargo test --features tls --test spec -- "${modules[@]}" "${skipped[@]}"
+}
+
+# Starts examples and reads an event of each: `examples FOLDER SUFFIX EMULATOR`.
+examples() {
+    local folder=$1 suffix=$2 name event port=18300
+    shift 2
+    for name in minimal notify; do
+        port=$((port + 1))
+        PORT=$port "$@" "$folder/$name$suffix" >/dev/null 2>&1 &
+        event=$(curl -sN --retry 30 --retry-connrefused --retry-delay 1 --max-time 60 \
+            "http://localhost:$port/events" | head -c 2 || true)
+        kill -9 $!
+        [ -n "$event" ] || { echo "the example $name sends no event" >&2; return 1; }
+        echo "the example $name sends events"
+    done
+}
+
+static() {
+    local release=$target/x86_64-unknown-linux-gnu/release
+    RUSTFLAGS="-C target-feature=+crt-static" \
+        compile build x86_64-unknown-linux-gnu --features tls --bins --examples
+    if ldd "$release/sse-clock"; then
+        echo "$release/sse-clock is not static" >&2
+        return 1
+    fi
+    examples "$release/examples" "" env
+}
+
+arm64() {
+    local release=$target/aarch64-unknown-linux-gnu/release
+    local -x CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
+    local -x CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
+    local -x CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
+    compile build aarch64-unknown-linux-gnu --features tls --bins --examples
+    examples "$release/examples" "" qemu-aarch64
+    specification arm64.txt "qemu-aarch64 $release/sse-clock"
+}
+
+windows() {
+    local release=$target/x86_64-pc-windows-gnu/release tested=0
+    local -x CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
+    local -x CC_x86_64_pc_windows_gnu=x86_64-w64-mingw32-gcc
+    local -x AR_x86_64_pc_windows_gnu=x86_64-w64-mingw32-ar
+    compile build x86_64-pc-windows-gnu --features tls --bins --examples
+    # The library is beside copies of the programs, so that no package can contain it.
+    cp "$release"/*.exe "$release"/examples/{minimal,notify}.exe "$work"
+    x86_64-w64-mingw32-gcc -O2 -shared -o "$work/bcryptprimitives.dll" "$here/process_prng.c" -ladvapi32
+    local -x WINEDEBUG=-all WINEPREFIX=$work/wine
+    wineboot --init >"$work/wineboot.log" 2>&1
+    # The first program starts services of wine, which keep its stderr open as long as there are
+    # programs. So the first program is none of a test, and runs until the end.
+    wine "$work/sse-clock.exe" --port 0 >"$work/first.log" 2>&1 &
+    local first=$!
+    until grep -q listening "$work/first.log"; do kill -0 $first; sleep 0.1; done
+    examples "$work" .exe wine || tested=$?
+    specification windows.txt "wine $work/sse-clock.exe" || tested=$?
+    kill -9 $first
+    return $tested
+}
+
+# There is no linker, and no C compiler, which TLS needs.
+macos() {
+    compile check aarch64-apple-darwin --bins
+    compile check x86_64-apple-darwin --bins
+}
+
+[ $# -gt 0 ] || set -- static arm64 windows macos
+for step; do
+    began=$SECONDS
+    "$step"
+    echo "platforms: $step took $((SECONDS - began)) s"
+done
