@@ -20,7 +20,7 @@ use crate::suite::{self, Post};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-vNRwH7pJ0cgFS512z8hU06WA03U1N+cegFiBW+mAM34='; \
+    script-src 'sha256-PqRwdBVSaDZy4Ust3QVt+/d4//wY6rUe75RlRsuHAFk='; \
     style-src 'sha256-f4pWk8l4yUoS99fwaqOyHMcv+shvloBCb3rSiqX0RAM='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
