@@ -36,21 +36,11 @@ in_each_browser! {
 async fn the_suite_says_what_this_browser_gets_wrong(engine: Engine) {
     let server = Server::start();
     let browser = laboratory_in(engine, &server).await;
-    run_the_suite(&browser).await;
     let suite = include_str!("../../../public/cases.json");
     let suite: Value = serde_json::from_str(suite).unwrap();
     let cases = suite["cases"].as_array().unwrap();
     let all = format!("{0} of {0} cases played", cases.len());
     let done = format!("document.querySelector('#suite-words').textContent.includes({all:?})");
-    let (mut most, start) = (0, Instant::now());
-    while browser.run(&format!("return {done}")).await != json!(true) {
-        assert!(start.elapsed() < ALL, "the suite does not end");
-        most = most.max(server.stats().open);
-        // Frequent checks would cost the browser time, and its waits are measured.
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-
-    assert!(most > 2 && most <= STREAMS, "{most} streams at once");
     let known = Row::of(match engine {
         Engine::Chromium => "chromium",
         Engine::WebKit => "webkit",
@@ -66,7 +56,27 @@ async fn the_suite_says_what_this_browser_gets_wrong(engine: Engine) {
         .iter()
         .filter_map(|case| case["name"].as_str())
         .collect();
-    assert_eq!(browser.texts("#suite-sections b").await, wrong);
+    let mut most = 0;
+    // A busy machine makes a client late: a list that differs gets a second run.
+    let mut found = Vec::new();
+    for _ in 0..2 {
+        run_the_suite(&browser).await;
+        browser.until(&format!("!({done})")).await;
+        let start = Instant::now();
+        while browser.run(&format!("return {done}")).await != json!(true) {
+            assert!(start.elapsed() < ALL, "the suite does not end");
+            most = most.max(server.stats().open);
+            // Frequent checks would cost the browser time, and its waits are measured.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        found = browser.texts("#suite-sections b").await;
+        if found == wrong {
+            break;
+        }
+    }
+
+    assert!(most > 2 && most <= STREAMS, "{most} streams at once");
+    assert_eq!(found, wrong);
     let cells = browser.texts("#suite-sections .right, #suite-sections .wrong");
     assert_eq!(cells.await.len(), cases.len());
     let cells = browser.texts("#suite-sections .wrong").await;
