@@ -59,7 +59,9 @@ pub fn point() -> Point {
 fn measure(kind: Kind) -> Result<Sample, String> {
     let mut opened = Opened::new(kind, SUBSCRIBERS, NEVER, SECOND * 2)?;
     let pid = opened.server.pid();
-    let mut publisher = Publisher::new(&mut opened)?;
+    // Our example greets each subscriber with an event named `ready`, which has no text.
+    let greetings = usize::from(kind == Kind::Notify);
+    let mut publisher = Publisher::new(&mut opened, greetings)?;
     publisher.publish(SECOND)?;
     let first = publisher.posted.len();
     let window = Window::during(pid, || publisher.publish(SECOND * 15))?;
@@ -79,19 +81,22 @@ struct Publisher<'a> {
     due: Instant,
     /// The time of each post.
     posted: Vec<Instant>,
-    /// The digest of all texts.
+    /// The number of events ahead of the first text.
+    greetings: usize,
+    /// The digest of all events.
     digest: u64,
 }
 
 impl<'a> Publisher<'a> {
-    fn new(Opened { server, load, .. }: &'a mut Opened) -> Result<Self, String> {
+    fn new(Opened { server, load, .. }: &'a mut Opened, greetings: usize) -> Result<Self, String> {
         let socket = TcpStream::connect(server.target.address);
         Ok(Self {
             load,
             socket: socket.map_err(|error| format!("cannot connect: {error}"))?,
             due: Instant::now(),
             posted: Vec::new(),
-            digest: 0,
+            greetings,
+            digest: (0..greetings).fold(0, |before, _| digest(before, b' ')),
         })
     }
 
@@ -108,7 +113,7 @@ impl<'a> Publisher<'a> {
             let sent = self.socket.write_all(request.as_bytes());
             sent.map_err(|error| format!("cannot post: {error}"))?;
             self.due = posted.max(self.due + INTERVAL);
-            while self.load.received_by_all(number).is_none() || Instant::now() < self.due {
+            while self.received_by_all(number).is_none() || Instant::now() < self.due {
                 // No server pays for waking the client, as none does with clients elsewhere.
                 sleep(INTERVAL / 100);
                 self.load.poll(Duration::ZERO)?;
@@ -118,6 +123,11 @@ impl<'a> Publisher<'a> {
             }
         }
         Ok(mem::replace(self.load.tally(), Tally::new()))
+    }
+
+    /// Returns when the last subscriber received the n-th text, if all did.
+    fn received_by_all(&self, n: usize) -> Option<Instant> {
+        self.load.received_by_all(self.greetings + n)
     }
 
     /// Checks all texts and responses, and returns the delays of the posts from `first` on.
@@ -137,7 +147,7 @@ impl<'a> Publisher<'a> {
         }
         let mut delays = Histogram::new();
         for (n, posted) in self.posted.iter().enumerate().skip(first) {
-            let received = self.load.received_by_all(n).ok_or("an event is missing")?;
+            let received = self.received_by_all(n).ok_or("an event is missing")?;
             delays.record(received - *posted);
         }
         Ok(delays)

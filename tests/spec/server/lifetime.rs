@@ -8,7 +8,7 @@ use std::pin::pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -891,6 +891,35 @@ async fn after_a_shutdown_every_accept_loop_has_closed_its_listener() {
         }
         drop(sockets);
         server.shutdown().await;
+        taken += usize::from(socket::bind(host, port).is_err());
+    }
+    // A process that another test starts at that moment has the listener too, until its exec.
+    assert!(taken <= 10, "{taken} of 20 ports are still taken");
+}
+
+#[test]
+fn a_shutdown_right_after_the_start_on_every_core_waits_for_all_cores() {
+    let host = Host::Address([127, 0, 0, 1].into());
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    let mut taken = 0;
+    for _ in 0..20 {
+        let server = longhaul::Server::new(Limits::default());
+        let port = port_of_our_own();
+        let (held, released) = channel::<()>();
+        // Each accept loop has a handler, and so a sender.
+        let hello = move |_| {
+            let _held = &held;
+            ready(Response::new(Full::new(Bytes::from("hello"))))
+        };
+        let sockets = socket::bind(host, port).unwrap();
+        server.spawn_on_every_core(sockets, hello).unwrap();
+        runtime.block_on(server.shutdown());
+        let handlers = released.recv_timeout(DEADLINE);
+        assert_eq!(
+            handlers,
+            Err(RecvTimeoutError::Disconnected),
+            "all are dropped"
+        );
         taken += usize::from(socket::bind(host, port).is_err());
     }
     // A process that another test starts at that moment has the listener too, until its exec.
