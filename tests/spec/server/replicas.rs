@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::support::browser::Browser;
 use crate::support::crowd::{Crowd, assert_complete};
 use crate::support::nginx::Nginx;
 use crate::support::reply::{ids, now};
+use crate::support::system::Signal;
 use crate::support::{Binary, Client, Serves, eventually, get, port_of_our_own};
 
 const CLIENTS: usize = 200;

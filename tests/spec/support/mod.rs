@@ -13,6 +13,7 @@ pub mod redis;
 pub mod reply;
 pub mod reverse_proxy;
 pub mod source;
+pub mod system;
 #[cfg(feature = "tls")]
 pub mod tls;
 
@@ -44,6 +45,8 @@ use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt};
 
 use sse_clock::testing::{self, TestServer};
+
+use system::Signal;
 
 /// The time limit for a fact to come true, far longer than any fact needs.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -115,7 +118,7 @@ pub fn in_own_network(set_up: &str, programs: &[&str]) -> Option<Command> {
     let script = format!("set -e; {{ ip link set lo up; {set_up}; }} >/dev/null; exec \"$@\"");
     let start = || {
         let mut unshare = Command::new("unshare");
-        if !rustix::process::geteuid().is_root() {
+        if !system::is_root() {
             unshare.args(["--user", "--map-root-user"]);
         }
         unshare.args(["--net", "sh", "-c", &script, "sh"]);
@@ -326,8 +329,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         if let Running::Elsewhere { process, .. } = &mut self.0 {
             let process = process.get_mut().expect("no test has panicked with it");
-            process.signal(rustix::process::Signal::INT);
-            process.wait();
+            // Windows has no signal, so there the process is killed when it is dropped.
+            if cfg!(unix) {
+                process.signal(Signal::INT);
+                process.wait();
+            }
         }
         drop(std::mem::replace(&mut self.0, Running::Stopped));
         if !thread::panicking() {
@@ -444,14 +450,7 @@ where
 
 /// Raises the limit of open files by at least `files`, or as far as the system allows.
 pub fn room_for_files(files: usize) -> usize {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let raised = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    setrlimit(Resource::Nofile, raised).unwrap();
-    let room = maximum.map_or(usize::MAX, |files| usize::try_from(files).unwrap());
+    let room = system::raise_file_limit();
     files.min(room.saturating_sub(1000) / 2)
 }
 
@@ -684,7 +683,7 @@ impl Binary {
             .take(2)
             .map(|ticks| ticks.parse::<u64>().unwrap())
             .sum();
-        Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
+        Duration::from_millis(ticks * 1000 / system::clock_ticks_per_second())
     }
 
     /// Resident memory in KiB.
@@ -705,9 +704,8 @@ impl Binary {
         )
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
-        let id = rustix::process::Pid::from_raw(self.id().cast_signed()).unwrap();
-        rustix::process::kill_process(id, signal).unwrap();
+    pub fn signal(&self, signal: Signal) {
+        system::send(signal, &self.child).unwrap();
     }
 
     /// The exit status, once the process has exited without being killed.

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use redis::streams::StreamRangeReply;
 use redis::{Client, Commands, Connection, RedisResult};
-use rustix::process::{Pid, Signal, kill_process};
 
+use crate::support::system::{self, Signal};
 use crate::support::{eventually, port_of_our_own, skipped};
 
 /// A Redis server; dropping the value ends the server and removes its folder.
@@ -75,7 +75,7 @@ impl Redis {
     /// Sends `signal`, such as SIGSTOP, to Redis.
     pub fn signal(&self, signal: Signal) {
         let process = self.process.as_ref().expect("it runs");
-        kill_process(Pid::from_child(process), signal).unwrap();
+        system::send(signal, process).unwrap();
     }
 
     pub fn url(&self) -> String {

@@ -6,8 +6,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use rustix::process::{Pid, Signal, kill_process};
-
+use crate::support::system::{self, Signal};
 use crate::support::{eventually, there_is};
 
 /// The programs that [`ReverseProxy`] starts.
@@ -118,7 +117,7 @@ impl ReverseProxy {
 
 impl Drop for ReverseProxy {
     fn drop(&mut self) {
-        let _ = kill_process(Pid::from_child(&self.process), self.program.stop());
+        let _ = system::send(self.program.stop(), &self.process);
         let _ = self.process.wait();
         let _ = fs::remove_dir_all(&self.folder);
     }

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use h2::{Reason, RecvStream};
 use longhaul::Limits;
-use rustix::process::Signal;
 use socket2::SockRef;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -20,6 +19,7 @@ use crate::support::frames::{
     RST_STREAM, frame, window,
 };
 use crate::support::reply::now;
+use crate::support::system::Signal;
 use crate::support::tls::{get, handshake, handshake_over, http2, http2_over};
 use crate::support::{Binary, DEADLINE, Server, Serves};
 
