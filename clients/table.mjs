@@ -117,7 +117,8 @@ export function table(results, cases) {
     "It plays `atOnce` cases at a time. For each case it does this:",
     "",
     "1. Open `url`, and close the client in the listener of event number `close_after`, unless that is `null`.",
-    "2. Every 500 ms, post `{\"events\": [{\"event\", \"data\", \"id\"}], \"closed\"}` to `report`: all events so far, with `\"data\": null, \"size\"` in place of more than 4,096 `x`, and whether the client is closed, gave up, or has ended.",
+    "2. Every 500 ms, post `{\"events\": [{\"event\", \"data\", \"id\"}], \"closed\"}` to `report`: all events so far, and whether the client is closed, gave up, or has ended.",
+    "   In place of more than 4,096 `x`, an event has `\"data\": null, \"size\"`.",
     "3. When the response is `{\"done\": true}`, close the client.",
   ].join("\n")}\n`;
 }

@@ -85,9 +85,9 @@
 //! The shutdown begins when the last argument of [`serve`] resolves, or with [`Server::shutdown`]:
 //!
 //! 1. The accept loops stop, and their listeners are closed.
-//! 2. Connections without a request are dropped, and so are handshakes and requests without a
-//!    response, with the future of a handler that is still at work. Work that must finish belongs
-//!    into a task of its own. Other connections finish their responses and take no further request, except HTTP/2
+//! 2. Idle connections, handshakes and requests without a response are dropped. The future of a
+//!    handler that is still at work is dropped too, so work that must finish belongs in a task of
+//!    its own. Other connections finish their responses and take no further request, except HTTP/2
 //!    requests that cross the GOAWAY frame.
 //! 3. A body of unbounded length ends cleanly: with the terminating chunk, or with the end of the
 //!    HTTP/2 stream. A body with a known upper bound ([`SizeHint::upper`]) is sent whole.

@@ -9,7 +9,7 @@ use clap::Parser;
 use longhaul::host::Host;
 use sse_clock::options::number;
 
-/// A clock over Server-Sent Events: the Node http example, written directly on hyper.
+/// A Server-Sent Events server: the Node http example in Rust, and a test server for SSE clients
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Settings {
@@ -34,7 +34,7 @@ pub(crate) struct Settings {
     #[arg(long)]
     pub(crate) tls: bool,
 
-    /// The certificate, a PEM file; where it and the key do not exist, both are made and kept
+    /// The certificate, a PEM file; if it and the key do not exist, the server makes and keeps both
     #[arg(long, value_name = "FILE")]
     cert: Option<PathBuf>,
 

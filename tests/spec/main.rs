@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test crate has no outside")]
 
 mod command;
+mod docs;
 mod lab;
 mod node;
 mod page;

@@ -1,36 +1,11 @@
-//! Rules that the source files keep: size, layers and documentation.
+//! Rules that the source files keep: size, layers and dependencies.
 
-use sse_clock::options::{GROUPS, Parameter};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::source::{ROOT, code, read};
-
-/// The Rust files under `folder`: their relative paths without the extension, and their text.
-fn sources(folder: &str) -> Vec<(String, String)> {
-    let root = Path::new(ROOT).join(folder);
-    let mut found = Vec::new();
-    let mut folders = vec![root.clone()];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let name = path.strip_prefix(&root).unwrap().with_extension("");
-                let name = name.to_string_lossy().replace('\\', "/");
-                found.push((name, fs::read_to_string(path).unwrap()));
-            }
-        }
-    }
-    found.sort();
-    found
-}
+use crate::support::source::{ROOT, code, read, sources};
 
 #[test]
 fn interval_sse_and_time_use_nothing_else_of_the_crate() {
@@ -85,44 +60,11 @@ fn the_screen_has_at_most_60_lines_of_code() {
     assert!((10..=60).contains(&lines), "{lines} lines");
 }
 
-/// The rows of the table that compares Node's lines with ours, and our lines in each row.
-fn twins() -> Vec<(String, Vec<String>)> {
-    let readme = read("README.md");
-    let table = readme.split("| the Node example | this server |").nth(1);
-    let table = table.unwrap().split("\n\n").next().unwrap();
-    let rows = table.lines().filter_map(|row| row.split_once("` | "));
-    rows.map(|(node, ours)| {
-        let lines = ours.split('`').skip(1).step_by(2);
-        let lines = lines.map(|line| line.replace("\\|", "|").trim().to_owned());
-        (node.to_owned(), lines.collect())
-    })
-    .collect()
-}
-
 #[test]
 fn the_examples_of_notifications_have_at_most_120_lines_in_a_file() {
     for file in ["notify.rs", "notify_redis.rs", "notify_redis/history.rs"] {
         let lines = read(&format!("examples/{file}")).lines().count();
         assert!((50..=120).contains(&lines), "{file}: {lines} lines");
-    }
-}
-
-#[test]
-fn every_step_of_the_node_example_except_listen_is_on_the_screen() {
-    let screen = read("src/service.rs");
-    let twins = twins();
-    assert_eq!(twins.len(), 10);
-    for (node, ours) in twins {
-        assert!(!ours.is_empty(), "{node}");
-        for line in ours {
-            let listens = node.contains("listen(");
-            let text = if listens {
-                &read("src/main.rs")
-            } else {
-                &screen
-            };
-            assert!(text.contains(&line), "{node}: {line}");
-        }
     }
 }
 
@@ -255,93 +197,6 @@ fn crates(features: &[&str]) -> BTreeSet<String> {
         .filter(|line| !line.is_empty())
         .map(str::to_owned)
         .collect()
-}
-
-#[test]
-fn the_readme_holds_the_tables_of_the_options() {
-    let readme = read("README.md");
-    for (title, parameters) in GROUPS {
-        let rows = parameters.iter().map(|parameter| {
-            let Parameter {
-                name,
-                allowed,
-                effect,
-                ..
-            } = parameter;
-            format!("| `{name}` | {allowed} | {effect} |\n")
-        });
-        let head = format!("| {title} | allowed | effect |\n|---|---|---|\n");
-        let table: String = std::iter::once(head).chain(rows).collect();
-        assert!(readme.contains(&table), "it should be:\n{table}");
-    }
-}
-
-#[test]
-fn the_readme_holds_the_example_in_one_file() {
-    let program = format!("```rust\n{}```\n", read("examples/minimal.rs"));
-    assert!(read("README.md").contains(&program));
-}
-
-#[test]
-fn the_readme_holds_the_runner_of_the_suite() {
-    let file = read("examples/suite.mjs");
-    let function = file.split("\nconst [server").next().unwrap();
-    assert!(function.contains("async function suite("), "{function}");
-    let runner = format!("```js\n{}\n```\n", function.trim_end());
-    assert!(
-        read("README.md").contains(&runner),
-        "it should be:\n{runner}"
-    );
-}
-
-#[test]
-fn the_readme_of_longhaul_holds_the_heart_of_the_program_in_its_guide() {
-    let readme = read("serve/README.md");
-    assert!(readme.lines().count() <= 30);
-    let program = readme.split("```rust\n").nth(1).unwrap();
-    let program = program.split("```").next().unwrap().trim_end();
-    let program = format!("//!     {}\n", program.replace('\n', "\n//!     "));
-    assert!(read("serve/src/lib.rs").contains(&program), "{program}");
-}
-
-#[test]
-fn the_readme_has_at_most_300_lines() {
-    let lines = read("README.md").lines().count();
-    assert!((100..=300).contains(&lines), "{lines}");
-}
-
-#[test]
-fn the_tests_that_the_readme_names_are_there() {
-    let readme = read("README.md");
-    let table = readme.split("## Promises").nth(1).unwrap();
-    let table = table.split("\n## ").next().unwrap();
-    let mut named = 0;
-    for row in table.lines().skip(4).filter(|row| row.starts_with('|')) {
-        let tests = row.rsplit(" | ").next().unwrap();
-        for name in tests.split('`').skip(1).step_by(2) {
-            let path = name.replace("::", "/");
-            let is_module = |path: &str| {
-                let file = Path::new(ROOT).join("tests/spec").join(path);
-                file.is_dir() || file.with_extension("rs").is_file()
-            };
-            let (module, function) = match path.rsplit_once('/') {
-                Some((module, function)) if !is_module(&path) => (module, function),
-                _ => (path.as_str(), ""),
-            };
-            let files = sources(&format!("tests/spec/{module}"));
-            let module = if files.is_empty() {
-                read(&format!("tests/spec/{module}.rs"))
-            } else {
-                files.into_iter().map(|(_, text)| text).collect()
-            };
-            assert!(
-                module.contains(&format!("fn {function}(")) || function.is_empty(),
-                "{name}"
-            );
-            named += 1;
-        }
-    }
-    assert!(named > 15, "{named}");
 }
 
 #[test]

@@ -202,12 +202,12 @@ fn the_promises_it_leaves_out_name_tests_that_exist() {
 }
 
 #[test]
-fn the_node_program_in_the_readme_is_the_one_that_it_copies() {
+fn the_node_program_in_docs_learn_is_the_one_that_it_copies() {
     if !there_is("node") {
         return;
     }
-    let readme = read("README.md");
-    let program = readme.split("```js\n").nth(1).unwrap();
+    let learn = read("docs/learn.md");
+    let program = learn.split("```js\n").nth(1).unwrap();
     let program = program.split("```").next().unwrap();
     let listen = "server.listen(0, () => console.log(`http://localhost:${server.address().port}`))";
     let program = program.replace("server.listen(3000)", listen);

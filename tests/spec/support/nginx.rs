@@ -1,4 +1,4 @@
-//! Debian's nginx with the configuration of the README.
+//! Debian's nginx with the configuration in `tests/nginx`.
 
 use std::net::SocketAddr;
 
