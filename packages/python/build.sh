@@ -6,7 +6,7 @@ platform=$1 triple=$2 out=$(realpath -m "$3")
 cd "$(dirname "$0")"
 CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-../../target}")
 export CARGO_TARGET_DIR
-maturin=$CARGO_TARGET_DIR/maturin
+maturin=$CARGO_TARGET_DIR/maturin-venv
 
 case $platform in
 linux-*) tag=manylinux2014 ;;
