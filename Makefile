@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(abspath $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt)
-.PHONY: help run test test-redis browsers plain platforms clients check bench soak nodejs programs webkit redis cross engines npm python
+.PHONY: help run test test-redis browsers plain platforms clients check bench soak nodejs programs webkit redis cross packaging engines npm python
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -94,6 +94,9 @@ cross: # install what is missing of the compilers for other platforms, wine and 
 		$(if $(wildcard /usr/aarch64-linux-gnu/lib/libc.a),,libc:libc6-dev-arm64-cross) \
 		x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 wine:wine curl:curl node:nodejs \
 		aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user)
+
+packaging: programs # install what is missing of the programs that build and test the packages
+	$(call install,packages,buildah:buildah zic:libc-bin python3:python3-venv)
 
 engines: programs webkit # install what is missing of the other browsers, and of Python
 	$(call install,clients,firefox-esr:firefox-esr python3:python3-venv)
