@@ -4,7 +4,7 @@
 export PATH := $(PATH):/usr/sbin
 # Where the tests write down what they could not test.
 SKIPPED := $(abspath $(or $(CARGO_TARGET_DIR),target)/tmp/skipped.txt)
-.PHONY: help run test test-redis browsers plain platforms clients check bench soak nodejs programs webkit redis cross packaging engines npm python
+.PHONY: help run test test-redis browsers plain platforms packages packages-test clients check bench soak nodejs programs webkit redis cross packaging engines npm python
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -29,6 +29,14 @@ plain: ## lint and try the default build, which has no TLS
 
 platforms: cross ## build for ARM64, Windows and macOS, and test the builds, in at most 30 minutes
 	tests/platforms/run.sh
+
+PLATFORMS ?= linux-x64 linux-arm64 win32-x64
+
+packages: programs packaging $(if $(filter linux-arm64 win32-x64,$(PLATFORMS)),cross) ## build for npm, PyPI and containers, into target/packages
+	packages/build.sh $(PLATFORMS)
+
+packages-test: programs packaging ## test the packages of Linux x86-64
+	packages/test.sh
 
 # Not npm ci, which refuses a lock file without the programs of Deno for other systems.
 clients: engines ## play the suite to other people's clients and write clients/README.md

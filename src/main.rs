@@ -1,4 +1,4 @@
-//! The composition root: settings, log, sockets, and a server that runs until a signal.
+//! The composition root: settings, log, sockets, and a server that runs until it is told to stop.
 
 mod command;
 
@@ -7,8 +7,8 @@ use std::process::{ExitCode, exit};
 use std::sync::Arc;
 use std::thread;
 
-use command::log;
 use command::settings::Settings;
+use command::{log, stdin};
 use longhaul::process::{self, Signals};
 use longhaul::socket::{self, Sockets};
 use longhaul::{Limits, Server};
@@ -35,7 +35,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Serves on every core until a signal asks to stop; a second one ends the process on the spot.
+/// Serves on every core until a signal or the end of stdin asks to stop; a second signal ends the
+/// process on the spot.
 fn run(settings: &Settings) -> Result<(), String> {
     settings.files()?;
     let explain = |error| settings.explain(&error);
@@ -57,10 +58,10 @@ fn run(settings: &Settings) -> Result<(), String> {
         let (curl, description) = describe(&certificate);
         let lines = announcement(&format!("https://{address}"), curl) + &note + &description;
         let server = server.with_tls(longhaul::tls::Tls::new(certificate));
-        return serve(&server, sockets, lines).map_err(explain);
+        return serve(&server, sockets, lines, settings).map_err(explain);
     }
     let lines = announcement(&format!("http://{address}"), "curl -N");
-    serve(&server, sockets, lines).map_err(explain)
+    serve(&server, sockets, lines, settings).map_err(explain)
 }
 
 /// Returns what the server prints once it listens at `url`.
@@ -68,8 +69,13 @@ fn announcement(url: &str, curl: &str) -> String {
     format!("Server listening on {url}\nOpen it in a browser, or try: {curl} {url}/events\n")
 }
 
-/// Serves until a signal, and announces the address once the server listens.
-fn serve(server: &Server, sockets: Sockets, announcement: String) -> io::Result<()> {
+/// Serves until it is told to stop, and announces the address once the server listens.
+fn serve(
+    server: &Server,
+    sockets: Sockets,
+    announcement: String,
+    settings: &Settings,
+) -> io::Result<()> {
     let shared = Arc::<Shared>::default();
     let handler = move |request| respond(request, Arc::clone(&shared));
     server.spawn_on_every_core(sockets, handler)?;
@@ -80,11 +86,26 @@ fn serve(server: &Server, sockets: Sockets, announcement: String) -> io::Result<
             let mut signals = Signals::listen()?;
             // In a thread of its own: nothing waits for a full stdout.
             thread::spawn(move || drop(io::stdout().write_all(announcement.as_bytes())));
-            let signal = signals.stop().await;
-            tracing::info!("{signal}: stopping");
+            let is_signalled = tokio::select! {
+                signal = signals.stop() => {
+                    tracing::info!("{signal}: stopping");
+                    true
+                }
+                () = stdin::closed(), if settings.until_stdin_closes => {
+                    tracing::info!("stdin closed: stopping");
+                    false
+                }
+            };
+            let second_signal = async {
+                // Ctrl-C ends the parent process, which closes stdin, and is a signal here too.
+                if !is_signalled {
+                    signals.stop().await;
+                }
+                signals.stop().await;
+            };
             tokio::select! {
                 () = server.shutdown() => Ok(()),
-                _ = signals.stop() => exit(130),
+                () = second_signal => exit(130),
             }
         })
 }

@@ -30,6 +30,10 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub(crate) drain: Duration,
 
+    /// Shut down when stdin is closed, as it is when the process that started the server ends
+    #[arg(long)]
+    pub(crate) until_stdin_closes: bool,
+
     /// Speak HTTPS: HTTP/2 if the client offers it, else HTTP/1.1 [in builds with --features tls]
     #[arg(long)]
     pub(crate) tls: bool,

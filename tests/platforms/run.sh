@@ -7,8 +7,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=$PWD/tests/platforms
-target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-export CARGO_TARGET_DIR=$target
+. packages/compile.sh
 work=$target/platforms
 mkdir -p "$work"
 
@@ -16,22 +15,9 @@ mkdir -p "$work"
 modules=(node:: lab:: command:: server::lifetime:: server::limits::
     suite::cases suite::judge suite::runners)
 
-# Runs cargo for a target: `compile build TARGET ARGUMENTS`. Debian's toolchain builds std from
-# source, unless the ordinary toolchain has the target. The link-time optimization of a release is
-# off: it takes minutes and finds no fault.
-compile() {
-    local command=$1 triple=$2
-    shift 2
-    local arguments=("$command" --locked --release --target "$triple" "$@")
-    local -x CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
-    local -x CARGO_PROFILE_RELEASE_OPT_LEVEL=1
-    if [ -d "$(rustc --print sysroot)/lib/rustlib/$triple/lib" ]; then
-        cargo "${arguments[@]}"
-    else
-        PATH=/usr/bin:$PATH RUSTC=/usr/bin/rustc RUSTDOC=/usr/bin/rustdoc RUSTC_BOOTSTRAP=1 \
-            cargo "${arguments[@]}" -Z build-std=std,panic_unwind
-    fi
-}
+# The link-time optimization of a release is off: it takes minutes and finds no fault.
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16
+export CARGO_PROFILE_RELEASE_OPT_LEVEL=1
 
 # Runs the specification against a command, without the tests that the lists have:
 # `specification COMMAND LIST...`.
@@ -64,8 +50,7 @@ examples() {
 
 static() {
     local release=$target/x86_64-unknown-linux-gnu/release
-    RUSTFLAGS="-C target-feature=+crt-static" \
-        compile build x86_64-unknown-linux-gnu --features tls --bins --examples
+    compile build x86_64-unknown-linux-gnu --features tls --bins --examples
     if ldd "$release/sse-clock"; then
         echo "$release/sse-clock is not static" >&2
         return 1
@@ -75,9 +60,6 @@ static() {
 
 arm64() {
     local release=$target/aarch64-unknown-linux-gnu/release
-    local -x CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc
-    local -x CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc
-    local -x CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUSTFLAGS="-C target-feature=+crt-static"
     compile build aarch64-unknown-linux-gnu --features tls --bins --examples
     examples "$release/examples" "" qemu-aarch64
     specification "qemu-aarch64 $release/sse-clock" arm64.txt
@@ -85,9 +67,6 @@ arm64() {
 
 windows() {
     local release=$target/x86_64-pc-windows-gnu/release tested=0
-    local -x CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc
-    local -x CC_x86_64_pc_windows_gnu=x86_64-w64-mingw32-gcc
-    local -x AR_x86_64_pc_windows_gnu=x86_64-w64-mingw32-ar
     compile build x86_64-pc-windows-gnu --features tls --bins --examples
     # The library is beside copies of the programs, so that no package can contain it.
     cp "$release"/*.exe "$release"/examples/{minimal,notify}.exe "$work"

@@ -43,6 +43,7 @@ fn help_names_every_flag_with_its_unit_and_default() {
         "--drain <SECONDS>",
         "Seconds that",
         "[default: 5]",
+        "--until-stdin-closes",
         "--tls",
         "--cert <FILE>",
         "--key <FILE>",
@@ -286,6 +287,24 @@ fn the_page_does_not_depend_on_the_working_directory() {
     let request = "GET / HTTP/1.1\r\nHost: clock\r\nConnection: close\r\n\r\n";
     let response = Client::send(server.address(), request).rest();
     assert!(response.ends_with(include_str!("../../public/index.html")));
+}
+
+#[test]
+fn until_stdin_closes_ends_every_stream_cleanly_once_stdin_is_closed() {
+    let (stdin, mut parent) = pipe().unwrap();
+    let command = command(&["--port", "0", "--until-stdin-closes"]);
+    let mut server = Binary::spawn_with_stdin(command, stdin);
+    let mut client = open_stream(&server);
+    // More than the pipe holds.
+    for _ in 0..2 {
+        parent.write_all(&filling()).unwrap();
+    }
+    client.chunk();
+    client.chunk();
+    drop(parent);
+    assert!(client.rest().ends_with("\r\n0\r\n\r\n"));
+    server.log_line("stdin closed: stopping");
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 fn open_stream(server: &Binary) -> Client {

@@ -1,7 +1,7 @@
 //! How streams begin and end: by the client, by a fault, by the server's shutdown.
 
 use std::future::{pending, poll_fn, ready};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write, pipe};
 use std::iter::repeat_with;
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::pin::pin;
@@ -28,6 +28,7 @@ use tokio::time::{sleep, timeout};
 use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 
+use crate::support::command::command;
 use crate::support::system::{self, Signal};
 use crate::support::{
     Binary, Client, DEADLINE, Hosted, Server, Serves, body, eventually, get, in_own_network,
@@ -675,11 +676,16 @@ fn a_kept_connection_gets_no_new_stream_during_shutdown() {
 /// A process with one connection that is stuck, because the client does not read.
 fn stuck_process(drain: &str) -> (Binary, Client) {
     let server = Binary::start(&["--drain", drain]);
+    let client = stuck_connection(&server);
+    (server, client)
+}
+
+fn stuck_connection(server: &Binary) -> Client {
     let mut client = Client::connect_narrow(server.address());
     client.0.write_all(get("/").repeat(100).as_bytes()).unwrap();
     // The server writes without a pause until the connection is stuck, and then checks for signals.
     client.0.peek(&mut [0]).unwrap();
-    (server, client)
+    client
 }
 
 #[test]
@@ -718,6 +724,19 @@ fn a_second_signal_exits_at_once_with_130() {
     server.log_line(": stopping");
     server.signal(Signal::INT);
     assert_eq!(server.wait().code(), Some(130));
+}
+
+#[test]
+fn a_signal_after_the_end_of_stdin_is_no_second_signal() {
+    let (stdin, parent) = pipe().unwrap();
+    let flags = ["--port", "0", "--drain", "1", "--until-stdin-closes"];
+    let mut server = Binary::spawn_with_stdin(command(&flags), stdin);
+    let _stuck = stuck_connection(&server);
+    drop(parent);
+    server.log_line("stdin closed: stopping");
+    server.signal(Signal::INT);
+    server.log_line("1 connections are dropped unfinished");
+    assert_eq!(server.wait().code(), Some(0));
 }
 
 /// Sends a signal to a process with a stream, and returns the log line about the signal.
