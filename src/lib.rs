@@ -28,8 +28,8 @@
 //!   has room. Over HTTP/1.1 an event that is waited for is one chunk and one write. Events that are
 //!   due together, such as those that a client missed, share a write. Over HTTP/2 the streams of a
 //!   connection share writes, and small pieces of one stream share a DATA frame.
-//! * A client stops reading: hyper fills its buffer of 8 KiB ([`Limits::max_head`]), the kernel one
-//!   of 16 KiB, and then hyper stops polling. Ticks that fall due meanwhile are skipped, or with
+//! * A client stops reading: hyper fills its buffer of 8 KiB (hyper sizes it by
+//!   [`Limits::max_head`]), the kernel one of 16 KiB, and then hyper stops polling. Ticks that fall due meanwhile are skipped, or with
 //!   `ids` sent late: the newest 1,000, after an event named `gap` with the number of the others.
 //!   On Linux the connection of a client that reads nothing closes within 30 s. A client that reads
 //!   slowly stays.
@@ -38,7 +38,8 @@
 //! * A client reconnects with `Last-Event-ID`: with `ids` the stream goes on after that id, without
 //!   `ids` it starts afresh. The id of a tick of `/events` is its time, so any replica continues the
 //!   stream of any other. Replicas share nothing but the time: their clocks must agree to within an
-//!   interval. `/stream` counts for itself and sends nothing again.
+//!   interval. `/stream` has one counter for all clients of
+//!   the process, and sends nothing again.
 //! * A body that ends looks complete to curl (status 0), also with half an event
 //!   (`end=truncate`). A connection that is cut (`end=abort`) gives status 18, over HTTP/2 92. An
 //!   `EventSource` reconnects after each of them.
@@ -70,9 +71,9 @@
 //!
 //! # Invariants
 //!
-//! * The server, [`longhaul`], is a crate of its own and knows no route and no event. It meets the
-//!   [`service`] in `main` and in [`testing`].
-//! * [`stats`] and [`response`] use only the [`Connection`] of a request.
+//! * The server, [`longhaul`], is a crate of its own and knows no route and no event. Only
+//!   `main` and [`testing`] use both the server and the [`service`].
+//! * Of the server, [`stats`] and [`response`] use only the [`Connection`] of a request.
 //! * [`service`] uses [`response`], [`scenario`], [`stream`] and [`stats`].
 //! * [`response`] uses [`scenario`] and [`suite`].
 //! * [`scenario`], [`suite`] and [`stream`] use [`stats`].

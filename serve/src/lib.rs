@@ -55,17 +55,17 @@
 //! | header fields, HTTP/1.1 | 100, fixed | 431 |
 //! | TLS handshake | 32 KiB, fixed | The connection closes. |
 //! | unacknowledged bytes, or a shut TCP window | 20 s, fixed, on Linux | The connection closes. |
-//! | written bytes that wait for room in the socket | 25 s, fixed, on other systems | The connection closes. |
+//! | written bytes that wait for room in the socket | 25 s, [`socket::Accept::WRITE_TIMEOUT`], on other systems | The connection closes. |
 //!
 //! The server never sheds load with 503. Any final status except 200 ends an `EventSource` for good: the
 //! browser does not reconnect. A client that waits for a permit stays in the state `CONNECTING` and
-//! gets its stream later. The server rejects only request heads over a limit of the table, and
-//! malformed requests:
+//! gets its stream later. The server rejects request heads over a limit of the table, and
+//! these requests:
 //!
 //! - 400 for bytes that are not HTTP, and for a request without exactly one `Host`, except over
 //!   HTTP/1.0.
 //! - 413 for content of any method except POST.
-//! - 501 for a transfer coding except chunked, and for a CONNECT that the handler accepts.
+//! - 501 for a transfer coding except chunked, and for a CONNECT that gets a 2xx from the handler.
 //!
 //! # Disconnected clients
 //!
@@ -73,7 +73,8 @@
 //!
 //! - within 50 ms if the client closed,
 //! - within 3 s if the client closed with unread bytes,
-//! - within 30 s if the client stopped reading,
+//! - within 30 s if the client stopped reading; over HTTP/2 within 1.25 times
+//!   [`Limits::stuck_timeout`], 38 s,
 //! - within 30 s if the client vanished. On systems other than Linux the timeouts of the operating
 //!   system apply instead.
 //!
@@ -91,7 +92,8 @@
 //!    requests that cross the GOAWAY frame.
 //! 3. A body of unbounded length ends cleanly: with the terminating chunk, or with the end of the
 //!    HTTP/2 stream. A body with a known upper bound ([`SizeHint::upper`]) is sent whole.
-//! 4. After [`Limits::drain`] the remaining connections are dropped.
+//! 4. After [`Limits::drain`] the remaining connections are dropped, also those that still send a
+//!    response of known length.
 //! 5. [`serve`] and [`Server::shutdown`] return when no connection is left.
 //!
 //! An `EventSource` reconnects after step 3, to the next process that listens. A handler can ask
@@ -228,7 +230,7 @@
 //! - A time limit for the handler, or for a response that a client reads.
 //! - Upgrades, such as WebSocket, and tunnels by CONNECT.
 //! - HTTP/3, and HTTP/2 without TLS.
-//! - Other settings of TLS: ALPN, TLS 1.2, client certificates, several certificates, and a new
+//! - Other settings of TLS: other protocols, TLS 1.2, client certificates, several certificates, and a new
 //!   certificate while the server runs.
 //! - Unix sockets and the PROXY protocol: [`Connection::peer`] is the address of the TCP peer.
 //! - Limits for each client address, and rates.

@@ -1,6 +1,6 @@
 """The JSON that the server sends and gets, as types.
 
-examples/testing.md describes the fields of ``/stats``, and docs/suite.md those of ``/cases``.
+docs/options.md describes the fields of ``/stats``, and docs/suite.md those of ``/cases``.
 """
 
 from __future__ import annotations
