@@ -28,6 +28,7 @@ done
 
 # In the last of the environments. mypy takes the types from the installed package, which has py.typed.
 cd "$folder"
+"$python" -m mypy --strict --cache-dir "$work/mypy" --package sse_clock
 "$python" -m mypy --strict --cache-dir "$work/mypy" test_sse_clock.py
 "$python" -m mypy --strict --cache-dir "$work/mypy" --python-version 3.9 typed.py
 
