@@ -10,3 +10,4 @@ for kind in npm python container; do
     "packages/$kind/test/test.sh" "$target/packages"
     echo "packages: the tests of $kind took $((SECONDS - began)) s"
 done
+packages/test-readme.sh "$target/packages"

@@ -30,7 +30,14 @@ specification() {
         done <"$here/$list"
     done
     # An emulated program takes longer, and the tests have time limits.
-    RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command cargo test --features tls --test spec -- "${modules[@]}" ${skipped[@]+"${skipped[@]}"}
+    RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command cargo test --features tls --test spec -- \
+        "${modules[@]}" ${skipped[@]+"${skipped[@]}"}
+}
+
+# Runs the tests of the page in Chromium against a command: `page COMMAND LIST`.
+page() {
+    local modules=(page:: --include-ignored --skip webkit::)
+    specification "$@"
 }
 
 # Starts examples and reads an event of each: `examples FOLDER SUFFIX EMULATOR`.
@@ -80,6 +87,7 @@ windows() {
     until grep -q listening "$work/first.log"; do kill -0 $first; sleep 0.1; done
     examples "$work" .exe wine || tested=$?
     specification "wine $work/sse-clock.exe" windows.txt || tested=$?
+    page "wine $work/sse-clock.exe" windows.txt || tested=$?
     kill -9 $first
     return $tested
 }
