@@ -13,6 +13,8 @@ function run(args) {
   const isOwn = args.includes(FLAG);
   const program = spawn(binary(), isOwn ? args : [FLAG, ...args], { stdio: ["pipe", "inherit", "inherit"] });
   if (isOwn) process.stdin.pipe(program.stdin);
+  // What is written after the end is lost.
+  program.stdin.on("error", () => {});
   const stop = () => program.stdin.end();
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, stop);

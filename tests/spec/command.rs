@@ -302,7 +302,7 @@ fn until_stdin_closes_ends_every_stream_cleanly_once_stdin_is_closed() {
     client.chunk();
     client.chunk();
     drop(parent);
-    assert!(client.rest().ends_with("\r\n0\r\n\r\n"));
+    assert!(client.rest().ends_with("0\r\n\r\n"));
     server.log_line("stdin closed: stopping");
     assert_eq!(server.wait().code(), Some(0));
 }
