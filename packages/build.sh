@@ -7,7 +7,8 @@ cd "$(dirname "$0")/.."
 out=$target/packages
 rm -rf "$out"
 mkdir -p "$out"
-version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+version=$(cargo pkgid)
+version=${version##*[#@]}
 programs=()
 
 for platform; do
