@@ -9,7 +9,7 @@ const NPX = ["--no-install", "sse-clock"];
 
 const help = spawnSync("npx", [...NPX, "--help"], { encoding: "utf8" });
 assert.equal(help.status, 0, help.stderr);
-assert.match(help.stdout, /^A clock over Server-Sent Events[^]*Usage: sse-clock/);
+assert.match(help.stdout, /Usage: sse-clock/);
 const wrong = spawnSync("npx", [...NPX, "--nonsense"], { encoding: "utf8" });
 assert.equal(wrong.status, 2, wrong.stderr);
 assert.match(wrong.stderr, /^error: unexpected argument '--nonsense'/);
