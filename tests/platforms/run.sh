@@ -58,7 +58,7 @@ examples() {
 static() {
     local release=$target/x86_64-unknown-linux-gnu/release
     compile build x86_64-unknown-linux-gnu --features tls --bins --examples
-    if ldd "$release/sse-clock"; then
+    if ! ldd "$release/sse-clock" 2>&1 | grep -E "statically linked|not a dynamic executable"; then
         echo "$release/sse-clock is not static" >&2
         return 1
     fi
