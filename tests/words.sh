@@ -35,6 +35,7 @@ is_warned_of|is_self_signed
 keep_pages_small|disable_transparent_huge_pages
 as_asked|with_faults
 '
+git rev-parse HEAD >/dev/null # no repository is no success
 status=0
 check() { # PATHS... with the list on stdin
   while IFS='|' read -r word instead; do
@@ -45,6 +46,6 @@ check() { # PATHS... with the list on stdin
     fi
   done
 }
-check '*.md' '*.rs' '*.mjs' '*.js' '*.py' '*.html' '*.toml' Makefile <<<"$words"
+check '*.md' '*.rs' '*.mjs' '*.cjs' '*.js' '*.*ts' '*.py' '*.html' '*.sh' '*.yml' '*.toml' Makefile '*Dockerfile' <<<"$words"
 check '*.rs' <<<"$names"
 exit $status

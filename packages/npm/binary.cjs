@@ -10,7 +10,7 @@ exports.binary = () => {
   } catch {
     const why =
       name in require("./package.json").optionalDependencies
-        ? `the package ${name} is not installed; install it without --omit=optional`
+        ? `the package ${name} is not installed (install it without --omit=optional) or not released yet`
         : "there is no package for this platform";
     throw new Error(
       `no sse-clock for ${platform}: ${why}, or build the program in a checkout with ` +

@@ -2,6 +2,7 @@
 # Tests the image in OUT: `test.sh OUT`. The program runs as process 1 of a PID namespace, on a
 # read-only root, as the user that the image names. Needs root.
 set -euo pipefail
+[ "$(id -u)" = 0 ] || { echo "the test of the container needs root" >&2; exit 1; }
 out=$(realpath "$1")
 work=$(mktemp -d)
 storage=(--storage-driver vfs --root "$work/storage" --runroot "$work/run")

@@ -41,12 +41,16 @@ class KeyStats(Stats):
     dropped: int
 
 
-class ExpectedEvent(TypedDict):
-    """An event that the client dispatches."""
-
+class _ExpectedEvent(TypedDict):
     event: str
     data: str | None
     id: str
+
+
+class ExpectedEvent(_ExpectedEvent, total=False):
+    """An event that the client dispatches; a large one has a size, and null as its data."""
+
+    size: int
 
 
 class LaterRequest(TypedDict):
