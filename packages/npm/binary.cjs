@@ -10,7 +10,7 @@ exports.binary = () => {
   } catch {
     const why =
       name in require("./package.json").optionalDependencies
-        ? `the package ${name} is not installed (install it without --omit=optional) or not released yet`
+        ? `the package ${name} is not installed or has no release yet; install it without --omit=optional`
         : "there is no package for this platform";
     throw new Error(
       `no sse-clock for ${platform}: ${why}, or build the program in a checkout with ` +

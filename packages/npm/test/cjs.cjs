@@ -13,7 +13,7 @@ async function main() {
   set("arch", "arm64");
   await assert.rejects(start(), {
     message:
-      "no sse-clock for linux-arm64: the package @sse-clock/linux-arm64 is not installed; " +
+      "no sse-clock for linux-arm64: the package @sse-clock/linux-arm64 is not installed or has no release yet; " +
       `install it without --omit=optional, ${advice}`,
   });
   set("platform", "sunos");
