@@ -75,7 +75,9 @@ async function start({ port = 0, tls = false, args = [] } = {}) {
   const flags = ["--until-stdin-closes", "--port", `${port}`, ...(tls ? ["--tls"] : []), ...args];
   // Warnings and errors of the server go to stderr, and more if RUST_LOG asks for it.
   const env = { RUST_LOG: "warn", ...process.env };
-  const program = spawn(binary(), flags, { env, windowsHide: true });
+  // Ctrl-C in a terminal reaches this process, which may still ask for the statistics.
+  const detached = process.platform !== "win32";
+  const program = spawn(binary(), flags, { env, detached, windowsHide: true });
   const origin = await listening(program);
   const server = new Server(program, origin);
   // A program that forgets to stop the server can end nevertheless, and the server ends with it.

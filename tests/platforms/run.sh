@@ -29,9 +29,10 @@ specification() {
             case $name in '' | '#'*) ;; *) skipped+=(--skip "$name") ;; esac
         done <"$here/$list"
     done
+    cargo build --features tls --example suite # a test runs it
     # An emulated program takes longer, and the tests have time limits.
-    RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command cargo test --features tls --test spec -- \
-        "${modules[@]}" ${skipped[@]+"${skipped[@]}"}
+    RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command SKIPPED=$work/skipped.txt \
+        cargo test --features tls --test spec -- "${modules[@]}" ${skipped[@]+"${skipped[@]}"}
 }
 
 # Runs the tests of the page in Chromium against a command: `page COMMAND LIST`.
@@ -40,10 +41,17 @@ page() {
     specification "$@"
 }
 
-# Starts examples and reads an event of each: `examples FOLDER SUFFIX EMULATOR`.
+# Starts the program over HTTPS, and two examples, and reads an event of each:
+# `examples PROGRAM FOLDER SUFFIX EMULATOR`.
 examples() {
-    local folder=$1 suffix=$2 name event port=18300
-    shift 2
+    local program=$1 folder=$2 suffix=$3 name event port=18300
+    shift 3
+    "$@" "$program" --tls --port $port >/dev/null 2>&1 &
+    event=$(curl -skN --retry 30 --retry-connrefused --retry-delay 1 --max-time 60 -w '%{http_version}' \
+        "https://localhost:$port/stream?count=1" || true)
+    kill -9 $!
+    [[ $event == *"data: hello"*2 ]] || { echo "the program does not speak HTTP/2" >&2; return 1; }
+    echo "the program speaks HTTP/2"
     for name in minimal notify; do
         port=$((port + 1))
         PORT=$port "$@" "$folder/$name$suffix" >/dev/null 2>&1 &
@@ -62,13 +70,13 @@ static() {
         echo "$release/sse-clock is not static" >&2
         return 1
     fi
-    examples "$release/examples" "" env
+    examples "$release/sse-clock" "$release/examples" "" env
 }
 
 arm64() {
     local release=$target/aarch64-unknown-linux-gnu/release
     compile build aarch64-unknown-linux-gnu --features tls --bins --examples
-    examples "$release/examples" "" qemu-aarch64
+    examples "$release/sse-clock" "$release/examples" "" qemu-aarch64
     specification "qemu-aarch64 $release/sse-clock" arm64.txt
 }
 
@@ -85,7 +93,7 @@ windows() {
     wine "$work/sse-clock.exe" --port 0 >"$work/first.log" 2>&1 &
     local first=$!
     until grep -q listening "$work/first.log"; do kill -0 $first; sleep 0.1; done
-    examples "$work" .exe wine || tested=$?
+    examples "$work/sse-clock.exe" "$work" .exe wine || tested=$?
     specification "wine $work/sse-clock.exe" windows.txt || tested=$?
     page "wine $work/sse-clock.exe" windows.txt || tested=$?
     kill -9 $first
@@ -108,7 +116,7 @@ native() {
     esac
     local release=$target/$triple/release
     RUSTFLAGS=$flags compile build "$triple" --features tls --bins --examples
-    examples "$release/examples" "$suffix" env
+    examples "$release/sse-clock$suffix" "$release/examples" "$suffix" env
     specification "$release/sse-clock$suffix" ${lists[@]+"${lists[@]}"}
 }
 

@@ -151,8 +151,13 @@ def test_arguments_reach_the_program() -> None:
         start(args=["--version"])
 
 
-def test_the_log_of_the_server_is_a_logger(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", "sse_clock")
+def test_the_log_of_the_server_is_a_logger(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with start() as server:
+        read(server.url("/events?interval=10&count=1&key=mine"))
+    assert not caplog.records
+    monkeypatch.setenv("RUST_LOG", "info")
     with start() as server:
         read(server.url("/events?interval=10&count=1&key=mine"))
     assert {record.name for record in caplog.records} == {"sse_clock"}

@@ -21,6 +21,7 @@ use std::convert::Infallible;
 use std::env;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::iter;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -173,7 +174,7 @@ pub fn free_port() -> u16 {
 pub fn port_of_our_own() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let ours = std::process::id() * 97;
-    let mut ports = std::iter::repeat_with(|| {
+    let mut ports = iter::repeat_with(|| {
         let port = 10_000 + (ours + NEXT.fetch_add(1, SeqCst)) % 20_000;
         u16::try_from(port).unwrap()
     });
@@ -379,7 +380,10 @@ impl Hosted {
         server: longhaul::Server,
         handler: impl Handler,
     ) -> Self {
-        let sockets = socket::bind(Host::Address([127, 0, 0, 1].into()), 0).unwrap();
+        // After the shutdown no other test gets the port from the system.
+        let bind = || socket::bind(Host::Address([127, 0, 0, 1].into()), port_of_our_own());
+        let sockets = iter::repeat_with(bind).find_map(Result::ok);
+        let sockets = sockets.expect("there are more ports");
         let address = ([127, 0, 0, 1], sockets.port().unwrap()).into();
         let (stop, stopped) = oneshot::channel::<()>();
         let thread = thread::spawn(move || {

@@ -46,6 +46,9 @@ def start(*, port: int = 0, tls: bool = False, args: Sequence[str] = ()) -> Serv
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
+        env={"RUST_LOG": "warn", **os.environ},
+        # Ctrl-C in a terminal reaches this process, which may still ask for the statistics.
+        start_new_session=os.name == "posix",
     )
     assert process.stdout
     line = process.stdout.readline()
@@ -163,4 +166,4 @@ class Server:
 def _read_log(lines: IO[str]) -> None:
     with lines:
         for line in lines:
-            _log.info(line.rstrip())
+            _log.warning(line.rstrip())
