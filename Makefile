@@ -27,7 +27,7 @@ plain: ## lint and try the default build, which has no TLS
 	cargo clippy --all-targets -- -D warnings
 	cargo test --test spec -- routes:: both_streams:: command::
 
-platforms: cross programs npm python ## build for ARM64, Windows and macOS, and test the builds, in at most 30 minutes
+platforms: cross programs npm python ## build and test for ARM64 and Windows, and type-check for macOS, in at most 30 minutes
 	tests/platforms/run.sh
 
 PLATFORMS ?= linux-x64 linux-arm64 win32-x64

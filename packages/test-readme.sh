@@ -6,6 +6,8 @@ set -euo pipefail
 out=$(realpath "$1")
 cd "$(dirname "$0")/.."
 readme=$PWD/README.md
+version=$(cargo pkgid)
+grep -q "sse-clock:${version##*[#@]}" "$readme" || { echo "README names another version" >&2; exit 1; }
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export npm_config_offline=true PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_QUIET=1

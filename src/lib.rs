@@ -10,7 +10,7 @@
 //! # The path of one request
 //!
 //! 1. `main` binds the sockets and hands the handler to the server, [`longhaul`].
-//! 2. The server accepts a connection when a connection permit is free, and negotiates TLS where it
+//! 2. The server accepts a connection, waits for a connection permit, and negotiates TLS where it
 //!    is configured. It bounds each request head in time and size, rejects malformed requests, and
 //!    passes the request on with its [`Connection`]. Over HTTP/1.1 a connection has one request at
 //!    a time, over HTTP/2 up to 128.
@@ -31,7 +31,7 @@
 //! * A client stops reading: hyper fills its buffer of 8 KiB (hyper sizes it by
 //!   [`Limits::max_head`]), the kernel one of 16 KiB, and then hyper stops polling. Ticks that fall due meanwhile are skipped, or with
 //!   `ids` sent late: the newest 1,000, after an event named `gap` with the number of the others.
-//!   On Linux the connection of a client that reads nothing closes within 30 s. A client that reads
+//!   On Linux the connection closes within 30 s if the client then reads nothing. A client that reads
 //!   slowly stays.
 //! * A client leaves: the server notices it within 50 ms and hyper drops the body, and with it the
 //!   interval. Drop is `clearInterval`.

@@ -56,8 +56,8 @@ fn clock(interval: u64, _: &Shared) -> Interval {
     })
 }
 
-/// Express: `send(res)` writes with `i++`, a counter that all clients share, and calls itself again
-/// with `setTimeout(…, 1000)`.
+/// Express: `send()` writes with `counter++`, which all clients share, at once and then by
+/// `setInterval(send, 1000)`.
 fn greetings(interval: u64, shared: &Shared) -> Interval {
     let next = Source::Count(Arc::clone(&shared.greeted));
     set_interval(interval, next, |i| {

@@ -19,6 +19,12 @@ who never reads?|that never read
 for who|for clients that
 wrong of it|wrong
 times of it|times that
+comes back|reconnects
+stands in|is in
+the wire|the raw bytes
+beside `|only with
+whoever|a client that
+lest|so that
 '
 # In names.
 names='attend|serve, reset_stuck
@@ -34,6 +40,15 @@ is_of_its_interval_alone|is_plain
 is_warned_of|is_self_signed
 keep_pages_small|disable_transparent_huge_pages
 as_asked|with_faults
+grid|resume
+Look|Fields
+Cut|Aborted
+Flow|EventBody
+Beat|Tick, Gap
+Given|Source
+Shape|Framing
+Wire|ServerIo
+MOST|MAX_ and what it bounds
 '
 git rev-parse HEAD >/dev/null # no repository is no success
 status=0

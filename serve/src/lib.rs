@@ -46,7 +46,7 @@
 //!
 //! | limit | default | what a client sees at the limit |
 //! |---|---|---|
-//! | [`Limits::max_connections`] | 1,000 | The client waits in the backlog of the listener. The server reads the request when another connection closes. |
+//! | [`Limits::max_connections`] | 1,000 | The client waits without a response, in the backlog or as the one connection that each accept loop takes ahead. The server reads the request when another connection closes. |
 //! | [`Limits::head_timeout`] | 10 s | The connection closes without a response. An HTTP/2 connection without an open stream gets a GOAWAY frame. |
 //! | [`Limits::max_head`] | 8,192 bytes | 431 |
 //! | [`Limits::max_streams`] | 128 for each HTTP/2 connection | The client holds further requests back. A request in excess is refused with `REFUSED_STREAM`. |
@@ -72,8 +72,8 @@
 //! The server drops the body of a response:
 //!
 //! - within 50 ms if the client closed,
-//! - within 3 s if the client closed with unread bytes,
-//! - within 30 s if the client stopped reading; over HTTP/2 within 1.25 times
+//! - within 3 s if the client closed and had sent bytes that the server has not read,
+//! - within 30 s if the client leaves full buffers unread; over HTTP/2 within 1.25 times
 //!   [`Limits::stuck_timeout`], 38 s,
 //! - within 30 s if the client vanished. On systems other than Linux the timeouts of the operating
 //!   system apply instead.
@@ -96,7 +96,7 @@
 //!    response of known length.
 //! 5. [`serve`] and [`Server::shutdown`] return when no connection is left.
 //!
-//! An `EventSource` reconnects after step 3, to the next process that listens. A handler can ask
+//! An `EventSource` reconnects after step 3, to the next process that listens. A handler can call
 //! [`Connection::is_shutting_down`]. [`process::stop_signal`] resolves at the first signal.
 //!
 //! [`SizeHint::upper`]: hyper::body::SizeHint::upper
@@ -211,7 +211,7 @@
 //! | deadline of the shutdown | 5 s | no | no | no |
 //! | client that stops reading | dropped within 30 s | no | no | no |
 //! | client that sends a second request, then closes while the body is silent | noticed within 3 s | no, until a write fails | no, until a write fails | no, until a write fails |
-//! | HTTP/2 stream with a shut window | reset after 30 s | no | no | no |
+//! | HTTP/2 stream with a shut window | reset within 38 s | no | no | no |
 //! | accept errors, such as no file descriptor left | retry after 10 ms to 100 ms | retry after 1 s | the program accepts | the program accepts |
 //! | content of PUT, PATCH and DELETE | 413 | passed to the handler | passed to the handler | passed to the handler |
 //! | TLS | with the feature `tls` | with a listener of your own | the program negotiates | the program negotiates |
