@@ -31,8 +31,16 @@ specification() {
     done
     cargo build --features tls --example suite # a test runs it
     # An emulated program takes longer, and the tests have time limits.
-    RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command SKIPPED=$work/skipped.txt \
-        cargo test --features tls --test spec -- "${modules[@]}" ${skipped[@]+"${skipped[@]}"}
+    local -x RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command SKIPPED=$work/skipped.txt
+    local spec=(cargo test --features tls --test spec --)
+    "${spec[@]}" "${modules[@]}" ${skipped[@]+"${skipped[@]}"} | tee "$work/spec.log" && return
+    # Wine now and then ends a program by a signal when the program exits, and a busy machine makes
+    # an emulated program late. So up to three tests that fail are run once more.
+    local failed
+    failed=($(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$work/spec.log"))
+    [ ${#failed[@]} -gt 0 ] && [ ${#failed[@]} -le 3 ] || return 1
+    echo "platforms: once more: ${failed[*]}"
+    "${spec[@]}" --include-ignored --exact "${failed[@]}"
 }
 
 # Runs the tests of the page in Chromium against a command: `page COMMAND LIST`.

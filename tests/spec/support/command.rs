@@ -42,7 +42,8 @@ pub fn rejection(command: Command, status: i32) -> String {
     let described = format!("{command:?}");
     let output = ends(command);
     let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(status), "{described}: {said}");
+    let ended = output.status;
+    assert_eq!(ended.code(), Some(status), "{described}: {ended}: {said}");
     assert_eq!(output.stdout, b"", "{described}");
     let line = said.strip_suffix('\n').expect("a whole line");
     assert!(!line.contains('\n'), "{described}: {said}");
