@@ -69,8 +69,8 @@ fn value() -> impl Strategy<Value = String> {
 fn parameters() -> impl Strategy<Value = String> {
     // Parameters that are only valid together with others.
     const TOGETHER: &[&str] = &[
-        "key=k&fail=1",
-        "key=k&once",
+        "key=k&responses=503,200",
+        "key=k&responses=204,drop",
         "split=3&pace=10",
         "wire=a%0A%0Adata&interval=0",
         "wire=%0A%0D%0A&end=stall",
@@ -100,20 +100,13 @@ fn check(uri: Uri, id: Option<HeaderValue>, content: Option<Vec<u8>>) -> Result<
     let option = options.iter().find(|(name, _)| name == "status");
     let option = option.map(|(_, value)| value.clone().into_owned());
     let plain = uri.path() != "/stats" && !has("then");
-    let other = [
-        ("fail", 503),
-        ("once", 204),
-        ("", if content.is_some() { 405 } else { 200 }),
-    ];
-    let other = other
-        .into_iter()
-        .filter(|(name, _)| name.is_empty() || has(name));
+    let other = if content.is_some() { 405 } else { 200 };
     let requested: BTreeSet<_> = options
         .iter()
-        .filter(|(name, _)| ["status", "then", "redirect"].contains(&name.as_ref()))
-        .filter_map(|(_, value)| value.parse::<u16>().ok())
-        .chain(other.map(|(_, status)| status))
-        .chain([200, 400])
+        .filter(|(name, _)| ["status", "then", "redirect", "responses"].contains(&name.as_ref()))
+        .flat_map(|(_, value)| value.split(','))
+        .filter_map(|status| status.parse::<u16>().ok())
+        .chain([200, 400, other])
         .collect();
     // An event may consist of many frames.
     let is_long = has("split") || has("size");
