@@ -97,9 +97,10 @@ fn assert_finds(client: &str, runner: fn() -> Option<Command>) {
         let runs = [&known, &more, &less].map(|known| scope.spawn(move || run(known)));
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
-    // A busy machine makes a client late.
+    // A busy machine makes a client late, each time in other cases.
     if found.iter().all(|found| !found.iter().eq(known.iter())) {
-        assert!(run(&known).iter().eq(known.iter()), "{known:?} {found:?}");
+        let in_all = found.iter().fold(run(&known), |all, one| &all & one);
+        assert!(in_all.iter().eq(known.iter()), "{known:?} {found:?}");
     }
 }
 
