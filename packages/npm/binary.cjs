@@ -1,8 +1,11 @@
 "use strict";
+const { existsSync } = require("node:fs");
 
 /** Returns the path of the program: `SSE_CLOCK_BINARY`, or the file in the package of this platform. */
 exports.binary = () => {
-  if (process.env.SSE_CLOCK_BINARY) return process.env.SSE_CLOCK_BINARY;
+  const named = process.env.SSE_CLOCK_BINARY;
+  if (named && !existsSync(named)) throw new Error(`SSE_CLOCK_BINARY names ${named}, which does not exist`);
+  if (named) return named;
   const platform = `${process.platform}-${process.arch}`;
   const name = `@sse-clock/${platform}`;
   try {

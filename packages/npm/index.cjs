@@ -7,6 +7,9 @@ const { binary } = require("./binary.cjs");
 /** Older versions of Node have no such symbol. This is the one that compilers use there. */
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
 
+/** The most milliseconds that a clean shutdown takes. The server itself waits 5 s for stuck streams. */
+const STOP_TIMEOUT = 10_000;
+
 class Server {
   #program;
   #origin;
@@ -33,14 +36,16 @@ class Server {
   }
 
   async judge(result) {
-    return (await request(this.url("/cases"), result)).json;
+    return (await request(this.url("/cases"), result ?? null)).json;
   }
 
-  stop() {
+  async stop() {
     // Without this Node might exit before the program has ended.
     this.#program.ref();
     this.#program.stdin.end();
-    return this.#ended;
+    const late = setTimeout(() => this.#program.kill("SIGKILL"), STOP_TIMEOUT);
+    await this.#ended;
+    clearTimeout(late);
   }
 
   [asyncDispose]() {
@@ -67,7 +72,7 @@ function request(url, content) {
       });
     });
     sent.on("error", reject);
-    sent.end(content && JSON.stringify(content));
+    sent.end(content === undefined ? undefined : JSON.stringify(content));
   });
 }
 

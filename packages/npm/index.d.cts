@@ -24,13 +24,16 @@ export interface Server extends AsyncDisposable {
   url(path: string): string;
   /** Returns the counts of the streams that were opened with `key`, and the requests of the key. */
   stats(key: string): Promise<KeyStats>;
-  /** Returns the counts of all streams. */
-  stats(): Promise<Stats>;
+  /** Returns the counts of all streams, unless there is a `key`. */
+  stats(key?: string): Promise<Stats>;
   /** Returns the cases of the conformance suite. */
   cases(): Promise<Case[]>;
   /** Returns what is right about `result`. Rejects if the server does not understand the result. */
   judge(result: Result): Promise<Verdict>;
-  /** Ends every stream cleanly and waits for the end of the process. `await using` does the same. */
+  /**
+   * Ends every stream cleanly and waits for the end of the process, for 10 s at most: then it is
+   * killed. `await using` does the same.
+   */
   stop(): Promise<void>;
 }
 

@@ -7,6 +7,7 @@ const set = (property, value) => Object.defineProperty(process, property, { valu
 async function main() {
   const { use } = await import("./use.mjs");
   await use(start);
+  await judgesNothing();
   const advice =
     "or build the program in a checkout with cargo build --release --features tls, " +
     "and set SSE_CLOCK_BINARY to its path";
@@ -21,7 +22,14 @@ async function main() {
     message: `no sse-clock for sunos-arm64: there is no package for this platform, ${advice}`,
   });
   process.env.SSE_CLOCK_BINARY = "/nowhere/sse-clock";
-  await assert.rejects(start(), /\/nowhere\/sse-clock/);
+  await assert.rejects(start(), { message: "SSE_CLOCK_BINARY names /nowhere/sse-clock, which does not exist" });
+}
+
+/** A result that is missing is an error, not a request for the cases. */
+async function judgesNothing() {
+  const server = await start();
+  await assert.rejects(server.judge(undefined), /^Error: .*null/);
+  await server.stop();
 }
 
 main();

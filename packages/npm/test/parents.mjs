@@ -1,7 +1,9 @@
-// A server ends when its parent process ends, however it ends, and its streams end cleanly.
+// A server ends when its parent process ends, however it ends, and its streams end cleanly. A server
+// that cannot end is killed.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { start } from "sse-clock";
 import { eventually, isRunning } from "./use.mjs";
 
 for (const how of ["is killed", "exits", "throws", "has nothing left to do"]) {
@@ -16,3 +18,8 @@ for (const how of ["is killed", "exits", "throws", "has nothing left to do"]) {
   await eventually(`the server is gone when its parent ${how}`, () => !isRunning(pid));
   console.log(`the server is gone when its parent ${how}`);
 }
+
+const server = await start();
+process.kill(server.pid, "SIGSTOP");
+await server.stop();
+assert(!isRunning(server.pid));

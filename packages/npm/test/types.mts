@@ -8,6 +8,7 @@ let pid: number;
   const url: string = server.url("/events");
   const all: Stats = await server.stats();
   const mine: KeyStats = await server.stats("mine");
+  const some: Stats = await server.stats(url.length ? "mine" : undefined);
   const sent: (string | null)[] = mine.requests.map(({ last_event_id }) => last_event_id);
   const [first]: Case[] = await server.cases();
   const verdict: Verdict = await server.judge({ name: first.name, key: "mine", events: [], closed: true });
@@ -17,7 +18,7 @@ let pid: number;
   await start({ port: "none" }).catch(() => {});
   // @ts-expect-error
   all.requests;
-  void [url, sent, right, certificate];
+  void [url, some, sent, right, certificate];
 }
 const { isRunning } = (await import("./use.mjs" as string)) as { isRunning(pid: number): boolean };
 if (isRunning(pid)) throw new Error("the server still runs");
