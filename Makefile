@@ -18,10 +18,10 @@ test: programs npm python ## run every test, those in a browser and behind proxi
 	if [ -s "$(SKIPPED)" ]; then echo "not tested here:"; cat "$(SKIPPED)"; fi; exit $$tested
 
 test-redis: redis ## test the example with replicas, Redis and nginx
-	cargo test --features tls --test spec -- --ignored redis::
+	cargo test --workspace --features tls --test spec -- --ignored redis::
 
 browsers: webkit ## try the experiments and the suite in WebKit too, the engine of Safari
-	xvfb-run -a cargo test --features tls --test spec -- --ignored webkit::
+	xvfb-run -a cargo test --workspace --features tls --test spec -- --ignored webkit::
 
 plain: ## lint and try the default build, which has no TLS
 	cargo clippy --all-targets -- -D warnings
