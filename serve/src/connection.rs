@@ -1,9 +1,10 @@
 //! The connection of a request: the peer, the shutdown, and what is under way.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Poll, Wake, Waker};
 
 use super::content::{Unread, is_unread};
 use super::shutdown::Shutdown;
@@ -19,7 +20,20 @@ struct State {
     shutdown: Arc<Shutdown>,
     responding: AtomicBool,
     blocked: AtomicBool,
+    /// Whether a read may find bytes.
+    readable: AtomicBool,
+    /// The task to wake when the socket is readable.
+    task: Mutex<Waker>,
     content: Mutex<Unread>,
+}
+
+/// The waker of the socket's reads.
+impl Wake for State {
+    fn wake(self: Arc<Self>) {
+        self.readable.store(true, Release);
+        let task = lock(&self.task).clone();
+        task.wake();
+    }
 }
 
 impl Connection {
@@ -29,6 +43,8 @@ impl Connection {
             shutdown,
             responding: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
+            readable: AtomicBool::new(true),
+            task: Mutex::new(Waker::noop().clone()),
             content: Mutex::default(),
         }))
     }
@@ -78,17 +94,32 @@ impl Connection {
 
     /// Returns whether bytes of the peer may be content that the handler is still to read.
     pub(crate) fn has_content(&self) -> bool {
-        is_unread(&self.content())
+        is_unread(&lock(&self.0.content))
     }
 
     pub(crate) fn set_content(&self, content: Unread) {
-        *self.content() = content;
+        *lock(&self.0.content) = content;
     }
 
-    fn content(&self) -> MutexGuard<'_, Unread> {
-        let content = self.0.content.lock();
-        content.unwrap_or_else(PoisonError::into_inner)
+    /// Returns the waker for a read, or `None` if nothing has come since a read that found nothing.
+    ///
+    /// After a read that found something, `set_readable` has to be called.
+    pub(crate) fn begin_read(&self, task: &Waker) -> Option<Waker> {
+        if !self.0.readable.load(Acquire) {
+            return None;
+        }
+        lock(&self.0.task).clone_from(task);
+        self.0.readable.store(false, Relaxed);
+        Some(Arc::clone(&self.0).into())
     }
+
+    pub(crate) fn set_readable(&self) {
+        self.0.readable.store(true, Relaxed);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 pub(crate) fn ready_if(is_ready: bool) -> Poll<()> {

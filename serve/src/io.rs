@@ -7,17 +7,14 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
-use std::task::{Context, Poll, Wake, Waker, ready};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::connection::Connection;
-use super::socket::Peer;
+use super::socket::{Accept, Peer};
 
 /// How long a peer may go on sending after the last response.
 const LINGER: Duration = Duration::from_secs(1);
@@ -29,12 +26,9 @@ const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 const MAX_DISCARDED: usize = 2 << 20;
 
 /// Reads the bytes from one peer and writes the bytes to that peer.
-pub(super) struct ServerIo<I> {
-    io: I,
+pub(super) struct ServerIo<L: Accept> {
+    io: L::Io,
     connection: Connection,
-    peer: fn(&I) -> Peer,
-    /// How long a write may wait for room in the socket.
-    write_timeout: Option<Duration>,
     /// When the write that waits for room in the socket fails.
     stuck: Option<Pin<Box<Sleep>>>,
     /// Whether many responses share the connection, and h2 always reads.
@@ -42,24 +36,9 @@ pub(super) struct ServerIo<I> {
     /// The bytes of the handshake that may still be read; `None` for no limit.
     pub(super) handshake_room: Option<u16>,
     lingering: Option<Pin<Box<Sleep>>>,
-    /// Wakes the task when the peer has sent bytes, after a read that found none.
-    readable: Option<Arc<Readable>>,
     /// Whether hyper, since the last flush, has begun to wait for bytes from the peer.
     is_heard: bool,
     checks: Option<Box<Checks>>,
-}
-
-/// A waker that remembers to have woken: hyper reads after every event, and nearly always in vain.
-struct Readable {
-    is_woken: AtomicBool,
-    task: Waker,
-}
-
-impl Wake for Readable {
-    fn wake(self: Arc<Self>) {
-        self.is_woken.store(true, Release);
-        self.task.wake_by_ref();
-    }
 }
 
 /// The checks of a peer while hyper does not read, because hyper has bytes of the next request.
@@ -73,23 +52,15 @@ struct Checks {
     allowance: Option<usize>,
 }
 
-impl<I> ServerIo<I> {
-    pub(super) fn new(
-        io: I,
-        connection: Connection,
-        peer: fn(&I) -> Peer,
-        write_timeout: Option<Duration>,
-    ) -> Self {
+impl<L: Accept> ServerIo<L> {
+    pub(super) fn new(io: L::Io, connection: Connection) -> Self {
         Self {
             io,
             connection,
-            peer,
-            write_timeout,
             stuck: None,
             is_http2: false,
             handshake_room: None,
             lingering: None,
-            readable: None,
             is_heard: false,
             checks: None,
         }
@@ -99,7 +70,7 @@ impl<I> ServerIo<I> {
     ///
     /// # Errors
     ///
-    /// Fails with `TimedOut` when the bytes have waited for `write_timeout`. hyper writes again
+    /// Fails with `TimedOut` when the bytes have waited for `WRITE_TIMEOUT`. hyper writes again
     /// whenever the task is woken, and so looks at the timer.
     fn note<T>(
         &mut self,
@@ -110,7 +81,7 @@ impl<I> ServerIo<I> {
             // A body that waits for these bytes was polled before this write.
             cx.waker().wake_by_ref();
         }
-        match self.write_timeout {
+        match L::WRITE_TIMEOUT {
             Some(time) if written.is_pending() => {
                 let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(time)));
                 ready!(stuck.as_mut().poll(cx));
@@ -122,9 +93,7 @@ impl<I> ServerIo<I> {
             }
         }
     }
-}
 
-impl<I: AsyncRead + Unpin> ServerIo<I> {
     /// Resolves when the peer is gone, while hyper does not read.
     ///
     /// Unread bytes that fill the receive buffer at two checks in a row are discarded, because a
@@ -138,7 +107,7 @@ impl<I: AsyncRead + Unpin> ServerIo<I> {
             })
         });
         while checks.next.as_mut().poll(cx).is_ready() {
-            let peer = (self.peer)(&self.io);
+            let peer = L::peer(&self.io);
             if peer == Peer::Gone {
                 return Poll::Ready(());
             }
@@ -167,7 +136,7 @@ fn poll_discard(io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll
     Poll::Ready(read.map_or(0, |()| scrap.filled().len()))
 }
 
-impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
+impl<L: Accept> AsyncRead for ServerIo<L> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -187,17 +156,16 @@ impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
         }
         self.checks = None;
         self.is_heard = true;
-        let waits = |readable: &Arc<Readable>| !readable.is_woken.load(Acquire);
-        if self.readable.as_ref().is_some_and(waits) {
+        // hyper reads after every event, and nearly always in vain.
+        let Some(waker) = self.connection.begin_read(cx.waker()) else {
             return Poll::Pending;
-        }
+        };
         let before = buffer.filled().len();
-        let (is_woken, task) = (AtomicBool::new(false), cx.waker().clone());
-        let readable = Arc::new(Readable { is_woken, task });
-        let waker = Waker::from(Arc::clone(&readable));
         let read = Pin::new(&mut self.io).poll_read(&mut Context::from_waker(&waker), buffer);
         self.is_heard = read.is_pending();
-        self.readable = self.is_heard.then_some(readable);
+        if !self.is_heard {
+            self.connection.set_readable();
+        }
         if let Some(room) = &mut self.handshake_room {
             let length = u16::try_from(buffer.filled().len() - before);
             let left = length.ok().and_then(|length| room.checked_sub(length));
@@ -207,7 +175,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for ServerIo<I> {
     }
 }
 
-impl<I: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ServerIo<I> {
+impl<L: Accept> AsyncWrite for ServerIo<L> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

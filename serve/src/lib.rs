@@ -389,7 +389,7 @@ impl Server {
                 accepted = accept(&mut listener, &self.permits) => accepted,
             };
             let connection = Connection::new(peer, Arc::clone(&guard.0));
-            let io = ServerIo::new(io, connection.clone(), L::peer, L::WRITE_TIMEOUT);
+            let io = ServerIo::<L>::new(io, connection.clone());
             let handler = handler.clone();
             #[cfg(feature = "tls")]
             if let Some(tls) = &self.tls {

@@ -50,7 +50,7 @@ pub enum Peer {
 const FULL: usize = BUFFER / 2;
 
 /// Accepts the connections that a server serves.
-pub trait Accept: Send {
+pub trait Accept: Send + 'static {
     /// The byte stream of a connection, with a waker each for reads and for writes.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
 

@@ -24,6 +24,7 @@ use super::handler::Handler;
 use super::io::ServerIo;
 use super::limits::Limits;
 use super::permits::Permit;
+use super::socket::Accept;
 use super::validate::rejection;
 use super::{http1, http2};
 pub use certificate::{BadPem, Certificate, Pem};
@@ -65,10 +66,7 @@ impl Tls {
     }
 
     /// Performs a TLS handshake over `io`, if the peer speaks TLS.
-    async fn negotiate<I>(&self, io: ServerIo<I>) -> io::Result<Negotiated<I>>
-    where
-        I: AsyncRead + AsyncWrite + Unpin,
-    {
+    async fn negotiate<L: Accept>(&self, io: ServerIo<L>) -> io::Result<Negotiated<L>> {
         // The buffer holds the first byte only. Further reads bypass the buffer.
         let mut io = BufReader::with_capacity(1, io);
         match io.fill_buf().await? {
@@ -95,17 +93,17 @@ impl std::fmt::Debug for Tls {
 
 /// A connection after its handshake, or without TLS if the peer does not speak TLS.
 #[expect(clippy::large_enum_variant, reason = "the value is matched at once")]
-enum Negotiated<I> {
-    Tls(TlsStream<BufReader<ServerIo<I>>>),
-    Plain(BufReader<ServerIo<I>>),
+enum Negotiated<L: Accept> {
+    Tls(TlsStream<BufReader<ServerIo<L>>>),
+    Plain(BufReader<ServerIo<L>>),
 }
 
 /// Serves one connection until the connection closes or the shutdown drops it.
 ///
 /// The handshake and the first request share the time of one request head.
-pub(super) async fn serve<I: AsyncRead + AsyncWrite + Unpin, H: Handler>(
+pub(super) async fn serve<L: Accept, H: Handler>(
     permit: Permit,
-    io: ServerIo<I>,
+    io: ServerIo<L>,
     tls: Tls,
     limits: Limits,
     handler: H,
