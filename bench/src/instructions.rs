@@ -10,6 +10,7 @@ use crate::{
     servers::{Kind, SCRATCH, Server, run},
 };
 
+pub(crate) const INSTRUCTIONS: &str = "instructions per event";
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Returns the point.
@@ -17,7 +18,7 @@ pub fn point() -> Point {
     Point {
         name: "instructions",
         title: "User-space instructions per event",
-        about: "counted by callgrind: 500 streams, over HTTP/2 on four connections, an event each every 100 ms; a long run minus a short one, so that the start, the request and response heads and the shutdown do not count.",
+        about: "counted by callgrind: 500 streams, over HTTP/2 on four connections, an event each every 100 ms; a long run minus a short one, so that the start, the request and response heads and the shutdown do not count. Cache lines are those of data that were not in the simulated L1 cache.",
         kinds: vec![
             Kind::Floor,
             Kind::Ours,
@@ -40,11 +41,22 @@ fn count_instructions(kind: Kind) -> Result<Sample, String> {
         return Err(format!("only {events} events to count over"));
     }
     Ok(Sample::default()
-        .with("instructions per event", (long - short) / events, 0)
+        .with(
+            INSTRUCTIONS,
+            (long.instructions - short.instructions) / events,
+            0,
+        )
+        .with("cache lines", (long.lines - short.lines) / events, 1)
         .with("events counted over", events, 0))
 }
 
-fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, f64), String> {
+struct Counts {
+    instructions: f64,
+    /// The cache lines of data that the L1 cache had to fetch.
+    lines: f64,
+}
+
+fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, Counts), String> {
     const STREAMS: usize = 500;
     const CONNECTIONS: usize = 4;
     let out = Path::new(SCRATCH).join("callgrind.out");
@@ -52,6 +64,7 @@ fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, f64), Strin
         "valgrind".into(),
         "--quiet".into(),
         "--tool=callgrind".into(),
+        "--cache-sim=yes".into(),
         format!("--callgrind-out-file={}", out.display()),
     ];
     let mut server = Server::start_under(&wrapper, kind, SECOND / 10)?;
@@ -69,15 +82,21 @@ fn run_under_callgrind(kind: Kind, window: Duration) -> Result<(i64, f64), Strin
 
     let profile = fs::read_to_string(&out).map_err(|e| format!("callgrind wrote nothing: {e}"))?;
     let _ = fs::remove_file(&out);
-    let total = profile
+    // Instructions; reads and writes; misses of L1 by instructions, reads and writes; and more.
+    let totals = profile
         .lines()
-        .find_map(|line| {
-            line.strip_prefix("totals: ")
-                .or_else(|| line.strip_prefix("summary: "))
-        })
-        .and_then(|total| total.trim().parse().ok());
+        .find_map(|line| line.strip_prefix("totals: "));
+    let totals = totals.unwrap_or_default().split(' ').map(str::parse);
+    let totals: Result<Vec<f64>, _> = totals.collect();
+    let Ok([instructions, _, _, _, reads, writes, ..]) = totals.as_deref() else {
+        return Err("callgrind wrote no totals".into());
+    };
+    let (instructions, lines) = (*instructions, reads + writes);
     Ok((
         events.cast_signed(),
-        total.ok_or("callgrind wrote no total")?,
+        Counts {
+            instructions,
+            lines,
+        },
     ))
 }

@@ -11,6 +11,7 @@
     reason = "counts become figures here, far below 2^52"
 )]
 
+mod aims;
 mod client;
 mod crowd;
 pub mod fanout;
@@ -122,10 +123,8 @@ fn measure(words: &[String], points: fn() -> Vec<Point>) -> Result<(), String> {
     } else {
         SCRATCH
     };
-    // A run keeps the notes below the figures, by hand or from a soak.
-    let kept = if whole { stored() } else { String::new() };
-    let notes = kept.find("\n## ").map_or("", |start| &kept[start..]);
-    write(folder, "numbers.md", &(document + notes))?;
+    let soaked = if whole { stored() } else { String::new() };
+    write(folder, "numbers.md", &soak::keep(&document, &soaked))?;
     if let Some(picture) = picture::draw(&groups) {
         write(folder, "numbers.svg", &picture)?;
     }

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     client::Client,
     crowd::Crowd,
-    point::{CPU, MEMORY, P99, Point, RATE, Ratio, Sample},
+    point::{CPU, CPU_OVER_FLOOR, LOST, MEMORY, P99, Point, RATE, Ratio, Sample},
     process::{self, Cpu},
     servers::{Kind, Server},
     steady,
@@ -18,6 +18,12 @@ use crate::{
 pub(crate) const FEW_CPU: &str = "CPU at 10,000, µs";
 pub(crate) const FEW_MEMORY: &str = "memory at 10,000, KiB";
 pub(crate) const FEW_P99: &str = "p99 at 10,000, ms";
+pub(crate) const SOME_P99: &str = "p99 at 100,000, ms";
+pub(crate) const CPU_GROWTH: &str = "CPU over that at 10,000";
+pub(crate) const MEMORY_GROWTH: &str = "memory over that at 10,000";
+pub(crate) const IN_ALL: &str = "in all, GiB";
+pub(crate) const CPU_TO_OPEN: &str = "CPU to open a stream, µs";
+pub(crate) const EXIT: &str = "SIGTERM to exit, s";
 /// Streams per connection.
 const STREAMS: usize = 125;
 const SECOND: Duration = Duration::from_secs(1);
@@ -85,17 +91,17 @@ fn grow(kind: Kind) -> Result<Sample, String> {
         .sample()
         .with(FEW_CPU, few_cpu, 2)
         .with("at 100,000, µs", some_cpu, 2)
-        .with("CPU over that at 10,000", most_cpu / few_cpu, 2)
+        .with(CPU_GROWTH, most_cpu / few_cpu, 2)
         .with("CPU at 100,000 over the million's", some_cpu / most_cpu, 2)
         .with(FEW_MEMORY, few.memory, 2)
         .with("at 100,000, KiB", some.memory, 2)
-        .with("memory over that at 10,000", most.memory / few.memory, 2)
+        .with(MEMORY_GROWTH, most.memory / few.memory, 2)
         .with(FEW_P99, few.window.deviation(0.99), 2)
-        .with("p99 at 100,000, ms", some.window.deviation(0.99), 2))
+        .with(SOME_P99, some.window.deviation(0.99), 2))
 }
 
 fn over_the_floor() -> Ratio {
-    Ratio::new("CPU over the floor's", CPU, Kind::Floor)
+    Ratio::new(CPU_OVER_FLOOR, CPU, Kind::Floor)
 }
 
 /// Returns which resource is missing for this number of streams.
@@ -188,14 +194,14 @@ impl Held {
             .with(CPU, window.cpu(), 2)
             .with("the client's, µs", by_client, 2)
             .with(MEMORY, self.memory, 2)
-            .with("in all, GiB", self.whole / 1024.0 / 1024.0, 2)
+            .with(IN_ALL, self.whole / 1024.0 / 1024.0, 2)
             .with("p50, ms", window.deviation(0.5), 2)
             .with(P99, window.deviation(0.99), 2)
             .with("max, ms", window.tally.deviation.max_ms(), 1)
-            .with("lost", window.tally.lost as f64, 0)
+            .with(LOST, window.tally.lost as f64, 0)
             .with("opened in, s", self.opening.as_secs_f64(), 1)
-            .with("CPU to open a stream, µs", self.opened_by / streams, 1)
-            .with("SIGTERM to exit, s", self.exit.as_secs_f64(), 2)
+            .with(CPU_TO_OPEN, self.opened_by / streams, 1)
+            .with(EXIT, self.exit.as_secs_f64(), 2)
             .with("ended cleanly, %", 100.0 * cleanly, 1)
     }
 }

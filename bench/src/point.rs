@@ -10,6 +10,10 @@ pub(crate) const SYSTEM: &str = "system, µs";
 pub(crate) const MEMORY: &str = "memory per stream, KiB";
 pub(crate) const P99: &str = "p99, ms";
 pub(crate) const RATE: &str = "events per second";
+pub(crate) const LOST: &str = "lost";
+pub(crate) const CPU_OVER_FLOOR: &str = "CPU over the floor's";
+pub(crate) const CPU_OVER_AXUM: &str = "CPU over axum's";
+pub(crate) const MEMORY_OVER_NODE: &str = "memory over Node's";
 
 type Measure = Box<dyn Fn(Kind) -> Result<Sample, String>>;
 
@@ -99,6 +103,16 @@ impl Outcome {
             Some(round.get(&kind)?.get(ratio.figure)? / base)
         };
         median(self.rounds.iter().filter_map(of).collect())
+    }
+
+    /// Returns the median of the figure or ratio called `name`, and its decimal places.
+    pub(crate) fn figure(&self, kind: Kind, name: &str) -> Option<(f64, usize)> {
+        if let Some(ratio) = self.point.ratios.iter().find(|ratio| ratio.name == name) {
+            return Some((self.ratio(kind, ratio)?, 2));
+        }
+        let mut figures = self.sample(kind)?.figures.iter();
+        let digits = figures.find(|figure| figure.name == name)?.digits;
+        Some((self.median(kind, name)?, digits))
     }
 
     pub(crate) fn sample(&self, kind: Kind) -> Option<&Sample> {

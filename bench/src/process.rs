@@ -98,6 +98,21 @@ pub(crate) fn resident(pid: u32) -> Result<f64, String> {
     labelled(&rollup, "Rss:").ok_or_else(|| format!("/proc/{pid}/smaps_rollup has no Rss"))
 }
 
+/// Returns the kernel's memory for all sockets in KiB, where it may be read, without their buffers.
+///
+/// The kernel may keep some of it under other names.
+pub(crate) fn socket_memory() -> Option<f64> {
+    const CACHES: [&str; 5] = ["TCP", "sock_inode_cache", "filp", "dentry", "eventpoll_epi"];
+    let table = fs::read_to_string("/proc/slabinfo").ok()?;
+    let bytes = table.lines().filter_map(|line| {
+        let mut columns = line.split_whitespace();
+        CACHES.contains(&columns.next()?).then_some(())?;
+        let [objects, _, size] = [columns.next()?, columns.next()?, columns.next()?];
+        Some(objects.parse::<f64>().ok()? * size.parse::<f64>().ok()?)
+    });
+    Some(bytes.sum::<f64>() / 1024.0)
+}
+
 /// Returns the entries of a folder of the process: `fd` has its open files, `task` its threads.
 pub(crate) fn entries(
     pid: u32,

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use crate::{
-    point::{Outcome, Point, Ratio, grouped},
+    aims,
+    point::{Outcome, Point, grouped},
     servers::Kind,
     summary::{self, Group},
 };
@@ -39,7 +40,7 @@ impl Outcome {
                     "| {}{} | {} |",
                     kind.title(),
                     self.missing(kind),
-                    self.cells(kind, &names).join(" | ")
+                    self.cells(kind, &titles).join(" | ")
                 );
             }
             text.push('\n');
@@ -64,22 +65,11 @@ impl Outcome {
     }
 
     fn cells(&self, kind: Kind, names: &[&str]) -> Vec<String> {
-        let figure = |name: &&str| {
-            let digits = self
-                .sample(kind)?
-                .figures
-                .iter()
-                .find(|figure| figure.name == *name)?
-                .digits;
-            Some(grouped(self.median(kind, name)?, digits))
+        let cell = |name: &&str| {
+            let figure = self.figure(kind, name);
+            figure.map_or_else(|| "–".into(), |(value, digits)| grouped(value, digits))
         };
-        let ratio = |ratio: &Ratio| Some(format!("{:.2}", self.ratio(kind, ratio)?));
-        let figures = names.iter().map(figure);
-        let ratios = self.point.ratios.iter().map(ratio);
-        figures
-            .chain(ratios)
-            .map(|cell| cell.unwrap_or_else(|| "–".into()))
-            .collect()
+        names.iter().map(cell).collect()
     }
 }
 
@@ -106,6 +96,7 @@ pub(crate) fn document(
     for outcome in outcomes {
         text.push_str(&outcome.markdown());
     }
+    text.push_str(&aims::table(outcomes));
     text.truncate(text.trim_end().len());
     text.push('\n');
     text

@@ -5,7 +5,10 @@ use std::time::Duration;
 use crate::{
     client::Client,
     load::Load,
-    point::{CPU, MEMORY, P99, Point, RATE, Ratio, SYSTEM, Sample, USER},
+    point::{
+        CPU, CPU_OVER_FLOOR, LOST, MEMORY, MEMORY_OVER_NODE, P99, Point, RATE, Ratio, SYSTEM,
+        Sample, USER,
+    },
     process,
     servers::{Kind, Server},
     window::Window,
@@ -25,7 +28,11 @@ pub fn steady() -> Point {
         about: "a window of 15 s after a warm-up.",
         kinds: Kind::PLAIN.into(),
         rounds: 3,
-        ratios: cpu_ratios(),
+        ratios: [
+            cpu_ratios(),
+            vec![Ratio::new(MEMORY_OVER_NODE, MEMORY, Kind::Node)],
+        ]
+        .concat(),
         lacks: None,
         measure: Box::new(|kind| hold(kind, 5000, SECOND, Duration::from_secs(15))),
     }
@@ -62,7 +69,7 @@ pub fn quick() -> Point {
 
 fn cpu_ratios() -> Vec<Ratio> {
     vec![
-        Ratio::new("CPU over the floor's", CPU, Kind::Floor),
+        Ratio::new(CPU_OVER_FLOOR, CPU, Kind::Floor),
         Ratio::new("CPU over Node's", CPU, Kind::Node),
     ]
 }
@@ -84,7 +91,7 @@ pub(crate) fn hold(
         .with("deviation p50, ms", window.deviation(0.5), 2)
         .with(P99, window.deviation(0.99), 2)
         .with("max, ms", window.tally.deviation.max_ms(), 1)
-        .with("lost", lost as f64, 0))
+        .with(LOST, lost as f64, 0))
 }
 
 /// A server with open streams over HTTP/1.1.
@@ -94,6 +101,7 @@ pub(crate) struct Opened {
     streams: usize,
     /// The resident memory without the streams, in KiB.
     before: f64,
+    sockets_before: Option<f64>,
 }
 
 impl Opened {
@@ -111,12 +119,14 @@ impl Opened {
         load.watch(SECOND / 10)?;
 
         let before = process::resident(server.pid())?;
+        let sockets_before = process::socket_memory();
         load.open(streams, over)?;
         Ok(Self {
             server,
             load,
             streams,
             before,
+            sockets_before,
         })
     }
 
@@ -124,13 +134,22 @@ impl Opened {
     pub(crate) fn sample(&self, window: &Window, interval: Duration) -> Result<Sample, String> {
         let (streams, events) = (self.streams, window.events());
         let memory = process::resident(self.server.pid())? - self.before;
-        Ok(Sample::default()
+        let sockets = process::socket_memory().zip(self.sockets_before);
+        let sample = Sample::default()
             .with(RATE, window.per_second(), 0)
             .with("of those due, %", window.of_those_due(streams, interval), 1)
             .with(CPU, window.cpu(), 2)
             .with(USER, window.spent.user / events, 2)
             .with(SYSTEM, window.spent.system / events, 2)
-            .with(MEMORY, memory / streams as f64, 2))
+            .with(MEMORY, memory / streams as f64, 2);
+        Ok(match sockets {
+            // Both ends are here.
+            Some((all, before)) => {
+                let memory = (all - before) / (2 * streams) as f64;
+                sample.with("kernel memory per socket, KiB", memory, 2)
+            }
+            None => sample,
+        })
     }
 }
 

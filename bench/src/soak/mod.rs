@@ -50,7 +50,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::runtime::Builder;
 
-pub(crate) use table::put;
+pub(crate) use table::{keep, put};
 
 use crate::process;
 

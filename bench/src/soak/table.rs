@@ -26,12 +26,23 @@ const COLUMNS: [&str; 11] = [
 
 const TITLE: &str = "## Half an hour of everything at once";
 
-/// Returns `paper` with the table replaced or appended.
-pub(crate) fn put(paper: &str, table: &str) -> String {
-    let start = paper.find(TITLE).unwrap_or(paper.len());
-    let (before, old) = paper.split_at(start);
-    let after = old.find("\n## ").map_or("", |end| &old[end..]);
-    format!("{}\n\n{}\n{after}", before.trim_end(), table.trim_end())
+/// Returns `document` without a table of a soak, and the table, from its heading on.
+fn split(document: &str) -> (&str, &str) {
+    document.split_at(document.find(TITLE).unwrap_or(document.len()))
+}
+
+/// Returns `document` with this table at its end.
+pub(crate) fn put(document: &str, table: &str) -> String {
+    let document = split(document).0;
+    format!("{}\n\n{}\n", document.trim_end(), table.trim_end())
+}
+
+/// Returns `document` with the table of `stored`, if there is one.
+pub(crate) fn keep(document: &str, stored: &str) -> String {
+    match split(stored).1 {
+        "" => document.to_owned(),
+        table => put(document, table),
+    }
 }
 
 pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {

@@ -1,0 +1,100 @@
+//! What the figures should be at most, and why some are more.
+
+use std::fmt::Write;
+
+use crate::{
+    instructions::INSTRUCTIONS,
+    million::{CPU_GROWTH, CPU_TO_OPEN, EXIT, IN_ALL, MEMORY_GROWTH, SOME_P99},
+    point::{CPU_OVER_AXUM, CPU_OVER_FLOOR, LOST, MEMORY, MEMORY_OVER_NODE, Outcome, grouped},
+    servers::Kind::{self, Http2, Jemalloc, Notify, Ours},
+};
+
+/// The most that a figure or a ratio of a server should be.
+struct Aim {
+    point: &'static str,
+    kind: Kind,
+    name: &'static str,
+    most: f64,
+    /// Why it is more, where it is.
+    why: &'static str,
+}
+
+const fn aim(
+    point: &'static str,
+    kind: Kind,
+    name: &'static str,
+    most: f64,
+    why: &'static str,
+) -> Aim {
+    Aim {
+        point,
+        kind,
+        name,
+        most,
+        why,
+    }
+}
+
+const LINES: &str = "an event touches memory of its own stream, which is not in the processor's \
+                     cache: the cache lines in `instructions`";
+const BUFFERS: &str = "hyper keeps 8 KiB to read and 8 KiB to write, and glibc's bookkeeping touches \
+                       a page of each";
+
+/// In the order of the points.
+const AIMS: [Aim; 16] = [
+    aim("steady", Ours, MEMORY, 11.0, BUFFERS),
+    aim("steady", Ours, MEMORY_OVER_NODE, 0.6, BUFFERS),
+    aim(
+        "steady",
+        Jemalloc,
+        MEMORY,
+        6.6,
+        "hyper keeps 8 KiB to write",
+    ),
+    aim("rate", Ours, CPU_OVER_FLOOR, 1.45, LINES),
+    aim("fanout", Notify, CPU_OVER_FLOOR, 1.4, LINES),
+    aim("fanout", Notify, CPU_OVER_AXUM, 0.8, LINES),
+    aim("instructions", Ours, INSTRUCTIONS, 3200.0, ""),
+    aim("million", Http2, LOST, 0.0, ""),
+    aim("million", Http2, MEMORY, 1.7, ""),
+    aim("million", Http2, IN_ALL, 2.2, ""),
+    aim("million", Http2, CPU_OVER_FLOOR, 0.33, ""),
+    aim("million", Http2, CPU_TO_OPEN, 12.0, ""),
+    aim("million", Http2, EXIT, 3.5, ""),
+    aim("million", Http2, CPU_GROWTH, 1.15, ""),
+    aim("million", Http2, MEMORY_GROWTH, 1.15, ""),
+    aim("million", Http2, SOME_P99, 10.0, ""),
+];
+
+/// Returns the aims of the measured points as a table.
+pub(crate) fn table(outcomes: &[Outcome]) -> String {
+    let mut rows = String::new();
+    for it in &AIMS {
+        let outcome = outcomes
+            .iter()
+            .find(|outcome| outcome.point.name == it.point);
+        let Some((value, digits)) = outcome.and_then(|outcome| outcome.figure(it.kind, it.name))
+        else {
+            continue;
+        };
+        let [measured, most] = [value, it.most].map(|value| grouped(value, digits));
+        let verdict = match it.why {
+            // What is printed decides.
+            _ if value <= it.most || measured == most => "reached".to_owned(),
+            "" => "**missed**".to_owned(),
+            why => format!("**missed**: {why}"),
+        };
+        let (point, server, name) = (it.point, it.kind.title(), it.name);
+        let _ = writeln!(
+            rows,
+            "| `{point}` | {server} | {name} | {most} | {measured} | {verdict} |"
+        );
+    }
+    if rows.is_empty() {
+        return rows;
+    }
+    format!(
+        "### The aims\n\n\
+         | point | server | figure | at most | measured | |\n|---|---|---|---:|---:|---|\n{rows}\n"
+    )
+}
