@@ -113,6 +113,12 @@ impl Connection {
         Some(Arc::clone(&self.0).into())
     }
 
+    /// Forgets the task, whose memory a handler that keeps the connection would hold.
+    pub(crate) fn forget_task(&self) {
+        // Bound to a name, so that the lock is free again before the drop.
+        let _task = std::mem::replace(&mut *lock(&self.0.task), Waker::noop().clone());
+    }
+
     pub(crate) fn set_readable(&self) {
         self.0.readable.store(true, Relaxed);
     }

@@ -136,6 +136,12 @@ fn poll_discard(io: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll
     Poll::Ready(read.map_or(0, |()| scrap.filled().len()))
 }
 
+impl<L: Accept> Drop for ServerIo<L> {
+    fn drop(&mut self) {
+        self.connection.forget_task();
+    }
+}
+
 impl<L: Accept> AsyncRead for ServerIo<L> {
     fn poll_read(
         mut self: Pin<&mut Self>,
