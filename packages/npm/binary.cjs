@@ -1,10 +1,12 @@
 "use strict";
-const { existsSync } = require("node:fs");
+const { statSync } = require("node:fs");
 
 /** Returns the path of the program: `SSE_CLOCK_BINARY`, or the file in the package of this platform. */
 exports.binary = () => {
   const named = process.env.SSE_CLOCK_BINARY;
-  if (named && !existsSync(named)) throw new Error(`SSE_CLOCK_BINARY names ${named}, which does not exist`);
+  if (named && !statSync(named, { throwIfNoEntry: false })?.isFile()) {
+    throw new Error(`SSE_CLOCK_BINARY is ${named}, which is no file`);
+  }
   if (named) return named;
   const platform = `${process.platform}-${process.arch}`;
   const name = `@sse-clock/${platform}`;

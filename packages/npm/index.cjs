@@ -7,7 +7,7 @@ const { binary } = require("./binary.cjs");
 /** Older versions of Node have no such symbol. This is the one that compilers use there. */
 const asyncDispose = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
 
-/** The most milliseconds that a clean shutdown takes. The server itself waits 5 s for stuck streams. */
+/** How many milliseconds a server may take to stop: twice what `--drain` is by default. */
 const STOP_TIMEOUT = 10_000;
 
 class Server {

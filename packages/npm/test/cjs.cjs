@@ -22,7 +22,7 @@ async function main() {
     message: `no sse-clock for sunos-arm64: there is no package for this platform, ${advice}`,
   });
   process.env.SSE_CLOCK_BINARY = "/nowhere/sse-clock";
-  await assert.rejects(start(), { message: "SSE_CLOCK_BINARY names /nowhere/sse-clock, which does not exist" });
+  await assert.rejects(start(), { message: "SSE_CLOCK_BINARY is /nowhere/sse-clock, which is no file" });
 }
 
 /** A result that is missing is an error, not a request for the cases. */

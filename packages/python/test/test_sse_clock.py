@@ -195,7 +195,7 @@ def test_a_variable_names_another_program(
 ) -> None:
     other = tmp_path / "other"
     monkeypatch.setenv("SSE_CLOCK_BINARY", str(other))
-    with pytest.raises(FileNotFoundError, match="SSE_CLOCK_BINARY names .*other"):
+    with pytest.raises(FileNotFoundError, match="SSE_CLOCK_BINARY is .*other"):
         start()
     other.write_text("#!/bin/sh\necho this is the other >&2\nexit 1\n")
     other.chmod(0o755)

@@ -17,7 +17,7 @@ def find_binary() -> str:
     """Return the path of the program: that of ``SSE_CLOCK_BINARY``, or the installed one."""
     override = os.environ.get(VARIABLE)
     if override and not Path(override).is_file():
-        raise FileNotFoundError(f"{VARIABLE} names {override}, which does not exist")
+        raise FileNotFoundError(f"{VARIABLE} is {override}, which is no file")
     if override:
         return override
     for path in _candidates("sse-clock" + (sysconfig.get_config_var("EXE") or "")):

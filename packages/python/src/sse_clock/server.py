@@ -20,7 +20,7 @@ _log = logging.getLogger("sse_clock")
 
 _LISTENING = "Server listening on "
 
-#: How many seconds a clean shutdown may take. The server itself waits 5 seconds for stuck streams.
+#: How many seconds a server may take to stop: twice what ``--drain`` is by default.
 _STOP_TIMEOUT = 10
 
 
