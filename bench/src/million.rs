@@ -18,12 +18,14 @@ use crate::{
 pub(crate) const FEW_CPU: &str = "CPU at 10,000, µs";
 pub(crate) const FEW_MEMORY: &str = "memory at 10,000, KiB";
 pub(crate) const FEW_P99: &str = "p99 at 10,000, ms";
+pub(crate) const SOME_CPU: &str = "CPU at 100,000 over the million's";
 pub(crate) const SOME_P99: &str = "p99 at 100,000, ms";
 pub(crate) const CPU_GROWTH: &str = "CPU over that at 10,000";
 pub(crate) const MEMORY_GROWTH: &str = "memory over that at 10,000";
 pub(crate) const IN_ALL: &str = "in all, GiB";
 pub(crate) const CPU_TO_OPEN: &str = "CPU to open a stream, µs";
 pub(crate) const EXIT: &str = "SIGTERM to exit, s";
+pub(crate) const CUT: &str = "cut off at the exit, %";
 /// Streams per connection.
 const STREAMS: usize = 125;
 const SECOND: Duration = Duration::from_secs(1);
@@ -92,7 +94,7 @@ fn grow(kind: Kind) -> Result<Sample, String> {
         .with(FEW_CPU, few_cpu, 2)
         .with("at 100,000, µs", some_cpu, 2)
         .with(CPU_GROWTH, most_cpu / few_cpu, 2)
-        .with("CPU at 100,000 over the million's", some_cpu / most_cpu, 2)
+        .with(SOME_CPU, some_cpu / most_cpu, 2)
         .with(FEW_MEMORY, few.memory, 2)
         .with("at 100,000, KiB", some.memory, 2)
         .with(MEMORY_GROWTH, most.memory / few.memory, 2)
@@ -202,7 +204,7 @@ impl Held {
             .with("opened in, s", self.opening.as_secs_f64(), 1)
             .with(CPU_TO_OPEN, self.opened_by / streams, 1)
             .with(EXIT, self.exit.as_secs_f64(), 2)
-            .with("ended cleanly, %", 100.0 * cleanly, 1)
+            .with(CUT, 100.0 * (1.0 - cleanly), 1)
     }
 }
 

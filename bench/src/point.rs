@@ -13,6 +13,7 @@ pub(crate) const RATE: &str = "events per second";
 pub(crate) const LOST: &str = "lost";
 pub(crate) const CPU_OVER_FLOOR: &str = "CPU over the floor's";
 pub(crate) const CPU_OVER_AXUM: &str = "CPU over axum's";
+pub(crate) const USER_OVER_AXUM: &str = "user over axum's";
 pub(crate) const MEMORY_OVER_NODE: &str = "memory over Node's";
 
 type Measure = Box<dyn Fn(Kind) -> Result<Sample, String>>;

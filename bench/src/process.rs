@@ -98,9 +98,9 @@ pub(crate) fn resident(pid: u32) -> Result<f64, String> {
     labelled(&rollup, "Rss:").ok_or_else(|| format!("/proc/{pid}/smaps_rollup has no Rss"))
 }
 
-/// Returns the kernel's memory for all sockets in KiB, where it may be read, without their buffers.
+/// Returns the kernel's memory for sockets and other open files in KiB, where it may be read.
 ///
-/// The kernel may keep some of it under other names.
+/// The buffers of the sockets are not in it. The kernel counts like objects under one name.
 pub(crate) fn socket_memory() -> Option<f64> {
     const CACHES: [&str; 5] = ["TCP", "sock_inode_cache", "filp", "dentry", "eventpoll_epi"];
     let table = fs::read_to_string("/proc/slabinfo").ok()?;

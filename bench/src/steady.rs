@@ -7,7 +7,7 @@ use crate::{
     load::Load,
     point::{
         CPU, CPU_OVER_FLOOR, LOST, MEMORY, MEMORY_OVER_NODE, P99, Point, RATE, Ratio, SYSTEM,
-        Sample, USER,
+        Sample, USER, USER_OVER_AXUM,
     },
     process,
     servers::{Kind, Server},
@@ -46,7 +46,7 @@ pub fn rate() -> Point {
         about: "a window of 8 s; 200,000 events a second are due, and those that do not arrive were more than the server can send.",
         ratios: [
             cpu_ratios(),
-            vec![Ratio::new("user over axum's", USER, Kind::Axum)],
+            vec![Ratio::new(USER_OVER_AXUM, USER, Kind::Axum)],
         ]
         .concat(),
         measure: Box::new(|kind| hold(kind, 5000, FAST, SECOND * 8)),
