@@ -29,10 +29,10 @@ specification() {
             case $name in '' | '#'*) ;; *) skipped+=(--skip "$name") ;; esac
         done <"$here/$list"
     done
-    cargo build --features tls --example suite # a test runs it
+    cargo build --workspace --features tls --example suite # a test runs it
     # An emulated program takes longer, and the tests have time limits.
     local -x RUST_TEST_THREADS=4 SSE_CLOCK_BIN=$command SKIPPED=$work/skipped.txt
-    local spec=(cargo test --features tls --test spec --)
+    local spec=(cargo test --workspace --features tls --test spec --)
     "${spec[@]}" "${modules[@]}" ${skipped[@]+"${skipped[@]}"} | tee "$work/spec.log" && return
     # Wine now and then ends a program by a signal when the program exits, and a busy machine makes
     # an emulated program late. So up to three tests that fail are run once more.
