@@ -276,6 +276,58 @@ fn the_readme_has_figures_of_the_benchmark() {
     }
 }
 
+/// Returns the cell of a server in the table that a point of the benchmark has printed.
+fn figure(point: &str, server: &str, column: &str) -> String {
+    let numbers = read("bench/numbers.md");
+    let (_, table) = numbers
+        .split_once(&format!("`make bench POINTS={point}`"))
+        .unwrap();
+    let mut rows = table.lines().filter(|line| line.starts_with('|'));
+    let cells = |row: &str| row.split(" | ").map(str::to_owned).collect::<Vec<_>>();
+    let column = cells(rows.next().unwrap())
+        .iter()
+        .position(|it| it == column);
+    let row = rows.find(|row| row.starts_with(&format!("| {server} |")));
+    cells(row.unwrap())[column.unwrap()].clone()
+}
+
+#[test]
+fn the_size_of_a_machine_has_figures_of_the_benchmark() {
+    let both = |point, column, unit| {
+        let of = |server| figure(point, server, column);
+        let (plain, jemalloc) = (of("sse-clock"), of("sse-clock, jemalloc"));
+        format!(
+            "| {plain} {unit}, with jemalloc {jemalloc} {unit} | `make bench POINTS={point}` |\n"
+        )
+    };
+    let rate = |point| figure(point, "sse-clock", "events per second");
+    let memory = "memory per stream, KiB";
+    let kernel = figure("steady", "sse-clock", "kernel memory per socket, KiB");
+    let cpu = |point| {
+        let cells = both(point, "CPU per event, µs", "µs");
+        format!(
+            "| CPU per event, at {} events a second {cells}",
+            rate(point)
+        )
+    };
+    let rows = [
+        format!(
+            "| memory per stream, in the process {}",
+            both("steady", memory, "KiB")
+        ),
+        format!(
+            "| memory per socket, in the kernel | {kernel} KiB | `make bench POINTS=steady` |\n"
+        ),
+        cpu("steady"),
+        cpu("rate"),
+    ]
+    .concat();
+    assert!(
+        read("docs/production.md").contains(&rows),
+        "it should be:\n{rows}"
+    );
+}
+
 #[test]
 fn the_badges_and_the_picture_are_small_and_true() {
     for file in ["license", "rust", "resume"] {
