@@ -240,3 +240,52 @@ impl<L: Accept> AsyncWrite for ServerIo<L> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::task::Wake;
+
+    use tokio::io::{DuplexStream, duplex};
+
+    use super::*;
+
+    struct Pipes;
+
+    impl Accept for Pipes {
+        type Io = DuplexStream;
+
+        async fn accept(&mut self) -> io::Result<(DuplexStream, SocketAddr)> {
+            pending().await
+        }
+    }
+
+    struct Task;
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    /// A handler may keep the connection of a request for as long as it likes.
+    #[test]
+    fn a_kept_connection_does_not_hold_the_task_of_a_closed_socket() {
+        let (io, _peer) = duplex(1);
+        let connection = Connection::new(([127, 0, 0, 1], 4000).into(), Arc::default());
+        let mut io = ServerIo::<Pipes>::new(io, connection.clone());
+        let task = Arc::new(Task);
+        let waker = task.clone().into();
+        let mut byte = [0];
+        let read = Pin::new(&mut io).poll_read(
+            &mut Context::from_waker(&waker),
+            &mut ReadBuf::new(&mut byte),
+        );
+        assert!(read.is_pending());
+        drop(waker);
+        assert!(Arc::strong_count(&task) > 1, "the read waits");
+        drop(io);
+        assert_eq!(Arc::strong_count(&task), 1);
+        drop(connection);
+    }
+}
