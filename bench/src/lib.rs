@@ -92,7 +92,9 @@ fn measure(words: &[String], points: fn() -> Vec<Point>) -> Result<(), String> {
         }
     }
     framing::check();
+    let latency = process::memory_latency();
     let machine = process::machine()?;
+    let machine = format!("{machine}, {latency:.0} ns for a random read in 256 MiB");
     let versions = versions()?;
 
     let mut reasons = BTreeMap::new();

@@ -3,6 +3,8 @@
 use std::{
     collections::BTreeMap,
     fs::{self, DirEntry},
+    hint::black_box,
+    time::Instant,
 };
 
 /// The total processor time of a process.
@@ -147,6 +149,21 @@ fn watched_by(pid: u32, poll: &str) -> Result<Vec<String>, String> {
     let info = read(&format!("/proc/{pid}/fdinfo/{poll}"))?;
     let lines = info.lines().filter(|line| line.starts_with("tfd:"));
     Ok(lines.map(str::to_owned).collect())
+}
+
+/// Returns the nanoseconds of a read at a random place in 256 MiB.
+pub(crate) fn memory_latency() -> f64 {
+    const WORDS: usize = 1 << 26;
+    const READS: u32 = 2_000_000;
+    // Each word holds the place of the next. An odd sum, and a factor of one more than a multiple of
+    // four, visit all of them in turn.
+    let next = |at: usize| (at.wrapping_mul(0x9e37_79b1).wrapping_add(0x7f4a_7c15)) % WORDS;
+    let words: Vec<u32> = (0..WORDS).map(|at| next(at) as u32).collect();
+    let start = Instant::now();
+    let last = (0..READS).fold(0, |at, _| words[at as usize]);
+    let time = start.elapsed();
+    black_box(last);
+    time.as_secs_f64() * 1e9 / f64::from(READS)
 }
 
 /// Returns the kernel, the processors and the memory in one line.
