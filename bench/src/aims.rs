@@ -42,12 +42,12 @@ const LINES: &str = "an event touches memory of its own stream, which has left t
                      the event before: `instructions` counts it for sse-clock";
 const BUFFERS: &str = "hyper keeps 8 KiB to read and 8 KiB to write, and glibc's bookkeeping touches \
                        a page of each";
-const H2_LINES: &str = "as above; the floor stays in the cache, so the ratio grows with the time that \
-                        the machine's memory takes";
+const H2_LINES: &str = "an event touches memory of its own stream, and the floor's stays in the cache, so \
+                        the ratio grows with the time of a cache miss";
 const OPENING: &str = "half is hyper's and h2's, a quarter malloc's and copies, a quarter the kernel's, \
                        by `perf record`";
-const KERNEL: &str = "half is the kernel's, and nearly the same for both; neither one thread nor a \
-                      `watch` channel for each thread makes it less by a tenth";
+const KERNEL: &str = "more than half is the kernel's, which takes about as long for axum; with one \
+                      thread, or with a `watch` channel for each thread, it falls by less than a tenth";
 
 /// In the order of the points.
 const AIMS: [Aim; 19] = [
@@ -58,7 +58,7 @@ const AIMS: [Aim; 19] = [
         Jemalloc,
         MEMORY,
         6.6,
-        "hyper keeps 8 KiB to write, one page of it touched, and a map of headers of 792 bytes",
+        "hyper keeps 8 KiB to write, one page of it touched, and a `HeaderMap` of 792 bytes",
     ),
     aim("rate", Ours, CPU_OVER_FLOOR, 1.45, LINES),
     aim(
@@ -66,7 +66,7 @@ const AIMS: [Aim; 19] = [
         Ours,
         USER_OVER_AXUM,
         0.4,
-        "the same lines; axum writes late events together",
+        "an event touches memory of its own stream; axum writes late events together",
     ),
     aim("fanout", Notify, CPU_OVER_FLOOR, 1.4, LINES),
     aim("fanout", Notify, CPU_OVER_AXUM, 0.8, KERNEL),

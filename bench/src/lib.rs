@@ -92,9 +92,7 @@ fn measure(words: &[String], points: fn() -> Vec<Point>) -> Result<(), String> {
         }
     }
     framing::check();
-    let latency = process::memory_latency();
     let machine = process::machine()?;
-    let machine = format!("{machine}, {latency:.0} ns for a random read in 256 MiB");
     let versions = versions()?;
 
     let mut reasons = BTreeMap::new();
@@ -215,6 +213,7 @@ fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
     let mut outcome = Outcome {
         point,
         rounds: Vec::new(),
+        reads: Vec::new(),
         left_out: Vec::new(),
         failures: Vec::new(),
     };
@@ -237,6 +236,7 @@ fn take(point: Point, reasons: &BTreeMap<Kind, String>) -> Outcome {
         let mut round = BTreeMap::new();
         for &kind in &kinds {
             eprint!("  round {number}, {}: ", kind.title());
+            outcome.reads.push(process::memory_latency());
             match (outcome.point.measure)(kind) {
                 Ok(sample) => {
                     let figure =

@@ -82,6 +82,8 @@ impl Ratio {
 pub(crate) struct Outcome {
     pub(crate) point: Point,
     pub(crate) rounds: Vec<BTreeMap<Kind, Sample>>,
+    /// The nanoseconds of a read from memory before each measurement.
+    pub(crate) reads: Vec<f64>,
     pub(crate) left_out: Vec<String>,
     pub(crate) failures: Vec<String>,
 }
@@ -133,7 +135,11 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 /// Returns a number with commas between thousands.
 pub(crate) fn grouped(value: f64, digits: usize) -> String {
-    let plain = format!("{value:.digits$}");
+    let mut plain = format!("{value:.digits$}");
+    if plain.parse() == Ok(0.0) {
+        // Without the sign of a number just below zero.
+        plain = format!("{:.digits$}", 0.0);
+    }
     let (whole, rest) = plain
         .find('.')
         .map_or((plain.as_str(), ""), |dot| plain.split_at(dot));

@@ -20,9 +20,12 @@ impl Outcome {
             ..
         } = &self.point;
         let plural = if *rounds == 1 { "" } else { "s" };
+        let least = self.reads.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = self.reads.iter().copied().fold(0.0, f64::max);
         let _ = writeln!(
             text,
-            "`make bench POINTS={name}`: {about} {rounds} round{plural}.\n"
+            "`make bench POINTS={name}`: {about} {rounds} round{plural}. \
+             A random read in 64 MiB took {least:.0} to {most:.0} ns before the measurements.\n"
         );
         let kinds = self.point.kinds.iter().copied();
         let kinds: Vec<Kind> = kinds.filter(|kind| self.sample(*kind).is_some()).collect();

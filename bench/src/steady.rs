@@ -44,7 +44,7 @@ pub fn rate() -> Point {
     Point {
         name: "rate",
         title: "5,000 streams, an event each every 25 ms",
-        about: "a window of 8 s; 200,000 events a second are due, and those that do not arrive were more than the server can send. Express is not here: it needs more time than Node's http for an event, and not all streams open while it sends so many.",
+        about: "a window of 8 s; 200,000 events a second are due, and those that do not arrive were more than the server can send. Express is not measured: it takes more CPU time for an event than Node's http, and at this rate not all of its streams opened in time.",
         kinds: kinds.filter(|kind| *kind != Kind::Express).collect(),
         ratios: [
             cpu_ratios(),
