@@ -20,13 +20,20 @@ impl Outcome {
             ..
         } = &self.point;
         let plural = if *rounds == 1 { "" } else { "s" };
-        let least = self.reads.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = self.reads.iter().copied().fold(0.0, f64::max);
-        let _ = writeln!(
+        let _ = write!(
             text,
-            "`make bench POINTS={name}`: {about} {rounds} round{plural}. \
-             A random read in 64 MiB took {least:.0} to {most:.0} ns before the measurements.\n"
+            "`make bench POINTS={name}`: {about} {rounds} round{plural}."
         );
+        let mut reads = self.reads.clone();
+        reads.sort_by(f64::total_cmp);
+        // There are none where the point was left out.
+        if let [least, .., most] = reads[..] {
+            let _ = write!(
+                text,
+                " A random read in 64 MiB took {least:.0} to {most:.0} ns before the measurements."
+            );
+        }
+        text.push_str("\n\n");
         let kinds = self.point.kinds.iter().copied();
         let kinds: Vec<Kind> = kinds.filter(|kind| self.sample(*kind).is_some()).collect();
         // Some servers have fewer figures than others.
