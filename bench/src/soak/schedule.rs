@@ -127,12 +127,12 @@ impl Soak {
         // A server listens on its first core before its other threads start.
         sleep(SECOND).await;
         for (index, server) in self.servers.iter().enumerate() {
-            let name = format!("{}, life {number}", KINDS[index].title());
             if number == 1 {
                 self.idle
                     .push(process::entries(server.pid(), "fd")?.count());
             }
-            self.now.push(Life::begin(name, server, self.idle[index])?);
+            let life = Life::begin(KINDS[index], number, server, self.idle[index])?;
+            self.now.push(life);
         }
         Ok(())
     }

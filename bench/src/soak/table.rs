@@ -51,7 +51,7 @@ pub(super) fn markdown(outcome: &Outcome, minutes: u64, about: &str) -> String {
          `make soak MINUTES={minutes} SEED={}`; {about}.\n\
          {}\n\
          `opened`, `ended` and `open` are the counts of each server process, read just before its shutdown and found in its log. `held by clients` counts the streams that idle clients held then.\n\
-         Descriptors, threads and memory are those after the first load and after the last, with all clients gone, and after {} rushes of {} connections or more. Memory is the median after the last half of the rushes.\n\
+         Descriptors, threads and memory are those after the first load and after the last, with all clients gone, and after {} rushes of {} connections or more. Memory is the median after the last half of the rushes. It may grow by 5 % with jemalloc, and by 10 % with glibc, whose heaps settle at another size after other clients.\n\
          The latest event is that of a plain stream under this load: how far it came from one second after the event before. The machine itself woke a sleeping thread up to {:.1} ms late, p99.9 {:.1}.\n{}\n",
         outcome.shared.seed,
         said(outcome),
