@@ -22,7 +22,7 @@ use std::time::Duration;
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::sync::SetOnce;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection::Connection;
 use super::validate::Dropped;
@@ -99,7 +99,8 @@ impl Drop for Underway {
 pin_project! {
     /// A body that ends when the shutdown begins, unless the length of the body is bounded.
     ///
-    /// A body that fails is cut off once the client could read all that the body has yielded.
+    /// A body that fails is cut off once the client has had time to read all that the body has
+    /// yielded.
     pub(super) struct UntilShutdown<B> {
         #[pin]
         body: B,
@@ -144,9 +145,11 @@ impl<B: Body> Body for UntilShutdown<B> {
         }
         // hyper writes its buffer when the body is pending, but not before an error.
         let cut = this.cut.get_or_insert_with(|| Box::pin(sleep(BEFORE_CUT)));
+        if connection.is_blocked() {
+            // `ServerIo` wakes the task when there is room, and hyper polls the body first.
+            cut.as_mut().reset(Instant::now() + BEFORE_CUT);
+        }
         ready!(cut.as_mut().poll(cx));
-        // `ServerIo` wakes the task when the bytes have left.
-        ready!(connection.poll_unblocked());
         Poll::Ready(Some(Err(Dropped)))
     }
 
@@ -156,5 +159,31 @@ impl<B: Body> Body for UntilShutdown<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, StreamBody};
+    use tokio::time::timeout;
+    use tokio_stream::once;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_gets_time_for_bytes_that_have_waited_for_room() {
+        let connection = Connection::new(([127, 0, 0, 1], 1).into(), Arc::default());
+        let failing = StreamBody::new(once(Err::<Frame<Bytes>, _>(Dropped)));
+        let underway = Underway::new(connection.clone());
+        let mut body = pin!(UntilShutdown::new(failing, underway));
+        connection.set_blocked(true);
+        for wait in [10 * BEFORE_CUT, BEFORE_CUT / 2, Duration::ZERO] {
+            assert!(timeout(wait, body.frame()).await.is_err());
+        }
+        connection.set_blocked(false);
+        let left = Instant::now();
+        assert!(body.frame().await.is_some_and(|frame| frame.is_err()));
+        assert!(left.elapsed() >= BEFORE_CUT);
     }
 }

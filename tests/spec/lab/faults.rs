@@ -72,8 +72,8 @@ fn an_aborted_stream_is_closed_after_its_last_event_without_the_terminating_chun
 fn a_client_gets_a_quarter_of_a_second_to_read_the_last_event_before_the_cut() {
     let server = Server::start();
     let began = Instant::now();
-    let reply = get(&server, "/stream?count=1&data=x&end=abort");
-    assert!(began.elapsed() >= Duration::from_millis(250));
+    let reply = get(&server, "/events?interval=10&count=1&data=x&end=abort");
+    assert!(began.elapsed() >= Duration::from_millis(10 + 250));
     assert_eq!(reply.text(), ":\n\ndata: x\n\n");
     assert!(!reply.complete);
 }
