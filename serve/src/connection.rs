@@ -18,6 +18,8 @@ pub struct Connection(Arc<State>);
 struct State {
     peer: SocketAddr,
     shutdown: Arc<Shutdown>,
+    /// Whether many responses share the connection.
+    http2: AtomicBool,
     responding: AtomicBool,
     blocked: AtomicBool,
     /// Whether a read may find bytes.
@@ -41,6 +43,7 @@ impl Connection {
         Self(Arc::new(State {
             peer,
             shutdown,
+            http2: AtomicBool::new(false),
             responding: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
             readable: AtomicBool::new(true),
@@ -66,6 +69,16 @@ impl Connection {
     /// Returns the steps of the server's shutdown, to wait for.
     pub(crate) fn shutdown(&self) -> &Shutdown {
         &self.0.shutdown
+    }
+
+    /// Returns whether many responses share the connection.
+    pub(crate) fn is_http2(&self) -> bool {
+        self.0.http2.load(Relaxed)
+    }
+
+    #[cfg(feature = "tls")]
+    pub(crate) fn set_http2(&self, http2: bool) {
+        self.0.http2.store(http2, Relaxed);
     }
 
     /// Returns whether a request was dispatched and the response is not at its end.

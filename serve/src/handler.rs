@@ -23,7 +23,8 @@ pub trait Handler: Fn(Request<Content>) -> Self::Future + Clone + Send + Sync + 
 
     /// The body of the handler's responses.
     ///
-    /// When a body fails, the server cuts off the response and ignores the error.
+    /// When a body fails, the server ignores the error and cuts off the response. First the client
+    /// gets 250 ms to read the last bytes, because it may drop bytes that it sees with the cut.
     type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
 }
 

@@ -28,11 +28,9 @@ const MAX_DISCARDED: usize = 2 << 20;
 /// Reads the bytes from one peer and writes the bytes to that peer.
 pub(super) struct ServerIo<L: Accept> {
     io: L::Io,
-    connection: Connection,
+    pub(super) connection: Connection,
     /// When the write that waits for room in the socket fails.
     stuck: Option<Pin<Box<Sleep>>>,
-    /// Whether many responses share the connection, and h2 always reads.
-    pub(super) is_http2: bool,
     /// The bytes of the handshake that may still be read; `None` for no limit.
     pub(super) handshake_room: Option<u16>,
     lingering: Option<Pin<Box<Sleep>>>,
@@ -58,7 +56,6 @@ impl<L: Accept> ServerIo<L> {
             io,
             connection,
             stuck: None,
-            is_http2: false,
             handshake_room: None,
             lingering: None,
             is_heard: false,
@@ -206,7 +203,8 @@ impl<L: Accept> AsyncWrite for ServerIo<L> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let is_heard = std::mem::take(&mut self.is_heard) || self.is_http2;
+        // h2 always reads.
+        let is_heard = std::mem::take(&mut self.is_heard) || self.connection.is_http2();
         if !is_heard && self.poll_gone(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
@@ -223,7 +221,7 @@ impl<L: Accept> AsyncWrite for ServerIo<L> {
         if this.lingering.is_none() {
             ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
         }
-        if ends && !this.is_http2 {
+        if ends && !this.connection.is_http2() {
             return Poll::Ready(Ok(()));
         }
         // Over HTTP/2 the peer still sends WINDOW_UPDATE frames for the bytes that were read.

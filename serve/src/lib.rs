@@ -90,8 +90,9 @@
 //!    handler that is still at work is dropped too, so work that must finish belongs in a task of
 //!    its own. Other connections finish their responses and take no further request, except HTTP/2
 //!    requests that cross the GOAWAY frame.
-//! 3. A body of unbounded length ends cleanly: with the terminating chunk, or with the end of the
-//!    HTTP/2 stream. A body with a known upper bound ([`SizeHint::upper`]) is sent whole.
+//! 3. A body whose length has no upper bound ([`SizeHint::upper`]) when the shutdown begins ends
+//!    cleanly: with the terminating chunk, or with the end of the HTTP/2 stream. Any other body is
+//!    sent whole.
 //! 4. After [`Limits::drain`] the remaining connections are dropped, also those that still send a
 //!    response of known length.
 //! 5. [`serve`] and [`Server::shutdown`] return when no connection is left.

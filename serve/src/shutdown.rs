@@ -17,14 +17,21 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use hyper::Version;
 use hyper::body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::sync::SetOnce;
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::connection::Connection;
 use super::validate::Dropped;
+
+/// How long a client gets to read the last bytes of a response that is cut off.
+///
+/// curl, nghttp2 and browsers drop bytes that they have not handed over when they see the cut.
+/// 10 ms are enough for a client that has a processor to itself.
+pub(crate) const BEFORE_CUT: Duration = Duration::from_millis(250);
 
 /// The two steps of the shutdown that connections wait for.
 #[derive(Debug, Default)]
@@ -92,25 +99,22 @@ impl Drop for Underway {
 pin_project! {
     /// A body that ends when the shutdown begins, unless the length of the body is bounded.
     ///
-    /// A body that fails is cut off once all that the body has yielded has left.
+    /// A body that fails is cut off once the client has had time to read all that the body has
+    /// yielded.
     pub(super) struct UntilShutdown<B> {
         #[pin]
         body: B,
-        endless: bool,
-        is_http2: bool,
-        failed: bool,
+        // The wait between the error of the body and the cut.
+        cut: Option<Pin<Box<Sleep>>>,
         underway: Underway,
     }
 }
 
 impl<B: Body> UntilShutdown<B> {
-    pub(super) fn new(body: B, version: Version, underway: Underway) -> Self {
+    pub(super) fn new(body: B, underway: Underway) -> Self {
         Self {
-            // A body of bounded length is sent whole.
-            endless: body.size_hint().upper().is_none(),
             body,
-            is_http2: version == Version::HTTP_2,
-            failed: false,
+            cut: None,
             underway,
         }
     }
@@ -126,23 +130,26 @@ impl<B: Body> Body for UntilShutdown<B> {
     ) -> Poll<Option<Result<Frame<B::Data>, Dropped>>> {
         let this = self.project();
         let connection = &this.underway.0;
-        if *this.endless && connection.is_shutting_down() {
-            return Poll::Ready(None);
-        }
-        if !*this.failed {
+        if this.cut.is_none() {
+            // A body of bounded length is sent whole.
+            if connection.is_shutting_down() && this.body.size_hint().upper().is_none() {
+                return Poll::Ready(None);
+            }
             match ready!(this.body.poll_frame(cx)) {
                 None => return Poll::Ready(None),
                 Some(Ok(frame)) => return Poll::Ready(Some(Ok(frame))),
-                Some(Err(_)) => *this.failed = true,
+                // Over HTTP/2 `Sent` waits.
+                Some(Err(_)) if connection.is_http2() => return Poll::Ready(Some(Err(Dropped))),
+                Some(Err(_)) => {}
             }
-            // hyper writes its buffer when the body is pending, but not before an error.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
         }
-        if !*this.is_http2 {
-            // `ServerIo` wakes the task when the bytes have left. Over HTTP/2 `Sent` waits.
-            ready!(connection.poll_unblocked());
+        // hyper writes its buffer when the body is pending, but not before an error.
+        let cut = this.cut.get_or_insert_with(|| Box::pin(sleep(BEFORE_CUT)));
+        if connection.is_blocked() {
+            // `ServerIo` wakes the task when there is room, and hyper polls the body first.
+            cut.as_mut().reset(Instant::now() + BEFORE_CUT);
         }
+        ready!(cut.as_mut().poll(cx));
         Poll::Ready(Some(Err(Dropped)))
     }
 
@@ -152,5 +159,31 @@ impl<B: Body> Body for UntilShutdown<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http_body_util::{BodyExt, StreamBody};
+    use tokio::time::timeout;
+    use tokio_stream::once;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_gets_time_for_bytes_that_have_waited_for_room() {
+        let connection = Connection::new(([127, 0, 0, 1], 1).into(), Arc::default());
+        let failing = StreamBody::new(once(Err::<Frame<Bytes>, _>(Dropped)));
+        let underway = Underway::new(connection.clone());
+        let mut body = pin!(UntilShutdown::new(failing, underway));
+        connection.set_blocked(true);
+        for wait in [10 * BEFORE_CUT, BEFORE_CUT / 2, Duration::ZERO] {
+            assert!(timeout(wait, body.frame()).await.is_err());
+        }
+        connection.set_blocked(false);
+        let left = Instant::now();
+        assert!(body.frame().await.is_some_and(|frame| frame.is_err()));
+        assert!(left.elapsed() >= BEFORE_CUT);
     }
 }

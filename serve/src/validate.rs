@@ -29,7 +29,7 @@ pub(super) async fn dispatch<H: Handler>(
 ) -> Result<Response<UntilShutdown<Either<Full<Bytes>, H::Body>>>, Dropped> {
     let underway = Underway::new(connection.clone());
     let version = request.version();
-    let body = |body| UntilShutdown::new(body, version, underway);
+    let body = |body| UntilShutdown::new(body, underway);
     if let Some(rejection) = validate_head(&request) {
         return Ok(rejection.map(Either::Left).map(body));
     }

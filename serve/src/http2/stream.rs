@@ -5,21 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize};
 use std::task::{Poll, Wake};
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::time::sleep;
 
 use super::ready_queue::ReadyQueue;
 use crate::connection::{Connection, ready_if};
+use crate::shutdown::BEFORE_CUT;
 
-/// How long a client gets to read its last frames before a reset.
-///
-/// curl, nghttp2 and Chromium drop data that they have not handed over when the reset comes in the
-/// same read. 10 ms are enough for a client that has a processor to itself.
-const BEFORE_RESET: Duration = Duration::from_millis(250);
-
-/// How often that time is given while the socket is full.
+/// How often a client gets [`BEFORE_CUT`] while the socket is full.
 const MAX_WAITS: u32 = 40;
 
 /// A stream of a connection.
@@ -79,7 +73,7 @@ impl Stream {
         poll_fn(|_| self.poll_in_flight(0)).await;
         for _ in 0..MAX_WAITS {
             let is_written = !connection.is_blocked();
-            sleep(BEFORE_RESET).await;
+            sleep(BEFORE_CUT).await;
             if is_written {
                 break;
             }

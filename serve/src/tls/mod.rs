@@ -80,7 +80,7 @@ impl Tls {
         let (io, tls) = stream.get_mut();
         let io = io.get_mut();
         io.handshake_room = None;
-        io.is_http2 = tls.alpn_protocol() == Some(b"h2");
+        io.connection.set_http2(tls.alpn_protocol() == Some(b"h2"));
         Ok(Negotiated::Tls(stream))
     }
 }
@@ -117,7 +117,7 @@ pub(super) async fn serve<L: Accept, H: Handler>(
     };
     // Each future is boxed by itself, because the futures differ much in size.
     match negotiated {
-        Ok(Negotiated::Tls(io)) if io.get_ref().0.get_ref().is_http2 => {
+        Ok(Negotiated::Tls(io)) if connection.is_http2() => {
             let serving = http2::serve(permit, io, limits, deadline, handler, connection);
             Box::pin(serving).await;
         }

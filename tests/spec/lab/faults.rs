@@ -69,6 +69,16 @@ fn an_aborted_stream_is_closed_after_its_last_event_without_the_terminating_chun
 }
 
 #[test]
+fn a_client_gets_a_quarter_of_a_second_to_read_the_last_event_before_the_cut() {
+    let server = Server::start();
+    let began = Instant::now();
+    let reply = get(&server, "/events?interval=10&count=1&data=x&end=abort");
+    assert!(began.elapsed() >= Duration::from_millis(10 + 250));
+    assert_eq!(reply.text(), ":\n\ndata: x\n\n");
+    assert!(!reply.complete);
+}
+
+#[test]
 fn an_aborted_stream_is_closed_after_its_last_event_though_its_reader_is_slow() {
     let server = Server::start();
     let data = "x".repeat(1000);
