@@ -502,6 +502,17 @@ impl Client {
         ended
     }
 
+    /// Whether the server has sent bytes that are not read yet.
+    pub fn has_bytes(&self) -> bool {
+        self.0.set_nonblocking(true).unwrap();
+        let peeked = self.0.peek(&mut [0]);
+        self.0.set_nonblocking(false).unwrap();
+        match peeked {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+            length => length.expect("the connection is open") > 0,
+        }
+    }
+
     pub fn send(address: SocketAddr, request: impl AsRef<[u8]>) -> Self {
         let mut client = Self::connect(address);
         client.0.write_all(request.as_ref()).unwrap();
