@@ -75,7 +75,7 @@ impl<L: Accept> ServerIo<L> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if self.connection.set_blocked(written.is_pending()) && written.is_ready() {
-            // A body that waits for these bytes was polled before this write.
+            // `dispatch` may wait for these bytes, and was polled before this write.
             cx.waker().wake_by_ref();
         }
         match L::WRITE_TIMEOUT {

@@ -92,7 +92,7 @@
 //!    requests that cross the GOAWAY frame.
 //! 3. A body whose length has no upper bound ([`SizeHint::upper`]) when the shutdown begins ends
 //!    cleanly: with the terminating chunk, or with the end of the HTTP/2 stream. Any other body is
-//!    sent whole.
+//!    sent whole. A body that has failed is still cut off.
 //! 4. After [`Limits::drain`] the remaining connections are dropped, also those that still send a
 //!    response of known length.
 //! 5. [`serve`] and [`Server::shutdown`] return when no connection is left.

@@ -146,7 +146,7 @@ impl<B: Body> Body for UntilShutdown<B> {
         // hyper writes its buffer when the body is pending, but not before an error.
         let cut = this.cut.get_or_insert_with(|| Box::pin(sleep(BEFORE_CUT)));
         if connection.is_blocked() {
-            // `ServerIo` wakes the task when there is room, and hyper polls the body first.
+            // The socket wakes the task when there is room, and hyper polls the body before it writes.
             cut.as_mut().reset(Instant::now() + BEFORE_CUT);
         }
         ready!(cut.as_mut().poll(cx));

@@ -20,7 +20,7 @@ use crate::suite::{self, Post};
 
 /// What the page may do: run its own style and script, which the hashes name, and ask any server.
 const POLICY: &str = "default-src 'none'; \
-    script-src 'sha256-LV9KvxySDqy6ULxERG5/3dVcCX8v8hv8e0EhuqOk45w='; \
+    script-src 'sha256-gC+mrZ0fERvcKAKn+3V6pppniqdX/oYFy/RSzuqev/I='; \
     style-src 'sha256-f4pWk8l4yUoS99fwaqOyHMcv+shvloBCb3rSiqX0RAM='; \
     connect-src *; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
