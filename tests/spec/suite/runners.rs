@@ -97,10 +97,15 @@ fn assert_finds(client: &str, runner: fn() -> Option<Command>) {
         let runs = [&known, &more, &less].map(|known| scope.spawn(move || run(known)));
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
-    // A busy machine makes a client late, each time in other cases.
+    // A busy machine makes a client late, each time in other cases: then it fails one that it passes
+    // else, or is in time where it comes too early else.
     if found.iter().all(|found| !found.iter().eq(known.iter())) {
-        let in_all = found.iter().fold(run(&known), |all, one| &all & one);
-        assert!(in_all.iter().eq(known.iter()), "{known:?} {found:?}");
+        let last = run(&known);
+        let in_all = found.iter().fold(last.clone(), |all, one| &all & one);
+        let in_any = found.iter().fold(last, |any, one| &any | one);
+        let expected: BTreeSet<String> = known.iter().map(ToString::to_string).collect();
+        assert!(in_all.is_subset(&expected), "always: {in_all:?}");
+        assert!(in_any.is_superset(&expected), "once: {in_any:?}");
     }
 }
 
