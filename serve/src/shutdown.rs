@@ -171,12 +171,20 @@ mod tests {
 
     use super::*;
 
+    fn on(shutdown: Arc<Shutdown>) -> Connection {
+        Connection::new(([127, 0, 0, 1], 1).into(), shutdown)
+    }
+
+    /// A response body that fails at once.
+    fn failing(connection: &Connection) -> UntilShutdown<impl Body + use<>> {
+        let body = StreamBody::new(once(Err::<Frame<Bytes>, _>(Dropped)));
+        UntilShutdown::new(body, Underway::new(connection.clone()))
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_client_gets_time_for_bytes_that_have_waited_for_room() {
-        let connection = Connection::new(([127, 0, 0, 1], 1).into(), Arc::default());
-        let failing = StreamBody::new(once(Err::<Frame<Bytes>, _>(Dropped)));
-        let underway = Underway::new(connection.clone());
-        let mut body = pin!(UntilShutdown::new(failing, underway));
+        let connection = on(Arc::default());
+        let mut body = pin!(failing(&connection));
         connection.set_blocked(true);
         for wait in [10 * BEFORE_CUT, BEFORE_CUT / 2, Duration::ZERO] {
             assert!(timeout(wait, body.frame()).await.is_err());
@@ -185,5 +193,14 @@ mod tests {
         let left = Instant::now();
         assert!(body.frame().await.is_some_and(|frame| frame.is_err()));
         assert!(left.elapsed() >= BEFORE_CUT);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_has_failed_before_the_shutdown_is_still_cut_off() {
+        let guard = ShutdownGuard::default();
+        let mut body = pin!(failing(&on(Arc::clone(&guard.0))));
+        assert!(timeout(Duration::ZERO, body.frame()).await.is_err());
+        guard.begin_shutdown();
+        assert!(body.frame().await.is_some_and(|frame| frame.is_err()));
     }
 }
