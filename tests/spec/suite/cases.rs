@@ -80,6 +80,12 @@ pub fn cases() -> Vec<Case> {
 }
 
 impl Case {
+    /// Whether it judges when a request comes.
+    pub fn judges_a_wait(&self) -> bool {
+        let mut later = self.later_requests.iter().flatten();
+        later.any(|request| request.after_ms.is_some())
+    }
+
     /// The number of the requests after the first, at least 1.
     pub fn later(&self) -> usize {
         self.later_requests.as_ref().map_or(0, Vec::len).max(1)
